@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. Everything runs in a private virtual environment, .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+NATIVE := $(shell find $(CURDIR)/native $(CURDIR)/CMakeLists.txt -type f 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
+
+.PHONY: preflight
+preflight:
+	@bash tools/preflight.sh $(PYTHON)
+
+$(VENV)/.base: | preflight
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.base pyproject.toml $(NATIVE)
+	$(PIP) install -e '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) install -e '.[all,test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(PIP) install -e '.[all,docs]'
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.run ## outsource inference to workers on this machine, checked and paid
+	@$(BIN)/vcompute demo
+
+.PHONY: test
+test: $(VENV)/.test ## run the tests
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.test ## lint, format, types, import contracts, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PY) tools/generate.py --check
+
+.PHONY: generate vectors
+generate vectors: $(VENV)/.test ## write the generated files again: registries, CDDL, vectors
+	$(PY) tools/generate.py
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build dist .venv
