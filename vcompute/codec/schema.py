@@ -14,10 +14,9 @@ The same kinds drive the encoder, the decoder, the CDDL, the tables of the book 
 """
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 from typing import Any, TypeVar, cast
 
 from vcompute.codec.cbor import DEFAULT_LIMITS, Limits, Value, dumps, loads
@@ -259,11 +258,19 @@ def field(key: int, kind: Kind, doc: str, *, optional: bool = False) -> Any:
     return dataclasses.field(metadata=metadata)
 
 
-@cache
-def fields_of(cls: Hashable) -> tuple[FieldSpec, ...]:
+_FIELDS: dict[type[Any], tuple[FieldSpec, ...]] = {}
+
+
+def fields_of(cls: type[Any]) -> tuple[FieldSpec, ...]:
     """The wire fields of a record class in order of key."""
+    if cls not in _FIELDS:
+        _FIELDS[cls] = _read_fields(cls)
+    return _FIELDS[cls]
+
+
+def _read_fields(cls: type[Any]) -> tuple[FieldSpec, ...]:
     specs = []
-    for item in dataclasses.fields(cast("Any", cls)):
+    for item in dataclasses.fields(cls):
         key, kind, optional, doc = item.metadata[_METADATA]
         specs.append(FieldSpec(key, item.name, kind, optional, doc))
     specs.sort(key=lambda spec: spec.key)
