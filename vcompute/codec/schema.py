@@ -14,6 +14,7 @@ The same kinds drive the encoder, the decoder, the CDDL, the tables of the book 
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -330,7 +331,7 @@ def _span(low: int, high: int) -> str:
 
 
 def _kebab(name: str) -> str:
-    return "".join(f"-{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def _shown(value: object) -> str:

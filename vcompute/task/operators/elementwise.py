@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators on single elements: ADD, MUL, QUANTIZE, LOGISTIC, SOFTMAX."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vcompute.codec import Int, Record, field
+from vcompute.registry import Opcode
+from vcompute.task.operators.base import (
+    CLAMP,
+    MULTIPLIER_RANGE,
+    ROUNDING,
+    Operator,
+    Requant,
+    Rounding,
+    bad_shape,
+    bad_value,
+    check_clamp,
+)
+from vcompute.task.operators.linear import broadcast
+from vcompute.task.tensor import ConstantType, DType, Shape, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Operator):
+    """Sum of two values: each shifted left by 20 and rescaled, added, rescaled; always double rounding."""
+
+    opcode: ClassVar[Opcode] = Opcode.ADD
+    operands: ClassVar[tuple[int, int]] = (2, 2)
+
+    a: Requant = field(0, Record(Requant), "scale of the first operand")
+    b: Requant = field(1, Record(Requant), "scale of the second operand")
+    out: Requant = field(2, Record(Requant), "scale of the sum")
+    low: int = field(3, CLAMP, "least output")
+    high: int = field(4, CLAMP, "greatest output")
+
+    def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        check_clamp(self, self.low, self.high)
+        for requant in (self.a, self.b, self.out):
+            if requant.shift > 0:
+                raise bad_value(self, "shifts must not exceed 0", got=requant.shift)
+        return broadcast(self, inputs[0].shape, inputs[1].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Mul(Operator):
+    """Product of two values, rescaled."""
+
+    opcode: ClassVar[Opcode] = Opcode.MUL
+    operands: ClassVar[tuple[int, int]] = (2, 2)
+
+    requant: Requant = field(0, Record(Requant), "scale of the products")
+    rounding: Rounding = field(1, ROUNDING, "requantisation rounding")
+    low: int = field(2, CLAMP, "least output")
+    high: int = field(3, CLAMP, "greatest output")
+
+    def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        check_clamp(self, self.low, self.high)
+        return broadcast(self, inputs[0].shape, inputs[1].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize(Operator):
+    """The same reals under another scale and zero point."""
+
+    opcode: ClassVar[Opcode] = Opcode.QUANTIZE
+    operand_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8, DType.UINT8})
+
+    requant: Requant = field(0, Record(Requant), "ratio of the scales")
+    rounding: Rounding = field(1, ROUNDING, "requantisation rounding")
+    low: int = field(2, CLAMP, "least output")
+    high: int = field(3, CLAMP, "greatest output")
+
+    def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        check_clamp(self, self.low, self.high)
+        return inputs[0].shape
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic(Operator):
+    """1 / (1 + exp(-x)) in fixed point; output scale 1/256, zero point -128."""
+
+    opcode: ClassVar[Opcode] = Opcode.LOGISTIC
+
+    multiplier: int = field(0, Int(*MULTIPLIER_RANGE), "input multiplier")
+    shift: int = field(1, Int(0, 30), "input left shift")
+
+    def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        return inputs[0].shape
+
+    def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:
+        if output.zero_point != -128:
+            raise bad_value(self, "output zero point", expected=-128, got=output.zero_point)
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Operator):
+    """exp(x) / sum of exp over the last axis in fixed point; output scale 1/256, zero point -128."""
+
+    opcode: ClassVar[Opcode] = Opcode.SOFTMAX
+
+    multiplier: int = field(0, Int(*MULTIPLIER_RANGE), "input multiplier, the factor beta included")
+    shift: int = field(1, Int(0, 30), "input left shift")
+
+    def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        if not inputs[0].shape:
+            raise bad_shape(self, "needs at least one axis")
+        if inputs[0].shape[-1] > 1 << 12:
+            raise bad_shape(self, "the last axis is too long", expected="<= 4096", got=inputs[0].shape[-1])
+        return inputs[0].shape
+
+    def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:
+        if output.zero_point != -128:
+            raise bad_value(self, "output zero point", expected=-128, got=output.zero_point)
