@@ -4,6 +4,7 @@
 
 add_library(vcompute_native STATIC
   native/src/version.c
+  native/src/cpu.c
 )
 target_include_directories(vcompute_native PUBLIC native/include PRIVATE native/src)
 set_target_properties(vcompute_native PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)

@@ -20,6 +20,15 @@ extern "C" {
 /* The version of this C interface: the Python side refuses a core of another version. */
 int32_t vc_abi_version(void);
 
+/* The processor's features by index from 0: the name, or NULL past the last one. */
+const char *vc_cpu_feature_name(int32_t index);
+
+/* 0: the processor lacks it; 1: it is there but VCOMPUTE_ISA leaves it out; 2: in use. */
+int32_t vc_cpu_feature_state(int32_t index);
+
+/* 0 if VCOMPUTE_ISA holds a name that is no feature's. */
+int32_t vc_cpu_override_ok(void);
+
 /* cffi: end */
 
 #ifdef __cplusplus

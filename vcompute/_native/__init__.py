@@ -5,6 +5,7 @@
 """
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Final
 
 from vcompute.errors import UsageError
@@ -42,6 +43,34 @@ def require() -> None:
             "the native core is not built: install a C compiler and reinstall with 'pip install .'",
             code=ErrorCode.NATIVE_UNAVAILABLE,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The processor features the core knows: in use, and detected but left out by ``VCOMPUTE_ISA``."""
+
+    in_use: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def features() -> Features:
+    """What the dispatcher detects and uses; nothing where the core was not built.
+
+    Raises:
+        UsageError: ``VCOMPUTE_ISA`` holds a name that is no feature's.
+    """
+    states: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    if lib is not None:
+        index = 0
+        while (name := lib.vc_cpu_feature_name(index)) != ffi.NULL:
+            states[lib.vc_cpu_feature_state(index)].append(ffi.string(name).decode())
+            index += 1
+        if not lib.vc_cpu_override_ok():
+            raise UsageError(
+                "VCOMPUTE_ISA is 'portable' or a comma-separated list of features",
+                expected=", ".join(name for names in states.values() for name in names),
+            )
+    return Features(tuple(states[2]), tuple(states[1]))
 
 
 def warn_fallback() -> None:
