@@ -52,9 +52,12 @@ check: $(VENV)/.test ## lint, format, types, import contracts, generated files
 	$(BIN)/lint-imports
 	$(PY) tools/generate.py --check
 
-.PHONY: generate vectors
-generate vectors: $(VENV)/.test ## write the generated files again: registries, CDDL, vectors
+.PHONY: generate
+generate: $(VENV)/.test ## write every generated file again: registries, schemas, vectors
 	$(PY) tools/generate.py
+
+.PHONY: vectors
+vectors: generate ## write the test vectors again, byte for byte
 
 .PHONY: clean
 clean: ## remove what was built
