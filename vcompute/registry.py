@@ -66,6 +66,33 @@ class ErrorCode(IntEnum):
     SECURITY_UNREACHABLE = 206
     """the instance cannot reach the parameter set's security level"""
 
+    NONCANONICAL_ELEMENT = 210
+    """a field element is not below p"""
+
+    TRUNCATED_PROOF = 211
+    """the proof ends before its last message"""
+
+    TRAILING_BYTES = 212
+    """the proof has bytes after its last message"""
+
+    GRINDING = 213
+    """a proof-of-work nonce does not do the work"""
+
+    MERKLE_PATH = 214
+    """opened rows do not hash to the committed root"""
+
+    QUERY_CONSISTENCY = 215
+    """an opened position disagrees with the folded polynomial"""
+
+    SUMCHECK = 216
+    """the messages of a sumcheck do not add up"""
+
+    FINAL_POLYNOMIAL = 217
+    """the last polynomial does not fit the claims or the last queries"""
+
+    OPENING_SHAPE = 218
+    """claims and commitments do not fit each other, or are over their bounds"""
+
     USAGE = 700
     """the command line or a call's arguments are wrong"""
 
@@ -186,6 +213,15 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.SUITE_NOT_ACCEPTED: 422,
     ErrorCode.SUITE_UNSUPPORTED_MODEL: 422,
     ErrorCode.SECURITY_UNREACHABLE: 422,
+    ErrorCode.NONCANONICAL_ELEMENT: 422,
+    ErrorCode.TRUNCATED_PROOF: 422,
+    ErrorCode.TRAILING_BYTES: 422,
+    ErrorCode.GRINDING: 422,
+    ErrorCode.MERKLE_PATH: 422,
+    ErrorCode.QUERY_CONSISTENCY: 422,
+    ErrorCode.SUMCHECK: 422,
+    ErrorCode.FINAL_POLYNOMIAL: 422,
+    ErrorCode.OPENING_SHAPE: 422,
     ErrorCode.USAGE: 400,
     ErrorCode.UNREADABLE_FILE: 400,
     ErrorCode.NATIVE_UNAVAILABLE: 500,

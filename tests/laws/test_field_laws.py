@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of the field, its extension and the multilinear tables, over every backend, against Python integers."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcompute.field import Backend, Ext, P, from_array, implementations, scalar, to_array
+from vcompute.field import goldilocks as gl
+from vcompute.field.ntt import domain_point
+
+EDGES = [0, 1, 2, 7, 2**32 - 2, 2**32 - 1, 2**32, 2**32 + 1, 2**63, P - 2**32, P - 2, P - 1, (P - 1) // 2]
+words = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
+exts = st.builds(Ext, words, words)
+backends = pytest.mark.parametrize("backend", implementations(), ids=lambda b: b.name)
+pytestmark = backends
+
+
+def array(values: list[int]) -> np.ndarray:
+    return np.array(values, dtype=np.uint64)
+
+
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=40))
+def test_base_operations_are_those_of_integers(backend: Backend, pairs: list[tuple[int, int]]) -> None:
+    a, b = (array([pair[i] for pair in pairs]) for i in (0, 1))
+    assert backend.add(a, b).tolist() == [(x + y) % P for x, y in pairs]
+    assert backend.sub(a, b).tolist() == [(x - y) % P for x, y in pairs]
+    assert backend.mul(a, b).tolist() == [x * y % P for x, y in pairs]
+    assert backend.inverse(a).tolist() == [pow(x, P - 2, P) for x, _ in pairs]
+
+
+def test_every_pair_of_edges(backend: Backend) -> None:
+    a, b = (m.ravel() for m in np.meshgrid(array(EDGES), array(EDGES)))
+    assert backend.mul(a, b).tolist() == [int(x) * int(y) % P for x, y in zip(a, b, strict=True)]
+    assert backend.add(a, b).tolist() == [(int(x) + int(y)) % P for x, y in zip(a, b, strict=True)]
+    assert backend.sub(a, b).tolist() == [(int(x) - int(y)) % P for x, y in zip(a, b, strict=True)]
+
+
+@given(st.lists(st.tuples(exts, exts), min_size=1, max_size=20))
+def test_extension_operations_are_the_scalar_ones(backend: Backend, pairs: list[tuple[Ext, Ext]]) -> None:
+    a, b = (to_array([pair[i] for pair in pairs]) for i in (0, 1))
+    assert from_array(backend.ext_mul(a, b)) == [x * y for x, y in pairs]
+    assert from_array(backend.ext_mul_base(a, b[:, 0].copy())) == [x * y.c0 for x, y in pairs]
+    assert from_array(backend.ext_inverse(a)) == [x if x == 0 else x.inverse() for x, _ in pairs]
+    assert backend.dot_ext(a, b) == sum((x * y for x, y in pairs), Ext(0))
+    assert backend.dot_base(a, b[:, 1].copy()) == sum((x * y.c1 for x, y in pairs), Ext(0))
+
+
+@given(exts, exts, exts)
+def test_extension_axioms(backend: Backend, x: Ext, y: Ext, z: Ext) -> None:
+    assert (x + y) * z == x * z + y * z
+    assert (x * y) * z == x * (y * z)
+    assert x * y == y * x
+    assert x - y == -(y - x)
+    assert Ext(0, 1) * Ext(0, 1) == 7
+    if x != 0:
+        assert x * x.inverse() == 1
+        assert y / x * x == y
+
+
+@given(st.integers(0, 7), st.data())
+def test_eq_fold_and_evaluation_share_one_variable_order(backend: Backend, n: int, data: st.DataObject) -> None:
+    point = data.draw(st.lists(exts, min_size=n, max_size=n))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    table = gl.elements(np.random.default_rng(seed).integers(0, P, 1 << n, dtype=np.uint64))
+    values = [Ext(int(v)) for v in table]
+    expected = scalar.evaluate(values, point)
+    weights = backend.eq_tensor(point)
+    assert from_array(weights) == [scalar.eq_index(b, point) for b in range(1 << n)]
+    assert backend.dot_base(weights, table) == expected
+    if n:
+        folded = backend.fold_base(table, point[0])
+        assert from_array(folded) == [
+            values[b] + point[0] * (values[b + (1 << n - 1)] - values[b]) for b in range(1 << n - 1)
+        ]
+        for r in point[1:]:
+            folded = backend.fold_ext(folded, r)
+        assert from_array(folded) == [expected]
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_round_polynomials(backend: Backend, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    f = rng.integers(0, P, (1 << n, 2), dtype=np.uint64)
+    w = rng.integers(0, P, (1 << n, 2), dtype=np.uint64)
+
+    def h(f_table: np.ndarray, x: Ext) -> Ext:
+        return backend.dot_ext(backend.fold_ext(f_table, x), backend.fold_ext(w, x))
+
+    for table, (h0, lead) in (
+        (f, backend.round_ext(f, w)),
+        (to_array([Ext(int(v)) for v in f[:, 0]]), backend.round_base(f[:, 0].copy(), w)),
+    ):
+        assert h0 == h(table, Ext(0))
+        # The second difference of a quadratic is twice its leading coefficient.
+        assert h(table, Ext(2)) - 2 * h(table, Ext(1)) + h(table, Ext(0)) == 2 * lead
+
+
+@given(st.integers(0, 5), st.integers(0, 3), st.integers(1, 17), st.booleans(), st.integers(0, 2**32 - 1))
+def test_codes_are_evaluations(
+    backend: Backend, log_n: int, rate_bits: int, lanes: int, extension: bool, seed: int
+) -> None:
+    n = 1 << log_n
+    shape = (lanes * n, 2) if extension else (lanes * n,)
+    table = np.random.default_rng(seed).integers(0, P, shape, dtype=np.uint64)
+    code = backend.encode(table, lanes, rate_bits)
+    columns = table.reshape(lanes, n, -1)
+    assert code.shape == (n << rate_bits, lanes * columns.shape[2])
+    for position in {0, 1 % code.shape[0], code.shape[0] // 2, code.shape[0] - 1}:
+        x = domain_point(log_n + rate_bits, position)
+        expected = [
+            sum(int(columns[lane, i, c]) * pow(x, i, P) for i in range(n)) % P
+            for lane in range(lanes)
+            for c in range(columns.shape[2])
+        ]
+        assert code[position].tolist() == expected
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_hashes_are_sha256(backend: Backend, rows: int, width: int, seed: int) -> None:
+    data = np.random.default_rng(seed).integers(0, P, (rows, width), dtype=np.uint64)
+    digests = backend.hash_rows(data)
+    assert [bytes(d) for d in digests] == [hashlib.sha256(r.astype("<u8").tobytes()).digest()[:27] for r in data]
+    even = digests[: rows // 2 * 2]
+    assert [bytes(d) for d in backend.hash_pairs(even)] == [
+        hashlib.sha256(b"\x01" + bytes(even[i]) + bytes(even[i + 1])).digest()[:27] for i in range(0, len(even), 2)
+    ]
+
+
+@pytest.mark.parametrize("bits", [1, 5, 9])
+def test_grinding_finds_the_least_nonce(backend: Backend, bits: int) -> None:
+    seed = hashlib.sha256(bytes([bits])).digest()
+    nonce = backend.grind(seed, bits)
+    works = [
+        hashlib.sha256(seed + i.to_bytes(8, "little")).digest()[0:2] for i in range(nonce + 1)
+    ]  # fmt: skip
+    zero_bits = [16 - int.from_bytes(d, "big").bit_length() for d in works]
+    assert zero_bits[-1] >= bits
+    assert all(z < bits for z in zero_bits[:-1])

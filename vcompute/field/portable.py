@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numpy backend: every kernel in its plainest form."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from vcompute.field import extension as ext
+from vcompute.field import goldilocks as base
+from vcompute.field import multilinear, ntt
+from vcompute.field.backend import DIGEST_BYTES, NODE_PREFIX, Digests
+from vcompute.field.extension import ExtWords
+from vcompute.field.goldilocks import Words
+from vcompute.field.scalar import ONE, Ext
+
+
+class NumpyBackend:
+    """See :class:`vcompute.field.backend.Backend` for the contracts."""
+
+    name = "numpy"
+
+    def add(self, a: Words, b: Words) -> Words:
+        return base.add(a, b)
+
+    def sub(self, a: Words, b: Words) -> Words:
+        return base.sub(a, b)
+
+    def mul(self, a: Words, b: Words) -> Words:
+        return base.mul(a, b)
+
+    def inverse(self, a: Words) -> Words:
+        return base.inverse(a)
+
+    def ext_mul(self, a: ExtWords, b: ExtWords) -> ExtWords:
+        return ext.mul(a, b)
+
+    def ext_mul_base(self, a: ExtWords, b: Words) -> ExtWords:
+        return ext.mul_base(a, b)
+
+    def ext_inverse(self, a: ExtWords) -> ExtWords:
+        return ext.inverse(a)
+
+    def dot_base(self, a: ExtWords, b: Words) -> Ext:
+        c0, c1 = ext.dot_base(a, b)
+        return Ext(int(c0), int(c1))
+
+    def dot_ext(self, a: ExtWords, b: ExtWords) -> Ext:
+        c0, c1 = ext.dot(a, b)
+        return Ext(int(c0), int(c1))
+
+    def eq_tensor(self, point: Sequence[Ext], scale: Ext = ONE) -> ExtWords:
+        return multilinear.eq_tensor(point, scale)
+
+    def fold_base(self, table: Words, r: Ext) -> ExtWords:
+        return multilinear.fold_base(table, r)
+
+    def fold_ext(self, table: ExtWords, r: Ext) -> ExtWords:
+        return multilinear.fold_ext(table, r)
+
+    def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
+        (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
+        return self.dot_base(w0, f0), self.dot_base(base.sub(w1, w0), base.sub(f1, f0))
+
+    def round_ext(self, f: ExtWords, w: ExtWords) -> tuple[Ext, Ext]:
+        (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
+        return self.dot_ext(w0, f0), self.dot_ext(base.sub(w1, w0), base.sub(f1, f0))
+
+    def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
+        n = table.shape[0] // lanes
+        columns = table.reshape(lanes, n, -1)  # an extension lane is two base lanes
+        return ntt.encode(columns.transpose(0, 2, 1).reshape(-1, n), rate_bits)
+
+    def hash_rows(self, rows: Words) -> Digests:
+        data = np.ascontiguousarray(rows, dtype="<u8")
+        digests = b"".join(hashlib.sha256(row.tobytes()).digest()[:DIGEST_BYTES] for row in data)
+        return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+
+    def hash_pairs(self, nodes: Digests) -> Digests:
+        pairs = nodes.reshape(-1, 2 * DIGEST_BYTES)
+        digests = b"".join(hashlib.sha256(NODE_PREFIX + pair.tobytes()).digest()[:DIGEST_BYTES] for pair in pairs)
+        return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+
+    def grind(self, seed: bytes, bits: int) -> int:
+        nonce = 0
+        while not proof_of_work(seed, bits, nonce):
+            nonce += 1
+        return nonce
+
+
+def proof_of_work(seed: bytes, bits: int, nonce: int) -> bool:
+    """Whether a nonce does the work: see :meth:`vcompute.field.backend.Backend.grind`."""
+    digest = hashlib.sha256(seed + nonce.to_bytes(8, "little")).digest()
+    return int.from_bytes(digest, "big") >> (256 - bits) == 0
