@@ -93,6 +93,12 @@ class ErrorCode(IntEnum):
     OPENING_SHAPE = 218
     """claims and commitments do not fit each other, or are over their bounds"""
 
+    BLOB_UNKNOWN = 501
+    """no blob or chunk of this name is held here"""
+
+    STORAGE_FULL = 503
+    """the blob store is at its bound"""
+
     USAGE = 700
     """the command line or a call's arguments are wrong"""
 
@@ -222,6 +228,8 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.SUMCHECK: 422,
     ErrorCode.FINAL_POLYNOMIAL: 422,
     ErrorCode.OPENING_SHAPE: 422,
+    ErrorCode.BLOB_UNKNOWN: 404,
+    ErrorCode.STORAGE_FULL: 507,
     ErrorCode.USAGE: 400,
     ErrorCode.UNREADABLE_FILE: 400,
     ErrorCode.NATIVE_UNAVAILABLE: 500,
