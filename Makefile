@@ -59,6 +59,14 @@ generate: $(VENV)/.test ## write every generated file again: registries, schemas
 .PHONY: vectors
 vectors: generate ## write the test vectors again, byte for byte
 
+.PHONY: docs linkcheck
+docs: $(VENV)/.docs ## build the book; warnings are errors
+	$(BIN)/sphinx-build -E -W --keep-going -q -b html -c docs . docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+linkcheck: $(VENV)/.docs ## check the book's links to the outside; needs the network
+	$(BIN)/sphinx-build -q -b linkcheck -c docs . docs/_build/linkcheck
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv
