@@ -6,6 +6,7 @@ implementation may add in any order without wrapping. Ranges come from the opera
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -68,15 +69,37 @@ class AccumulatorBounds:
     any_order: Int64Array
 
 
-def value_ranges(graph: Graph, constants: tuple[NDArray, ...]) -> tuple[Range, ...]:
+@dataclass(frozen=True, slots=True)
+class FilterSums:
+    """Per output channel: the sums of the positive and of the negative weights."""
+
+    positive: Int64Array
+    negative: Int64Array
+
+
+Sums: TypeAlias = dict[tuple[int, bool], FilterSums]
+"""Sums of the filters seen so far: filters that many nodes share are summed once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """A node whose accumulator could leave int32."""
+
+    node: int
+    bound: int
+    most: int = INT32_MAX
+
+
+def value_ranges(graph: Graph, constants: tuple[NDArray, ...], sums: Sums | None = None) -> tuple[Range, ...]:
     """The range of every value over all inputs, by value number."""
+    cache: Sums = {} if sums is None else sums
     ranges = [Range(*DTYPE_RANGE[value.dtype]) for value in graph.inputs]
     for node in graph.nodes:
-        ranges.append(_output_range(graph, node, [ranges[index] for index in node.inputs], constants))
+        ranges.append(_output_range(graph, node, [ranges[index] for index in node.inputs], constants, cache))
     return tuple(ranges)
 
 
-def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...]) -> Range:
+def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...], sums: Sums) -> Range:
     operator = node.operator
     match operator:
         case Reshape() | Transpose():
@@ -95,9 +118,12 @@ def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tupl
             low, high = operator.low, operator.high
             return Range(min(max(inputs[0].low, low), high), min(max(inputs[0].high, low), high))
         case MatMul():
-            bounds = accumulator_bounds(graph, node, inputs, constants)
+            bounds = accumulator_bounds(graph, node, inputs, constants, sums)
             return Range(int(bounds.low.min()), int(bounds.high.max()))
-        case Logistic() | Softmax():
+        case Logistic():
+            table = constants[node.constants[0]][inputs[0].low + 128 : inputs[0].high + 129]
+            return Range(int(table.min()), int(table.max()))
+        case Softmax():
             return Range(*DTYPE_RANGE[node.output.dtype])
         case Conv2D() | DepthwiseConv2D() | FullyConnected() | BatchMatMul() | Add() | Mul() | Mean() | Quantize():
             return Range(operator.low, operator.high)
@@ -105,7 +131,7 @@ def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tupl
 
 
 def accumulator_bounds(
-    graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...]
+    graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...], sums: Sums | None = None
 ) -> AccumulatorBounds:
     """The exact accumulator range of each output channel of a linear node with constant weights.
 
@@ -115,20 +141,27 @@ def accumulator_bounds(
     operator = node.operator
     zero_point = graph.operand_types(node)[0][0].zero_point
     x = inputs[0].shifted(zero_point)
-    kernel = constants[node.constants[0]].astype(np.int64)
-    if isinstance(operator, DepthwiseConv2D):
-        terms = kernel.reshape(-1, kernel.shape[-1]).T
-    else:
-        terms = kernel.reshape(kernel.shape[0], -1)
+    cache: Sums = {} if sums is None else sums
+    key = (node.constants[0], isinstance(operator, DepthwiseConv2D))
+    if key not in cache:
+        cache[key] = _filter_sums(constants[node.constants[0]], depthwise=key[1])
+    terms = cache[key]
     if isinstance(operator, (Conv2D, DepthwiseConv2D)) and operator.window.padded:
         x = x.hull(Range(0, 0))
     if isinstance(operator, MatMul):
-        bias = np.zeros(terms.shape[0], np.int64)
+        bias = np.zeros_like(terms.positive)
     else:
         bias = constants[node.constants[1]].astype(np.int64)
-    low = bias + np.minimum(terms * x.low, terms * x.high).sum(axis=1)
-    high = bias + np.maximum(terms * x.low, terms * x.high).sum(axis=1)
-    return AccumulatorBounds(low, high, np.abs(bias) + np.abs(terms).sum(axis=1) * x.magnitude)
+    low = bias + terms.positive * x.low + terms.negative * x.high
+    high = bias + terms.positive * x.high + terms.negative * x.low
+    return AccumulatorBounds(low, high, np.abs(bias) + (terms.positive - terms.negative) * x.magnitude)
+
+
+def _filter_sums(kernel: NDArray, depthwise: bool) -> FilterSums:
+    terms = kernel.reshape(-1, kernel.shape[-1]).T if depthwise else kernel.reshape(kernel.shape[0], -1)
+    return FilterSums(
+        np.maximum(terms, 0).sum(axis=1, dtype=np.int64), np.minimum(terms, 0).sum(axis=1, dtype=np.int64)
+    )
 
 
 def check_accumulators(graph: Graph, constants: tuple[NDArray, ...]) -> None:
@@ -137,17 +170,32 @@ def check_accumulators(graph: Graph, constants: tuple[NDArray, ...]) -> None:
     Raises:
         TaskError: ``accumulator_overflow`` or ``value_out_of_range``, naming the node.
     """
-    ranges = value_ranges(graph, constants)
+    overflow = overflowing_node(graph, constants)
+    if overflow is not None:
+        raise TaskError(
+            f"node {overflow.node} ({graph.nodes[overflow.node].operator.name}): an accumulator could leave int32",
+            code=ErrorCode.ACCUMULATOR_OVERFLOW,
+            expected=f"<= {overflow.most}",
+            got=overflow.bound,
+        )
+
+
+def overflowing_node(graph: Graph, constants: tuple[NDArray, ...]) -> Overflow | None:
+    """The first node whose accumulators, or their left shifts, could leave int32; None where there is none.
+
+    Raises:
+        TaskError: ``value_out_of_range`` for requantisation constants out of range.
+    """
+    sums: Sums = {}
+    ranges = value_ranges(graph, constants, sums)
     for position, node in enumerate(graph.nodes):
         inputs = [ranges[index] for index in node.inputs]
-        bound, shift = _bound_and_shift(graph, node, inputs, constants)
-        if bound is not None and bool(np.any(_shifted(bound, shift) > INT32_MAX)):
-            raise TaskError(
-                f"node {position} ({node.operator.name}): an accumulator could leave int32",
-                code=ErrorCode.ACCUMULATOR_OVERFLOW,
-                expected=f"<= {INT32_MAX}",
-                got=int(_shifted(bound, shift).max()),
-            )
+        bound, shift = _bound_and_shift(graph, node, inputs, constants, sums)
+        if bound is not None:
+            worst = int(_shifted(bound, shift).max())
+            if worst > INT32_MAX:
+                return Overflow(position, worst)
+    return None
 
 
 def _shifted(bound: Int64Array, shift: Int64Array) -> Int64Array:
@@ -158,7 +206,7 @@ def _shifted(bound: Int64Array, shift: Int64Array) -> Int64Array:
 
 
 def _bound_and_shift(
-    graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...]
+    graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...], sums: Sums
 ) -> tuple[Int64Array | None, Int64Array]:
     """The accumulator bound that holds in any order, and the shift applied to it."""
     operator = node.operator
@@ -167,14 +215,17 @@ def _bound_and_shift(
     none = np.zeros(1, np.int64)
     match operator:
         case Conv2D() | DepthwiseConv2D() | FullyConnected():
-            return accumulator_bounds(graph, node, inputs, constants).any_order, _checked_shifts(node, constants)
+            bounds = accumulator_bounds(graph, node, inputs, constants, sums)
+            return bounds.any_order, _checked_shifts(node, constants)
         case MatMul():
-            return accumulator_bounds(graph, node, inputs, constants).any_order, none
+            return accumulator_bounds(graph, node, inputs, constants, sums).any_order, none
         case BatchMatMul():
             depth = operator.sizes(types)[2]
             return np.array([depth * spans[0] * spans[1]], np.int64), np.array([operator.requant.shift])
         case Mul():
             return np.array([spans[0] * spans[1]], np.int64), np.array([operator.requant.shift])
+        case Quantize():
+            return np.array([spans[0]], np.int64), np.array([operator.requant.shift])
         case Mean():
             # The sum is of raw values; the zero point is taken off count times.
             total = operator.count(types) * (inputs[0].magnitude + abs(types[0].zero_point))

@@ -197,10 +197,12 @@ def _check_node(graph: Graph, position: int, node: Node) -> None:
         raise _invalid(graph, position, "has the wrong number of constants", operator.constant_names, len(constants))
     for value in inputs:
         if value.dtype not in operator.operand_dtypes:
-            raise _invalid(graph, position, "reads a type it does not take", "int8", value.dtype.name.lower())
+            expected = sorted(dtype.name.lower() for dtype in operator.operand_dtypes)
+            raise _invalid(graph, position, "reads a type it does not take", expected, value.dtype.name.lower())
     check_value_type(f"node {position} ({operator.name})", node.output)
-    if node.output.dtype is not operator.output_dtype:
-        raise _invalid(graph, position, "has the wrong output type", operator.output_dtype.name, node.output.dtype.name)
+    if node.output.dtype not in operator.output_dtypes:
+        expected = sorted(dtype.name.lower() for dtype in operator.output_dtypes)
+        raise _invalid(graph, position, "has the wrong output type", expected, node.output.dtype.name.lower())
     shape = operator.output_shape(inputs, constants)
     if shape is not None and shape != node.output.shape:
         raise TaskError(

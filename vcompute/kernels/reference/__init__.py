@@ -66,8 +66,8 @@ def _evaluate(  # noqa: PLR0912 - one branch for each operator
             return pooling.mean(operator, operands[0], zeros[0], output)
         case ops.Softmax() as operator:
             return activation.softmax(operator, operands[0], output)
-        case ops.Logistic() as operator:
-            return activation.logistic(operator, operands[0], zeros[0], output)
+        case ops.Logistic():
+            return activation.logistic(operands[0], constants[0])
         case ops.Pad() as operator:
             return layout.pad(operator, operands[0])
         case ops.Concatenation() as operator:

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SOFTMAX and LOGISTIC in fixed point. Arrays are batches: (N, *shape of one sample)."""
+"""SOFTMAX in fixed point, LOGISTIC by table. Arrays are batches: (N, *shape of one sample)."""
 
 from typing import Final
 
 import numpy as np
 
 from vcompute.kernels.reference.fixed_point import (
-    INT32_MAX,
     exp_of_negative,
     input_radius,
     one_over_one_plus,
 )
-from vcompute.kernels.reference.linear import centred
 from vcompute.kernels.reference.requantize import (
     clamp_to_output,
-    multiply_by_quantized_multiplier,
     rounding_divide_by_power_of_two,
     rounding_doubling_high_multiply,
 )
-from vcompute.task.operators import Logistic, Rounding, Softmax
+from vcompute.task.operators import Softmax
 from vcompute.task.tensor import NDArray, ValueType
 
 SOFTMAX_INTEGER_BITS: Final = 5
 SOFTMAX_SUM_INTEGER_BITS: Final = 12
-LOGISTIC_INTEGER_BITS: Final = 4
 
 
 def softmax(operator: Softmax, x: NDArray, output: ValueType) -> NDArray:
@@ -47,18 +43,6 @@ def softmax(operator: Softmax, x: NDArray, output: ValueType) -> NDArray:
     return clamp_to_output(np.where(in_range, quotient, 0), output.zero_point, -128, 127)
 
 
-def logistic(operator: Logistic, x: NDArray, zero_point: int, output: ValueType) -> NDArray:
-    """1 / (1 + exp(-x)) in units of 1/256; saturates where the input leaves the format's range.
-
-    Source: TFLite ``reference_integer_ops::Logistic``.
-    """
-    radius = input_radius(LOGISTIC_INTEGER_BITS, operator.shift)
-    value = centred(x, zero_point)
-    inner = np.clip(value, 1 - radius, radius - 1)
-    scaled = multiply_by_quantized_multiplier(inner, operator.multiplier, operator.shift, Rounding.DOUBLE)
-    positive = one_over_one_plus(exp_of_negative(-np.abs(scaled), LOGISTIC_INTEGER_BITS))
-    result = np.where(scaled > 0, positive, INT32_MAX - positive)
-    result = np.where(scaled == 0, 1 << 30, result)
-    quotient = rounding_divide_by_power_of_two(result, 31 - 8)
-    quotient = np.where(value <= -radius, 0, np.where(value >= radius, 255, quotient))
-    return clamp_to_output(quotient, output.zero_point, -128, 127)
+def logistic(x: NDArray, table: NDArray) -> NDArray:
+    """The table's entry for each input: entry i is for the input i - 128."""
+    return table[x.astype(np.intp) + 128]

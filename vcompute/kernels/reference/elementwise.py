@@ -31,7 +31,7 @@ def mul(operator: Mul, a: NDArray, b: NDArray, zero_points: tuple[int, int], out
     scaled = multiply_by_quantized_multiplier(
         product, operator.requant.multiplier, operator.requant.shift, operator.rounding
     )
-    return clamp_to_output(scaled, output.zero_point, operator.low, operator.high)
+    return clamp_to_output(scaled, output.zero_point, operator.low, operator.high, output.dtype)
 
 
 def quantize(operator: Quantize, x: NDArray, zero_point: int, output: ValueType) -> NDArray:
@@ -39,4 +39,4 @@ def quantize(operator: Quantize, x: NDArray, zero_point: int, output: ValueType)
     scaled = multiply_by_quantized_multiplier(
         centred(x, zero_point), operator.requant.multiplier, operator.requant.shift, operator.rounding
     )
-    return clamp_to_output(scaled, output.zero_point, operator.low, operator.high)
+    return clamp_to_output(scaled, output.zero_point, operator.low, operator.high, output.dtype)

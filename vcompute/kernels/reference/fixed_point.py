@@ -2,7 +2,7 @@
 """Transcendental functions in 32-bit fixed point.
 
 A number with i integer bits is an int32 that stands for raw / 2**(31 - i). Source: gemmlowp ``fixedpoint.h``, whose
-integer results are part of the semantics of SOFTMAX and LOGISTIC.
+integer results are part of the semantics of SOFTMAX.
 """
 
 from typing import Final

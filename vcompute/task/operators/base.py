@@ -63,7 +63,7 @@ class Operator:
     """least and most number of operands"""
     constant_names: ClassVar[tuple[str, ...]] = ()
     operand_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8})
-    output_dtype: ClassVar[DType] = DType.INT8
+    output_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8})
 
     @property
     def name(self) -> str:

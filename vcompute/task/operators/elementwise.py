@@ -2,7 +2,7 @@
 """Operators on single elements: ADD, MUL, QUANTIZE, LOGISTIC, SOFTMAX."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vcompute.codec import Int, Record, field
 from vcompute.registry import Opcode
@@ -16,9 +16,13 @@ from vcompute.task.operators.base import (
     bad_shape,
     bad_value,
     check_clamp,
+    check_constant,
 )
 from vcompute.task.operators.linear import broadcast
-from vcompute.task.tensor import ConstantType, DType, Shape, ValueType
+from vcompute.task.tensor import DTYPE_RANGE, ConstantType, DType, Shape, ValueType
+
+MAX_SOFTMAX_DEPTH: Final = (1 << 12) - 1
+"""The longest row: its sum of exponentials has 12 integer bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +69,37 @@ class Quantize(Operator):
 
     opcode: ClassVar[Opcode] = Opcode.QUANTIZE
     operand_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8, DType.UINT8})
+    output_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8, DType.UINT8})
 
     requant: Requant = field(0, Record(Requant), "ratio of the scales")
     rounding: Rounding = field(1, ROUNDING, "requantisation rounding")
-    low: int = field(2, CLAMP, "least output")
-    high: int = field(3, CLAMP, "greatest output")
+    low: int = field(2, Int(-128, 255), "least output")
+    high: int = field(3, Int(-128, 255), "greatest output")
 
     def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
         check_clamp(self, self.low, self.high)
         return inputs[0].shape
 
+    def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:
+        least, greatest = DTYPE_RANGE[output.dtype]
+        if self.low < least or self.high > greatest:
+            raise bad_value(
+                self, "clamp range", expected=f"within [{least}, {greatest}]", got=f"[{self.low}, {self.high}]"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Logistic(Operator):
-    """1 / (1 + exp(-x)) in fixed point; output scale 1/256, zero point -128."""
+    """1 / (1 + exp(-x)), by a table of its value for each of the 256 inputs; output scale 1/256, zero point -128.
+
+    The table is a constant of the model: entry i is the output for the input i - 128. No rule says how it was made.
+    """
 
     opcode: ClassVar[Opcode] = Opcode.LOGISTIC
-
-    multiplier: int = field(0, Int(*MULTIPLIER_RANGE), "input multiplier")
-    shift: int = field(1, Int(0, 30), "input left shift")
+    constant_names: ClassVar[tuple[str, ...]] = ("table",)
 
     def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
+        check_constant(self, "table", constants[0], DType.INT8, (256,))
         return inputs[0].shape
 
     def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:
@@ -100,13 +114,15 @@ class Softmax(Operator):
     opcode: ClassVar[Opcode] = Opcode.SOFTMAX
 
     multiplier: int = field(0, Int(*MULTIPLIER_RANGE), "input multiplier, the factor beta included")
-    shift: int = field(1, Int(0, 30), "input left shift")
+    shift: int = field(1, Int(0, 31), "input left shift")
 
     def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
         if not inputs[0].shape:
             raise bad_shape(self, "needs at least one axis")
-        if inputs[0].shape[-1] > 1 << 12:
-            raise bad_shape(self, "the last axis is too long", expected="<= 4096", got=inputs[0].shape[-1])
+        if inputs[0].shape[-1] > MAX_SOFTMAX_DEPTH:
+            raise bad_shape(
+                self, "the last axis is too long", expected=f"<= {MAX_SOFTMAX_DEPTH}", got=inputs[0].shape[-1]
+            )
         return inputs[0].shape
 
     def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:

@@ -154,7 +154,7 @@ class MatMul(Operator):
 
     opcode: ClassVar[Opcode] = Opcode.MATMUL
     constant_names: ClassVar[tuple[str, ...]] = ("filter",)
-    output_dtype: ClassVar[DType] = DType.INT32
+    output_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT32})
 
     def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
         return (*inputs[0].shape[:-1], _filter_channels(self, inputs[0].shape, constants[0]))

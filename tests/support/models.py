@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real models that ``VCOMPUTE_MODELS`` names, with their inputs and the reference runtimes' outputs."""
+
+import csv
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vcompute.importers import Semantics, read_tflite
+from vcompute.task import Model
+
+NAMES = (
+    "coral_mobilenet_v2_224_ptq",
+    "mlperftiny_ad_autoencoder",
+    "mlperftiny_ic_resnet8",
+    "mlperftiny_kws_dscnn",
+    "mlperftiny_sww_streaming",
+    "mlperftiny_vww_mnv1_025_96",
+    "tflm_hello_world",
+    "tflm_person_detect_fixed",
+)
+"""Every model of the collection."""
+
+RUNTIME = {Semantics.LITERT: "litert230_ref", Semantics.CLASSIC: "classic_ref"}
+UINT8_SURFACE = "coral_mobilenet_v2_224_ptq"
+"""The model with uint8 input and output; its stored arrays are the int8 tensors inside, 128 less on both sides."""
+
+
+def directory() -> Path:
+    """Where the models are. Tests that call this carry the mark ``models``."""
+    return Path(os.environ["VCOMPUTE_MODELS"])
+
+
+@cache
+def load(name: str, semantics: Semantics = Semantics.LITERT) -> Model:
+    """An imported model."""
+    return read_tflite(directory() / f"{name}.tflite", semantics)
+
+
+def stored_inputs(name: str, random: bool) -> npt.NDArray[Any]:
+    """Stored inputs, (N, ...), as the model takes them."""
+    with np.load(directory() / "inputs" / f"{name}.npz") as file:
+        return _surface(name, file["x_random" if random else "x"])
+
+
+def stored_outputs(name: str, semantics: Semantics, random: bool) -> npt.NDArray[Any]:
+    """The runtime's outputs for :func:`stored_inputs`."""
+    with np.load(directory() / "expected" / f"{name}.{RUNTIME[semantics]}.npz") as file:
+        return _surface(name, file["y0_random" if random else "y0"])
+
+
+def stored_tensors(name: str, sample: int) -> list[npt.NDArray[Any]]:
+    """Every operator's output for one real input, in order; empty where there are none."""
+    path = directory() / "tensors" / f"{name}.litert230_ref.npz"
+    if not path.exists():
+        return []
+    with np.load(path) as file:
+        return [file[key] for key in sorted(file) if key.startswith(f"in{sample}/")]
+
+
+def layers(name: str) -> list[dict[str, str]]:
+    """The rows of the per-layer table."""
+    with (directory() / "layers" / f"{name}.tsv").open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file, delimiter="\t") if row["op"]]
+
+
+def _surface(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return (array.astype(np.int16) + 128).astype(np.uint8) if name == UINT8_SURFACE else array
