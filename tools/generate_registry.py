@@ -49,6 +49,10 @@ ENUMS = (
     ("suites", "suite", "SuiteId", "The verification suites."),
     ("parameter_sets", "parameter_set", "ParameterSetId", "The parameter sets of the suites."),
     ("message_types", "message_type", "MessageType", "The messages of the protocol."),
+    ("verdict_bases", "basis", "Basis", "What a verdict rests on."),
+    ("roles", "role", "Role", "The roles of the protocol."),
+    ("outcomes", "outcome", "Outcome", "What a receipt records."),
+    ("yield_reasons", "yield_reason", "YieldReason", "Why a worker gives a lease back."),
     ("transports", "transport", "TransportId", "The transports."),
     ("settlement", "driver", "SettlementId", "The settlement drivers."),
 )

@@ -93,11 +93,122 @@ class ErrorCode(IntEnum):
     OPENING_SHAPE = 218
     """claims and commitments do not fit each other, or are over their bounds"""
 
+    BAD_SIGNATURE = 300
+    """the signature does not verify under the key in its header"""
+
+    INVALID_KEY = 301
+    """a key is not one point of its curve in its one encoding"""
+
+    NON_CANONICAL_SIGNATURE = 302
+    """an ES256 signature with r or s out of range, or s in the upper half"""
+
+    UNEXPECTED_SIGNER = 303
+    """signed by another key than the one this message needs"""
+
+    UNKNOWN_MESSAGE = 304
+    """the message type is not registered or not for this role"""
+
+    UNKNOWN_CRITICAL_EXTENSION = 305
+    """an extension that must be understood is not"""
+
+    UNEXPECTED_MESSAGE = 400
+    """the message does not fit the state of the session"""
+
+    UNKNOWN_SESSION = 401
+    """no session of this name; say hello again"""
+
+    UNKNOWN_TASK = 402
+    """no task of this name"""
+
+    STALE_LEASE = 403
+    """the lease is over or belongs to another attempt"""
+
+    DEADLINE_PASSED = 404
+    """the task's deadline has passed"""
+
+    NO_COMMON_VERSION = 405
+    """no protocol version is spoken by both sides"""
+
+    NO_COMMON_SUITE = 406
+    """no verification suite and parameter set is common to offer and worker"""
+
+    TERMS_NOT_ACCEPTABLE = 407
+    """the offer's terms are outside what this party accepts"""
+
+    PRICE_TOO_LOW = 408
+    """the price is below the worker's price for the work units"""
+
+    BUSY = 409
+    """no free capacity; try again later"""
+
+    DEVICE_UNAVAILABLE = 410
+    """the device policy forbids work now"""
+
+    CANCELLED = 411
+    """the task was cancelled by the requester"""
+
+    LEASE_EXPIRED = 412
+    """the lease ended without a renewal or a result"""
+
+    VERDICT_TIMEOUT = 413
+    """no verdict within the offer's window"""
+
+    RATE_LIMITED = 414
+    """too many messages; try again later"""
+
+    WORK_UNITS_MISMATCH = 415
+    """the offer's work units are not those of the graph and batch"""
+
+    COMPUTE_FAILED = 416
+    """the worker could not run the task"""
+
+    DOWNGRADE_DETECTED = 417
+    """the negotiated version or suites are not the best both sides speak"""
+
+    TRANSPORT_FAILED = 500
+    """the peer could not be reached or gave no usable answer"""
+
     BLOB_UNKNOWN = 501
     """no blob or chunk of this name is held here"""
 
+    BLOB_UNWANTED = 502
+    """nobody announced this blob in a signed message"""
+
     STORAGE_FULL = 503
     """the blob store is at its bound"""
+
+    INSECURE_TRANSPORT = 504
+    """plain HTTP beyond the loopback needs TLS or an explicit choice"""
+
+    INSUFFICIENT_FUNDS = 600
+    """the requester's balance does not cover the escrow"""
+
+    INSUFFICIENT_BOND = 601
+    """the worker's balance does not cover the bond"""
+
+    ESCROW_MISSING = 602
+    """no escrow is open for this task"""
+
+    VERDICT_NOT_ADMITTED = 603
+    """the verdict's signer or basis is not one the offer's policy admits"""
+
+    LEASE_CONFLICT = 604
+    """the escrow has another active lease, or the lease is in another state"""
+
+    SETTLEMENT_UNKNOWN = 605
+    """the settlement's answer is not known; the same operation may be retried"""
+
+    JOURNAL_BROKEN = 606
+    """the journal's hash chain, balances or states do not agree"""
+
+    WRONG_SETTLEMENT = 607
+    """the offer names another settlement"""
+
+    OPERATION_CONFLICT = 608
+    """an operation of this id with other content was done before"""
+
+    NOT_DUE = 609
+    """the refund or release is not due yet"""
 
     USAGE = 700
     """the command line or a call's arguments are wrong"""
@@ -199,6 +310,136 @@ class ParameterSetId(IntEnum):
     """a small instance for tests; no security"""
 
 
+@unique
+class MessageType(IntEnum):
+    """The messages of the protocol."""
+
+    HELLO = 1
+    """versions, suites and extensions of one side; the answer carries the choice"""
+
+    ADVERTISE = 2
+    """what a worker or verifier can do, its price, capacity and how long the advertisement stands"""
+
+    OFFER = 3
+    """a task: model, inputs, terms and verification policy, signed by the requester"""
+
+    ASSIGN = 4
+    """the coordinator gives a worker an offer to accept or decline"""
+
+    ACCEPT = 5
+    """a worker takes an offer and puts up its bond; its digest names the lease"""
+
+    DECLINE = 6
+    """an offer or assignment is not taken, with the reason"""
+
+    PROGRESS = 7
+    """a worker renews its lease"""
+
+    YIELD = 8
+    """a worker gives a lease back without fault"""
+
+    RESULT = 9
+    """a worker commits to outputs and proof"""
+
+    CHECK = 10
+    """the coordinator asks a verifier to judge a result"""
+
+    VERDICT = 11
+    """a verifier's signed judgement of a result and its basis"""
+
+    RECEIPT = 12
+    """the settlement's signed record of a movement of money"""
+
+    CANCEL = 13
+    """a task or lease ends"""
+
+    ERROR = 14
+    """a message or request was refused"""
+
+    FETCH = 15
+    """a party asks for its next message over a transport that cannot push"""
+
+
+@unique
+class Basis(IntEnum):
+    """What a verdict rests on."""
+
+    PROVED = 1
+    """a proof of the statement was verified"""
+
+    REPLAYED = 2
+    """the model was run again and gave the same bytes"""
+
+    NOT_SAMPLED = 3
+    """the task was not drawn for checking"""
+
+    UNCHALLENGED = 4
+    """nobody challenged within the window"""
+
+
+@unique
+class Role(IntEnum):
+    """The roles of the protocol."""
+
+    REQUESTER = 1
+    """offers tasks and pays"""
+
+    WORKER = 2
+    """runs tasks and is paid"""
+
+    COORDINATOR = 3
+    """matches and relays; holds no trust"""
+
+    VERIFIER = 4
+    """judges results"""
+
+    SETTLEMENT = 5
+    """holds escrow and bonds"""
+
+
+@unique
+class Outcome(IntEnum):
+    """What a receipt records."""
+
+    PAID = 1
+    """the escrow went to the worker and the bond back to it"""
+
+    SLASHED = 2
+    """the bond went to the requester; the escrow stays open"""
+
+    RETURNED = 3
+    """the bond went back to the worker without fault; the escrow stays open"""
+
+    REFUNDED = 4
+    """the escrow went back to the requester"""
+
+
+@unique
+class YieldReason(IntEnum):
+    """Why a worker gives a lease back."""
+
+    BATTERY = 1
+    """battery level or charging state"""
+
+    THERMAL = 2
+    """temperature"""
+
+    NETWORK = 3
+    """the network is gone or metered"""
+
+    OPERATING_SYSTEM = 4
+    """the operating system ends background work"""
+
+    USER = 5
+    """the user wants the device"""
+
+    UNKNOWN = 6
+    """the reason is not known"""
+
+    INTERNAL = 7
+    """the work could not be done"""
+
+
 HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.MALFORMED_ENCODING: 400,
     ErrorCode.SCHEMA_VIOLATION: 422,
@@ -228,8 +469,45 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.SUMCHECK: 422,
     ErrorCode.FINAL_POLYNOMIAL: 422,
     ErrorCode.OPENING_SHAPE: 422,
+    ErrorCode.BAD_SIGNATURE: 401,
+    ErrorCode.INVALID_KEY: 422,
+    ErrorCode.NON_CANONICAL_SIGNATURE: 422,
+    ErrorCode.UNEXPECTED_SIGNER: 403,
+    ErrorCode.UNKNOWN_MESSAGE: 422,
+    ErrorCode.UNKNOWN_CRITICAL_EXTENSION: 422,
+    ErrorCode.UNEXPECTED_MESSAGE: 409,
+    ErrorCode.UNKNOWN_SESSION: 401,
+    ErrorCode.UNKNOWN_TASK: 404,
+    ErrorCode.STALE_LEASE: 409,
+    ErrorCode.DEADLINE_PASSED: 410,
+    ErrorCode.NO_COMMON_VERSION: 400,
+    ErrorCode.NO_COMMON_SUITE: 422,
+    ErrorCode.TERMS_NOT_ACCEPTABLE: 422,
+    ErrorCode.PRICE_TOO_LOW: 422,
+    ErrorCode.BUSY: 429,
+    ErrorCode.DEVICE_UNAVAILABLE: 503,
+    ErrorCode.CANCELLED: 410,
+    ErrorCode.LEASE_EXPIRED: 410,
+    ErrorCode.VERDICT_TIMEOUT: 504,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.WORK_UNITS_MISMATCH: 422,
+    ErrorCode.COMPUTE_FAILED: 500,
+    ErrorCode.DOWNGRADE_DETECTED: 400,
+    ErrorCode.TRANSPORT_FAILED: 503,
     ErrorCode.BLOB_UNKNOWN: 404,
+    ErrorCode.BLOB_UNWANTED: 403,
     ErrorCode.STORAGE_FULL: 507,
+    ErrorCode.INSECURE_TRANSPORT: 400,
+    ErrorCode.INSUFFICIENT_FUNDS: 402,
+    ErrorCode.INSUFFICIENT_BOND: 402,
+    ErrorCode.ESCROW_MISSING: 404,
+    ErrorCode.VERDICT_NOT_ADMITTED: 403,
+    ErrorCode.LEASE_CONFLICT: 409,
+    ErrorCode.SETTLEMENT_UNKNOWN: 503,
+    ErrorCode.JOURNAL_BROKEN: 500,
+    ErrorCode.WRONG_SETTLEMENT: 422,
+    ErrorCode.OPERATION_CONFLICT: 409,
+    ErrorCode.NOT_DUE: 409,
     ErrorCode.USAGE: 400,
     ErrorCode.UNREADABLE_FILE: 400,
     ErrorCode.NATIVE_UNAVAILABLE: 500,

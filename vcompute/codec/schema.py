@@ -237,7 +237,15 @@ class Variant(Kind):
         raise _refuse(path, f"a registered {self.name} tag", wire[0])
 
     def cddl(self) -> str:
-        return "(" + " / ".join(f"[{int(tag)}, {_kebab(cls.__name__)}]" for tag, cls in self.cases) + ")"
+        return self.rule_name()
+
+    def rule_name(self) -> str:
+        """The CDDL rule of the choice: a rule of its own, because validators differ on choices in parentheses."""
+        return f"{_kebab(self.name)}-choice"
+
+    def rule(self) -> str:
+        """The right side of the CDDL rule."""
+        return " / ".join(f"[{int(tag)}, {_kebab(cls.__name__)}]" for tag, cls in self.cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,17 +304,21 @@ def decode(cls: type[T], data: bytes, limits: Limits = DEFAULT_LIMITS) -> T:
     return cast("T", Record(cls).from_wire(loads(data, limits), cls.__name__))
 
 
-def cddl(*roots: type[Any]) -> str:
-    """The CDDL of the records reachable from ``roots``, each once, roots first."""
+def cddl(*roots: type[Any] | Variant) -> str:
+    """The CDDL of the records and choices reachable from ``roots``, each once, roots first."""
     done: dict[str, str] = {}
-    queue = list(roots)
+    queue: list[type[Any] | Variant] = list(roots)
     while queue:
-        cls = queue.pop(0)
-        name = _kebab(cls.__name__)
+        item = queue.pop(0)
+        name = item.rule_name() if isinstance(item, Variant) else _kebab(item.__name__)
         if name in done:
             continue
-        lines = [f"; {(cls.__doc__ or '').strip().splitlines()[0]}", f"{name} = {{"]
-        for spec in fields_of(cls):
+        if isinstance(item, Variant):
+            done[name] = f"{name} = {item.rule()}"
+            queue += [cls for _, cls in item.cases]
+            continue
+        lines = [f"; {(item.__doc__ or '').strip().splitlines()[0]}", f"{name} = {{"]
+        for spec in fields_of(item):
             mark = "? " if spec.optional else ""
             lines.append(f"  {mark}{spec.key}: {spec.kind.cddl()}, ; {spec.name}: {spec.doc}")
             queue += _referenced(spec.kind)
@@ -314,12 +326,12 @@ def cddl(*roots: type[Any]) -> str:
     return "\n\n".join(done.values()) + "\n"
 
 
-def _referenced(kind: Kind) -> list[type[Any]]:
+def _referenced(kind: Kind) -> list[type[Any] | Variant]:
     match kind:
         case Record():
             return [kind.cls]
         case Variant():
-            return [cls for _, cls in kind.cases]
+            return [kind]
         case Array():
             return _referenced(kind.of)
         case _:

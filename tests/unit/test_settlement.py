@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: what moves money, what does not, and what an audit finds."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.protocol_kit import (
+    COORDINATOR,
+    NOW,
+    OFFER,
+    OTHER,
+    REPLAY,
+    REQUESTER,
+    SETTLEMENT,
+    VERIFIER,
+    WORKER,
+    accept,
+    offer,
+    result,
+    verdict,
+)
+from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.messages import (
+    Always,
+    Cancel,
+    OnChallenge,
+    Progress,
+    Receipt,
+    Sampled,
+    Signed,
+    SuiteChoice,
+    Yield,
+    open_message,
+    seal,
+)
+from vcompute.registry import Basis, ErrorCode, Outcome, ParameterSetId, YieldReason
+from vcompute.settlement import ESCROW_TABLE, EscrowState, Ledger, open_ledger
+from vcompute.settlement.rules import EscrowEvent, Movement
+
+PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    book = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
+    for key, operation in ((REQUESTER, b"r"), (WORKER, b"w"), (OTHER, b"o")):
+        book.fund(key.thumbprint, 1000, operation, NOW)
+    yield book
+    report = book.audit()
+    book.book.close()  # type: ignore[attr-defined]
+    assert report.conserved, report.problems
+    assert report.issued == 3000
+
+
+def balances(ledger: Ledger) -> tuple[int, int, int]:
+    return tuple(ledger.balance(key.thumbprint) for key in (REQUESTER, WORKER, OTHER))  # type: ignore[return-value]
+
+
+def refused(code: ErrorCode, call: Callable[..., object], *args: object) -> None:
+    with pytest.raises(VcomputeError) as caught:
+        call(*args)
+    assert caught.value.code is code
+
+
+def committed(ledger: Ledger, **changes: Any) -> tuple[Signed[Any], Signed[Any], Signed[Any]]:
+    task = offer(**changes)
+    lease = accept(task)
+    done = result(lease)
+    ledger.open(task.data, NOW)
+    ledger.bond(lease.data, NOW)
+    ledger.commit(done.data, NOW + 1)
+    return task, lease, done
+
+
+def receipt_of(data: bytes | None) -> Receipt:
+    assert data is not None
+    signed = open_message(data).of(Receipt)
+    signed.require_signer(SETTLEMENT.thumbprint)
+    return signed.body
+
+
+def test_an_accepted_result_is_paid_and_the_bond_returns(ledger: Ledger) -> None:
+    task, lease, done = committed(ledger)
+    assert balances(ledger) == (950, 980, 1000)
+    paid = ledger.settle(verdict(done).data, NOW + 2)
+    assert (paid.state, paid.escrow, paid.bond) == (EscrowState.PAID, 0, 0)
+    assert balances(ledger) == (950, 1050, 1000)
+    receipt = receipt_of(paid.receipt)
+    assert (receipt.outcome, receipt.amount, receipt.work_units) == (Outcome.PAID, 50, 1000)
+    assert (receipt.task, receipt.lease, receipt.worker) == (task.digest, lease.digest, WORKER.thumbprint)
+    assert receipt.result == done.data
+    assert [open_message(v).signer for v in receipt.verdicts] == [VERIFIER.thumbprint]
+
+
+def test_a_refused_result_costs_the_bond_and_the_task_goes_on(ledger: Ledger) -> None:
+    task, _, done = committed(ledger)
+    slashed = ledger.settle(verdict(done, False).data, NOW + 2)
+    assert (slashed.state, slashed.escrow) == (EscrowState.OPEN, 50)
+    assert receipt_of(slashed.receipt).outcome is Outcome.SLASHED
+    assert balances(ledger) == (970, 980, 1000)
+    second = accept(task, OTHER, 2)
+    ledger.bond(second.data, NOW + 3)
+    again = result(second, OTHER)
+    ledger.commit(again.data, NOW + 4)
+    ledger.settle(verdict(again).data, NOW + 5)
+    assert balances(ledger) == (970, 980, 1050)
+
+
+def test_everything_again_gives_the_identical_answer_and_moves_nothing(ledger: Ledger) -> None:
+    task, lease, done = committed(ledger)
+    judged = verdict(done)
+    first = ledger.settle(judged.data, NOW + 2)
+    before = balances(ledger)
+    assert ledger.settle(judged.data, NOW + 9_999) == first
+    for operation, message in ((ledger.open, task), (ledger.bond, lease), (ledger.commit, done)):
+        assert operation(message.data, NOW + 9_999) == operation(message.data, NOW + 99_999)
+    assert balances(ledger) == before
+    assert ledger.fund(WORKER.thumbprint, 1000, b"w", NOW) == before[1]
+    refused(ErrorCode.OPERATION_CONFLICT, ledger.fund, WORKER.thumbprint, 1001, b"w", NOW)
+
+
+def test_no_verdict_no_payment(ledger: Ledger) -> None:
+    """Every other way to ask for the money is refused."""
+    task, lease, done = committed(ledger)
+    other = replace(done.body, energy=1)
+    cases = [
+        verdict(done, key=REQUESTER),
+        verdict(done, key=WORKER),
+        verdict(done, basis=Basis.PROVED),
+        verdict(done, basis=Basis.NOT_SAMPLED),
+        verdict(done, basis=Basis.UNCHALLENGED),
+        verdict(seal(WORKER, other)),
+        verdict(done, False, basis=Basis.NOT_SAMPLED),
+    ]
+    for case in cases:
+        refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.settle, case.data, NOW + 2)
+    refused(ErrorCode.UNKNOWN_MESSAGE, ledger.settle, done.data, NOW + 2)
+    refused(ErrorCode.STALE_LEASE, ledger.settle, verdict(result(accept(task, OTHER), OTHER)).data, NOW + 2)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.refund, task.digest, None, NOW + 2)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, NOW + 2)
+    assert balances(ledger) == (950, 980, 1000)
+
+
+def test_a_verdict_before_the_result_is_refused(ledger: Ledger) -> None:
+    task = offer()
+    lease = accept(task)
+    ledger.open(task.data, NOW)
+    refused(ErrorCode.STALE_LEASE, ledger.settle, verdict(result(lease)).data, NOW)
+    ledger.bond(lease.data, NOW)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.settle, verdict(result(lease)).data, NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "basis", "admitted"),
+    [
+        (Always((REPLAY,)), Basis.REPLAYED, True),
+        (Always((PROOF,)), Basis.REPLAYED, False),
+        (Always((PROOF, REPLAY)), Basis.PROVED, True),
+        (Sampled((REPLAY,), 1000, 1000, 5), Basis.NOT_SAMPLED, True),
+        (Sampled((REPLAY,), 1000, 1000, 5), Basis.UNCHALLENGED, False),
+        (OnChallenge((PROOF,), 1000, 1000, 5), Basis.UNCHALLENGED, True),
+        (OnChallenge((PROOF,), 1000, 1000, 5), Basis.NOT_SAMPLED, False),
+    ],
+)
+def test_the_policy_says_which_bases_release_money(ledger: Ledger, policy: Any, basis: Basis, admitted: bool) -> None:
+    task = offer(policy=policy)
+    lease = accept(task)
+    done = result(lease, suite=policy.suites[0])
+    ledger.open(task.data, NOW)
+    ledger.bond(lease.data, NOW)
+    ledger.commit(done.data, NOW)
+    judged = verdict(done, basis=basis)
+    if admitted:
+        assert ledger.settle(judged.data, NOW).state is EscrowState.PAID
+    else:
+        refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.settle, judged.data, NOW)
+
+
+def test_a_quorum_needs_distinct_verifiers_that_agree(ledger: Ledger) -> None:
+    verifiers = (VERIFIER, COORDINATOR, OTHER)
+    _, _, done = committed(ledger, verifiers=tuple(key.thumbprint for key in verifiers), quorum=2)
+    assert ledger.settle(verdict(done, True, VERIFIER).data, NOW).state is EscrowState.COMMITTED
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.settle, verdict(done, False, VERIFIER).data, NOW)
+    assert ledger.settle(verdict(done, False, COORDINATOR).data, NOW).state is EscrowState.COMMITTED
+    paid = ledger.settle(verdict(done, True, OTHER).data, NOW)
+    assert paid.state is EscrowState.PAID
+    assert {open_message(v).signer for v in receipt_of(paid.receipt).verdicts} == {
+        VERIFIER.thumbprint,
+        OTHER.thumbprint,
+    }
+
+
+def test_a_yield_returns_the_bond_but_only_the_workers_own(ledger: Ledger) -> None:
+    task = offer()
+    lease = accept(task)
+    ledger.open(task.data, NOW)
+    ledger.bond(lease.data, NOW)
+    given_back = Yield(task.digest, lease.digest, YieldReason.BATTERY)
+    refused(ErrorCode.NOT_DUE, ledger.release, task.digest, lease.digest, None, NOW + 1)
+    stranger = seal(OTHER, given_back).data
+    refused(ErrorCode.UNEXPECTED_SIGNER, ledger.release, task.digest, lease.digest, stranger, NOW + 1)
+    wrong = seal(WORKER, replace(given_back, lease=bytes(32))).data
+    refused(ErrorCode.STALE_LEASE, ledger.release, task.digest, lease.digest, wrong, NOW + 1)
+    held = ledger.release(task.digest, lease.digest, seal(WORKER, given_back).data, NOW + 1)
+    assert (held.state, receipt_of(held.receipt).outcome) == (EscrowState.OPEN, Outcome.RETURNED)
+    assert balances(ledger) == (950, 1000, 1000)
+
+
+def test_a_lease_ends_with_its_time_and_renewals_move_it(ledger: Ledger) -> None:
+    task = offer()
+    lease = accept(task)
+    ledger.open(task.data, NOW)
+    assert ledger.bond(lease.data, NOW).until == NOW + 5_000
+    step = Progress(task.digest, lease.digest, 1, 500)
+    refused(ErrorCode.UNEXPECTED_SIGNER, ledger.renew, seal(OTHER, step).data, NOW + 4_000)
+    assert ledger.renew(seal(WORKER, step).data, NOW + 4_000).until == NOW + 9_000
+    refused(ErrorCode.NOT_DUE, ledger.release, task.digest, lease.digest, None, NOW + 8_999)
+    late = seal(WORKER, replace(step, sequence=2)).data
+    refused(ErrorCode.LEASE_EXPIRED, ledger.renew, late, NOW + 9_000)
+    refused(ErrorCode.LEASE_EXPIRED, ledger.commit, result(lease).data, NOW + 9_000)
+    ledger.release(task.digest, lease.digest, None, NOW + 9_000)
+    assert balances(ledger) == (950, 1000, 1000)
+
+
+def test_no_verdict_in_time_returns_the_bond_without_fault(ledger: Ledger) -> None:
+    task, lease, done = committed(ledger)
+    until = NOW + 1 + OFFER.verdict_within
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, until - 1)
+    ledger.release(task.digest, lease.digest, None, until)
+    refused(ErrorCode.STALE_LEASE, ledger.settle, verdict(done).data, until)
+    assert balances(ledger) == (950, 1000, 1000)
+
+
+def test_refunds_need_the_deadline_or_the_requesters_word(ledger: Ledger) -> None:
+    task = offer()
+    ledger.open(task.data, NOW)
+    refused(ErrorCode.NOT_DUE, ledger.refund, task.digest, None, NOW + 59_999)
+    cancel = Cancel(task.digest, ErrorCode.CANCELLED)
+    refused(ErrorCode.UNEXPECTED_SIGNER, ledger.refund, task.digest, seal(WORKER, cancel).data, NOW)
+    other = seal(REQUESTER, replace(cancel, task=bytes(32))).data
+    refused(ErrorCode.NOT_DUE, ledger.refund, task.digest, other, NOW)
+    assert ledger.refund(task.digest, seal(REQUESTER, cancel).data, NOW).state is EscrowState.REFUNDED
+    second = offer(nonce=b"2" * 16)
+    ledger.open(second.data, NOW)
+    ledger.refund(second.digest, None, NOW + 60_000)
+    assert balances(ledger) == (1000, 1000, 1000)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.bond, accept(task).data, NOW)
+
+
+def test_offers_and_bonds_are_covered_or_refused(ledger: Ledger) -> None:
+    refused(ErrorCode.INSUFFICIENT_FUNDS, ledger.open, offer(price=1001).data, NOW)
+    refused(ErrorCode.WRONG_SETTLEMENT, ledger.open, offer(settlement=bytes(32)).data, NOW)
+    refused(ErrorCode.DEADLINE_PASSED, ledger.open, offer().data, NOW + 60_000)
+    refused(ErrorCode.TERMS_NOT_ACCEPTABLE, ledger.open, offer(quorum=2).data, NOW)
+    refused(ErrorCode.ESCROW_MISSING, ledger.bond, accept(offer()).data, NOW)
+    rich = offer(bond=1001)
+    ledger.open(rich.data, NOW)
+    refused(ErrorCode.INSUFFICIENT_BOND, ledger.bond, accept(rich).data, NOW)
+    low = seal(WORKER, replace(accept(rich).body, bond=1))
+    refused(ErrorCode.TERMS_NOT_ACCEPTABLE, ledger.bond, low.data, NOW)
+    refused(ErrorCode.ESCROW_MISSING, ledger.refund, bytes(32), None, NOW)
+
+
+def test_two_workers_cannot_hold_one_task(ledger: Ledger) -> None:
+    task = offer()
+    ledger.open(task.data, NOW)
+    ledger.bond(accept(task).data, NOW)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.bond, accept(task, OTHER).data, NOW)
+
+
+def test_a_result_under_a_suite_outside_the_policy_is_refused(ledger: Ledger) -> None:
+    task = offer()
+    lease = accept(task)
+    ledger.open(task.data, NOW)
+    ledger.bond(lease.data, NOW)
+    refused(ErrorCode.NO_COMMON_SUITE, ledger.commit, result(lease, suite=PROOF).data, NOW)
+
+
+def test_paid_is_reached_by_accept_alone() -> None:
+    ways = {(state, event) for state, event, rule in ESCROW_TABLE if Movement.PAY in rule.effects}
+    assert ways == {(EscrowState.COMMITTED, EscrowEvent.ACCEPT)}
+    arrivals = {
+        (state, event)
+        for state, event, rule in ESCROW_TABLE
+        if rule.to is EscrowState.PAID and state is not EscrowState.PAID
+    }
+    assert arrivals == ways
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE balances SET amount = amount + 1 WHERE account = (SELECT account FROM balances LIMIT 1)",
+        "DELETE FROM journal WHERE sequence = 2",
+        "UPDATE journal SET digest = zeroblob(32) WHERE sequence = 3",
+        "UPDATE journal SET entry = x'00' WHERE sequence = 1",
+        "DELETE FROM escrows",
+    ],
+)
+def test_an_audit_finds_damage(tmp_path: Path, damage: str) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
+    ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
+    ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
+    committed(ledger)
+    assert ledger.audit().conserved
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute(damage)
+    db.close()
+    assert not ledger.audit().conserved
+    ledger.book.close()  # type: ignore[attr-defined]
+
+
+def test_an_audit_finds_a_payment_whose_verdict_is_gone(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
+    ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
+    ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
+    task, _, done = committed(ledger)
+    ledger.settle(verdict(done).data, NOW)
+    row = ledger.book.escrow(task.digest)
+    assert row is not None
+    with ledger.book.transaction():
+        ledger.book.store_escrow(replace(row, verdicts=(verdict(done, key=OTHER).data,)))
+    assert any("without a quorum" in problem for problem in ledger.audit().problems)
+    ledger.book.close()  # type: ignore[attr-defined]
+
+
+def test_a_busy_database_is_an_unknown_settlement(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
+    ledger.book.close()  # type: ignore[attr-defined]
+    with pytest.raises(ProtocolError) as caught:
+        ledger.fund(REQUESTER.thumbprint, 1, b"r", NOW)
+    assert caught.value.code is ErrorCode.SETTLEMENT_UNKNOWN

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of the protocol: one schema each, signed envelopes, names by digest."""
+
+from vcompute.messages.envelope import AAD, MAX_MESSAGE, Message, Signed, message_type, open_message, reopen, seal
+from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
+from vcompute.messages.money import Receipt
+from vcompute.messages.offer import Always, Offer, OnChallenge, Policy, Sampled, SuiteChoice
+from vcompute.messages.primitives import BlobRef, Extension
+from vcompute.messages.session import Advertise, Error, Fetch, Hello
+
+__all__ = [
+    "AAD",
+    "MAX_MESSAGE",
+    "Accept",
+    "Advertise",
+    "Always",
+    "Assign",
+    "BlobRef",
+    "Cancel",
+    "Check",
+    "Decline",
+    "Error",
+    "Extension",
+    "Fetch",
+    "Hello",
+    "Message",
+    "Offer",
+    "OnChallenge",
+    "Policy",
+    "Progress",
+    "Receipt",
+    "Result",
+    "Sampled",
+    "Signed",
+    "SuiteChoice",
+    "Verdict",
+    "Yield",
+    "message_type",
+    "open_message",
+    "reopen",
+    "seal",
+]

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages as they travel: ``[type, body]`` in a COSE_Sign1 envelope.
+
+The version of the protocol is part of what is signed (``external_aad``), so a message of one version never passes for
+one of another. A message is named by the SHA-256 of its envelope as received: the task is the digest of its Offer,
+the lease that of its Accept.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from vcompute.codec import Limits, Variant, dumps, loads
+from vcompute.errors import EncodingError, ProtocolError
+from vcompute.identity import MAX_PAYLOAD, PrivateKey, Sealed, open1, reopen1, sign1
+from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
+from vcompute.messages.money import Receipt
+from vcompute.messages.offer import Offer
+from vcompute.messages.session import Advertise, Error, Fetch, Hello
+from vcompute.registry import ErrorCode, MessageType
+
+AAD: Final = b"vcompute/1"
+"""What every signature of protocol version 1 covers besides the payload."""
+
+MAX_MESSAGE: Final = MAX_PAYLOAD + 256
+"""The longest message in bytes."""
+
+Message: TypeAlias = (
+    Hello
+    | Advertise
+    | Offer
+    | Assign
+    | Accept
+    | Decline
+    | Progress
+    | Yield
+    | Result
+    | Check
+    | Verdict
+    | Receipt
+    | Cancel
+    | Error
+    | Fetch
+)
+
+TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
+    (MessageType.HELLO, Hello),
+    (MessageType.ADVERTISE, Advertise),
+    (MessageType.OFFER, Offer),
+    (MessageType.ASSIGN, Assign),
+    (MessageType.ACCEPT, Accept),
+    (MessageType.DECLINE, Decline),
+    (MessageType.PROGRESS, Progress),
+    (MessageType.YIELD, Yield),
+    (MessageType.RESULT, Result),
+    (MessageType.CHECK, Check),
+    (MessageType.VERDICT, Verdict),
+    (MessageType.RECEIPT, Receipt),
+    (MessageType.CANCEL, Cancel),
+    (MessageType.ERROR, Error),
+    (MessageType.FETCH, Fetch),
+)
+_BODY: Final = Variant("message", TYPES)
+_KNOWN: Final = frozenset(int(tag) for tag, _ in TYPES)
+_LIMITS: Final = Limits(bytes=MAX_PAYLOAD, depth=8, items=1024)
+
+M_co = TypeVar("M_co", covariant=True)
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Generic[M_co]):
+    """A message whose signature and schema were checked."""
+
+    body: M_co
+    """The message."""
+    signer: bytes
+    """Thumbprint of the signer's key."""
+    data: bytes
+    """The envelope as received: what is stored, forwarded and hashed."""
+    digest: bytes
+    """SHA-256 of ``data``: the message's name."""
+
+    def of(self, cls: type[M]) -> "Signed[M]":
+        """This message as one of class ``cls``.
+
+        Raises:
+            ProtocolError: ``unknown_message``: it is another.
+        """
+        if not isinstance(self.body, cls):
+            raise ProtocolError(
+                "another message is needed here",
+                code=ErrorCode.UNKNOWN_MESSAGE,
+                expected=cls.__name__,
+                got=type(self.body).__name__,
+            )
+        return Signed(self.body, self.signer, self.data, self.digest)
+
+    def require_signer(self, thumbprint: bytes) -> None:
+        """Refuse a message signed by another key.
+
+        Raises:
+            ProtocolError: ``unexpected_signer``.
+        """
+        if self.signer != thumbprint:
+            raise ProtocolError(
+                f"the {type(self.body).__name__} is signed by another key",
+                code=ErrorCode.UNEXPECTED_SIGNER,
+                expected=thumbprint.hex(),
+                got=self.signer.hex(),
+            )
+
+
+def message_type(body: Message) -> MessageType:
+    """The registered type of a message."""
+    return next(tag for tag, cls in TYPES if type(body) is cls)
+
+
+def seal(key: PrivateKey, body: Message) -> Signed[Message]:
+    """Encode and sign a message.
+
+    Raises:
+        EncodingError: a field is outside its schema.
+        ProtocolError: ``limit_exceeded``: the message is too long.
+    """
+    data = sign1(key, dumps(_BODY.to_wire(body, "message")), AAD)
+    return Signed(body, key.thumbprint, data, hashlib.sha256(data).digest())
+
+
+def open_message(data: bytes) -> Signed[Message]:
+    """Check and decode a message: bounds, signature, schema.
+
+    Raises:
+        EncodingError: not the deterministic profile, the schema or the bounds.
+        ProtocolError: the envelope or its signature is refused, or the type is unknown.
+    """
+    return _read(open1(data, AAD))
+
+
+def reopen(data: bytes) -> Signed[Message]:
+    """Decode a message that this party opened before and kept in its own store, without checking it again.
+
+    Raises:
+        EncodingError: the bytes were damaged in the store.
+        ProtocolError: likewise.
+    """
+    return _read(reopen1(data))
+
+
+def _read(sealed: Sealed) -> Signed[Message]:
+    wire = loads(sealed.payload, _LIMITS)
+    if isinstance(wire, list) and len(wire) == 2 and wire[0] not in _KNOWN:
+        raise EncodingError("the message type is not registered", code=ErrorCode.UNKNOWN_MESSAGE, got=wire[0])
+    body: Message = _BODY.from_wire(wire, "message")
+    return Signed(body, sealed.signer.thumbprint, sealed.data, sealed.digest)

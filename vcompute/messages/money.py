@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The receipt: what the settlement did, with the signed evidence inside, checkable by anyone offline."""
+
+from dataclasses import dataclass
+
+from vcompute.codec import Array, Enum, Int, Uint, field
+from vcompute.messages.flow import ENVELOPE
+from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
+from vcompute.registry import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A movement of money, signed by the settlement."""
+
+    task: bytes = field(0, DIGEST, "task")
+    outcome: Outcome = field(1, Enum(Outcome), "what happened")
+    requester: bytes = field(2, DIGEST, "who offered")
+    amount: int = field(3, AMOUNT, "moved out of escrow: paid or refunded")
+    bond: int = field(4, AMOUNT, "moved out of bond: returned or slashed")
+    work_units: int = field(5, Int(0, 2**62), "work units paid for; 0 where nothing was")
+    time: int = field(6, TIME, "when")
+    entry: int = field(7, Uint(53), "last journal entry of the movement")
+    verdicts: tuple[bytes, ...] = field(8, Array(ENVELOPE, 0, 32), "the signed Verdicts that released or slashed")
+    worker: bytes | None = field(9, DIGEST, "who worked", optional=True)
+    lease: bytes | None = field(10, DIGEST, "lease", optional=True)
+    result: bytes | None = field(11, ENVELOPE, "the signed Result", optional=True)

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies: what a verdict may rest on, what a worker takes, when a device works."""
+
+from vcompute.policy.verification import admitted_bases, basis_of, check_terms, checked_bases
+
+__all__ = ["admitted_bases", "basis_of", "check_terms", "checked_bases"]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verification policies of offers: which bases release money, and which terms make sense at all."""
+
+from vcompute.errors import ProtocolError
+from vcompute.messages import Always, Offer, OnChallenge, Policy, Sampled
+from vcompute.registry import Basis, ErrorCode, SuiteId
+
+
+def basis_of(suite: int) -> Basis:
+    """What a check under a suite establishes."""
+    return Basis.REPLAYED if suite == SuiteId.REPLAY else Basis.PROVED
+
+
+def checked_bases(policy: Policy) -> frozenset[Basis]:
+    """The bases of a real check under the policy; only these can convict."""
+    return frozenset(basis_of(choice.suite) for choice in policy.suites)
+
+
+def admitted_bases(policy: Policy) -> frozenset[Basis]:
+    """The bases on which the policy releases money."""
+    checked = checked_bases(policy)
+    match policy:
+        case Always():
+            return checked
+        case Sampled():
+            return checked | {Basis.NOT_SAMPLED}
+        case OnChallenge():
+            return checked | {Basis.UNCHALLENGED}
+
+
+def check_terms(offer: Offer, now: int) -> None:
+    """Refuse an offer whose terms cannot be kept.
+
+    Raises:
+        ProtocolError: ``deadline_passed``; ``terms_not_acceptable`` for a quorum larger than the verifiers or
+            verifiers named twice; ``unknown_critical_extension``.
+    """
+    if now >= offer.deadline:
+        raise ProtocolError(
+            "the offer's deadline has passed", code=ErrorCode.DEADLINE_PASSED, expected=f"> {now}", got=offer.deadline
+        )
+    if len(set(offer.verifiers)) != len(offer.verifiers):
+        raise ProtocolError("a verifier is named twice", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
+    if offer.quorum > len(offer.verifiers):
+        raise ProtocolError(
+            "the quorum is larger than the set of verifiers",
+            code=ErrorCode.TERMS_NOT_ACCEPTABLE,
+            expected=f"<= {len(offer.verifiers)}",
+            got=offer.quorum,
+        )
+    for extension in offer.extensions:
+        if extension.critical:
+            raise ProtocolError(
+                "the offer needs an extension this implementation does not know",
+                code=ErrorCode.UNKNOWN_CRITICAL_EXTENSION,
+                got=extension.id,
+            )

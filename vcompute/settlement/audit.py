@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An audit: recompute balances, chain and states from the journal, and check the evidence of every payment."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from vcompute.codec import decode
+from vcompute.errors import VcomputeError
+from vcompute.messages import Offer, Verdict, open_message
+from vcompute.policy.verification import admitted_bases
+from vcompute.settlement.base import AuditReport
+from vcompute.settlement.book import Book, EscrowRow
+from vcompute.settlement.journal import GENESIS, AccountKind, Entry, EntryKind, account
+from vcompute.settlement.rules import EscrowState
+
+_BONDED = (EscrowState.LEASED, EscrowState.COMMITTED)
+
+
+def audit(book: Book, settlement: bytes) -> AuditReport:
+    """Audit a whole book against the key ``settlement`` that offers must name."""
+    with book.transaction():
+        balances: Counter[bytes] = Counter()
+        sums: Counter[EntryKind] = Counter()
+        problems: list[str] = []
+        count = 0
+        for entry in _chain(book, problems):
+            count += 1
+            sums[entry.kind] += entry.amount
+            balances[entry.source] -= entry.amount
+            balances[entry.target] += entry.amount
+            if entry.source[0] != AccountKind.ISSUE and balances[entry.source] < 0:
+                problems.append(f"entry {entry.sequence} makes an account negative")
+        stored = {name: amount for name, amount in book.balances() if amount}
+        if stored != {name: amount for name, amount in balances.items() if amount}:
+            problems.append("the stored balances are not those of the journal")
+        expected = _held(book, settlement, problems)
+        held = {name: amount for name, amount in stored.items() if name[0] in (AccountKind.ESCROW, AccountKind.BOND)}
+        if held != {name: amount for name, amount in expected.items() if amount}:
+            problems.append("what is held is not what the open escrows and leases say")
+    return AuditReport(
+        entries=count,
+        issued=sums[EntryKind.FUND],
+        paid=sums[EntryKind.PAY],
+        slashed=sums[EntryKind.SLASH],
+        returned=sums[EntryKind.RETURN_BOND],
+        refunded=sums[EntryKind.GIVE_BACK],
+        held=sum(held.values()),
+        problems=tuple(problems),
+    )
+
+
+def _chain(book: Book, problems: list[str]) -> Iterator[Entry]:
+    """The entries as far as the chain holds."""
+    previous = GENESIS
+    for number, (data, digest) in enumerate(book.entries(), start=1):
+        try:
+            entry = decode(Entry, data)
+        except VcomputeError as error:
+            problems.append(f"entry {number} does not decode: {error}")
+            return
+        if entry.sequence != number or entry.previous != previous or entry.digest != digest:
+            problems.append(f"the chain breaks at entry {number}")
+            return
+        previous = digest
+        yield entry
+
+
+def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
+    """What the escrows say is held; their evidence is checked on the way."""
+    expected: Counter[bytes] = Counter()
+    for row in book.escrows():
+        try:
+            offer = open_message(row.offer).of(Offer)
+            if offer.digest != row.task or offer.body.settlement != settlement:
+                problems.append(f"task {row.task.hex()} is not its offer's")
+            if row.state is EscrowState.PAID:
+                _check_payment(row, offer.body, problems)
+        except VcomputeError as error:
+            problems.append(f"task {row.task.hex()}: evidence is refused: {error}")
+            continue
+        if row.state in _BONDED or row.state is EscrowState.OPEN:
+            expected[account(AccountKind.ESCROW, row.task)] += offer.body.price
+        if row.state in _BONDED and row.lease is not None:
+            expected[account(AccountKind.BOND, row.lease)] += row.bond or 0
+    return expected
+
+
+def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
+    """A paid task has a quorum of accepting verdicts of its verifiers on admitted bases."""
+    signers = set()
+    for data in row.verdicts:
+        verdict = open_message(data).of(Verdict)
+        body = verdict.body
+        if (
+            body.accepted
+            and (body.task, body.lease) == (row.task, row.lease)
+            and verdict.signer in offer.verifiers
+            and body.basis in admitted_bases(offer.policy)
+        ):
+            signers.add(verdict.signer)
+    if len(signers) < offer.quorum:
+        problems.append(f"task {row.task.hex()} was paid without a quorum of verdicts")

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface of a settlement.
+
+Evidence is signed messages as received; a settlement checks every signature and rule itself and trusts no caller.
+Each operation is idempotent: the same evidence again gives the identical answer and moves nothing. Time is an
+argument, in milliseconds.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from vcompute.codec import Bytes, Enum, Int, field
+from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
+from vcompute.settlement.rules import EscrowState
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a settlement holds for a task."""
+
+    task: bytes = field(0, DIGEST, "task")
+    state: EscrowState = field(1, Enum(EscrowState), "state of the escrow")
+    escrow: int = field(2, AMOUNT, "price held")
+    bond: int = field(3, AMOUNT, "bond held under the active lease")
+    until: int = field(4, TIME, "end of the lease or of the verdict's window; 0 where none")
+    attempts: int = field(5, Int(0, 2**32), "leases so far")
+    lease: bytes | None = field(6, DIGEST, "active lease", optional=True)
+    receipt: bytes | None = field(7, Bytes(1, 1 << 16), "signed Receipt of this operation's movement", optional=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What an audit of the whole journal found."""
+
+    entries: int
+    """Journal entries."""
+    issued: int
+    """Sum of all funding: what all balances add up to."""
+    paid: int
+    """Sum paid to workers out of escrow."""
+    slashed: int
+    """Sum of bonds that went to requesters."""
+    returned: int
+    """Sum of bonds that went back to workers."""
+    refunded: int
+    """Sum of escrows that went back to requesters."""
+    held: int
+    """Sum in escrow and bonds now."""
+    problems: tuple[str, ...]
+    """What does not agree; empty where all is well."""
+
+    @property
+    def conserved(self) -> bool:
+        """Whether no amount appeared or vanished and all records agree."""
+        return not self.problems
+
+
+class Settlement(ABC):
+    """Holds escrow and bonds. Every method raises :class:`~vcompute.errors.ProtocolError` with a registered code."""
+
+    @property
+    @abstractmethod
+    def thumbprint(self) -> bytes:
+        """The key that signs receipts; offers name it."""
+
+    @abstractmethod
+    def balance(self, party: bytes) -> int:
+        """The free balance of a party, by thumbprint."""
+
+    @abstractmethod
+    def fund(self, party: bytes, amount: int, operation: bytes, now: int) -> int:
+        """Add ``amount`` to a party's balance once for each ``operation`` id; returns the new balance."""
+
+    @abstractmethod
+    def open(self, offer: bytes, now: int) -> Holding:
+        """Move the price of a signed Offer into escrow."""
+
+    @abstractmethod
+    def bond(self, accept: bytes, now: int) -> Holding:
+        """Move the bond of a signed Accept into the task's lease."""
+
+    @abstractmethod
+    def renew(self, progress: bytes, now: int) -> Holding:
+        """Extend the active lease by a signed Progress."""
+
+    @abstractmethod
+    def commit(self, result: bytes, now: int) -> Holding:
+        """Record a signed Result under the active lease and start the verdict's window."""
+
+    @abstractmethod
+    def settle(self, verdict: bytes, now: int) -> Holding:
+        """Count a signed Verdict; pay or slash where the quorum is complete."""
+
+    @abstractmethod
+    def release(self, task: bytes, lease: bytes, evidence: bytes | None, now: int) -> Holding:
+        """End a lease without fault: by the worker's signed Yield, by the requester's signed Cancel before a
+        result, or because its time is over."""
+
+    @abstractmethod
+    def refund(self, task: bytes, evidence: bytes | None, now: int) -> Holding:
+        """Give the escrow back: by the requester's signed Cancel, or because the deadline has passed."""
+
+    @abstractmethod
+    def holding(self, task: bytes) -> Holding | None:
+        """What is held for a task, or None where it was never opened."""
+
+    @abstractmethod
+    def audit(self) -> AuditReport:
+        """Recompute everything from the journal and the evidence."""

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What counts as evidence: the checks a settlement makes before its table is asked."""
+
+import hashlib
+
+from vcompute.errors import ProtocolError
+from vcompute.messages import Cancel, Offer, Progress, Result, Signed, Verdict, Yield, open_message, reopen
+from vcompute.policy.verification import admitted_bases, checked_bases
+from vcompute.registry import ErrorCode
+from vcompute.settlement.book import EscrowRow
+from vcompute.settlement.rules import EscrowState
+
+
+def refuse(message: str, code: ErrorCode, expected: object = None, got: object = None) -> ProtocolError:
+    """The error of a refused operation."""
+    return ProtocolError(message, code=code, expected=expected, got=got)
+
+
+def require_state(row: EscrowRow, state: EscrowState) -> None:
+    """Refuse in another state.
+
+    Raises:
+        ProtocolError: ``lease_conflict``.
+    """
+    if row.state is not state:
+        raise refuse("the escrow is in another state", ErrorCode.LEASE_CONFLICT, state.name, row.state.name)
+
+
+def require_live(row: EscrowRow, signed: Signed[Progress] | Signed[Result], now: int) -> None:
+    """The lease's worker signed, and the lease stands.
+
+    Raises:
+        ProtocolError: ``unexpected_signer``, ``lease_conflict``, ``lease_expired``.
+    """
+    signed.require_signer(row.worker or bytes(32))
+    require_state(row, EscrowState.LEASED)
+    if now >= row.until:
+        raise refuse("the lease is over", ErrorCode.LEASE_EXPIRED, f"< {row.until}", now)
+
+
+def check_release(row: EscrowRow, lease: bytes, evidence: bytes | None) -> None:
+    """A lease ends before its time by its worker's Yield or its requester's Cancel.
+
+    Raises:
+        ProtocolError: ``not_due``, ``unexpected_signer``, ``stale_lease``.
+    """
+    if evidence is None:
+        raise refuse("the lease's time is not over and there is no evidence", ErrorCode.NOT_DUE)
+    message = open_message(evidence)
+    body = message.body
+    if isinstance(body, Yield):
+        message.require_signer(row.worker or bytes(32))
+        named: bytes | None = body.lease
+    elif isinstance(body, Cancel):
+        message.require_signer(row.requester)
+        named = lease if body.lease is None else body.lease
+    else:
+        raise refuse("a lease ends early by Yield or Cancel", ErrorCode.NOT_DUE, got=type(body).__name__)
+    if body.task != row.task or named != lease:
+        raise refuse("the evidence is of another lease", ErrorCode.STALE_LEASE)
+
+
+def check_cancellation(row: EscrowRow, evidence: bytes | None) -> None:
+    """An escrow goes back before the deadline by its requester's Cancel of the whole task.
+
+    Raises:
+        ProtocolError: ``not_due``, ``unexpected_signer``.
+    """
+    if evidence is None:
+        raise refuse("the deadline has not passed and there is no cancellation", ErrorCode.NOT_DUE)
+    cancel = open_message(evidence).of(Cancel)
+    cancel.require_signer(row.requester)
+    if cancel.body.task != row.task or cancel.body.lease is not None:
+        raise refuse("the cancellation is of something else", ErrorCode.NOT_DUE)
+
+
+def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict]) -> None:
+    """Whether the offer's policy admits this verdict: signer, result, basis.
+
+    Raises:
+        ProtocolError: ``lease_conflict`` without a recorded result, else ``verdict_not_admitted``.
+    """
+    verdict = signed.body
+    require_state(row, EscrowState.COMMITTED)
+    if signed.signer not in offer.verifiers:
+        raise refuse("the offer does not name this verifier", ErrorCode.VERDICT_NOT_ADMITTED, got=signed.signer.hex())
+    if row.result is None or verdict.result != hashlib.sha256(row.result).digest():
+        raise refuse("the verdict is on another result", ErrorCode.VERDICT_NOT_ADMITTED)
+    bases = admitted_bases(offer.policy) if verdict.accepted else checked_bases(offer.policy)
+    if verdict.basis not in bases:
+        raise refuse(
+            "the offer's policy does not admit a verdict on this basis",
+            ErrorCode.VERDICT_NOT_ADMITTED,
+            sorted(basis.name.lower() for basis in bases),
+            verdict.basis.name.lower(),
+        )
+    if any(reopen(known).signer == signed.signer for known in row.verdicts):
+        raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)

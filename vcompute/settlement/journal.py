@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal: double entries in a hash chain."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum, unique
+from typing import Final
+
+from vcompute.codec import Bytes, Enum, Kind, Uint, encode, field
+from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
+
+GENESIS: Final = bytes(32)
+_TAG: Final = b"vcompute/journal/1\x00"
+_ACCOUNT: Final[Kind] = Bytes(33, 33)
+
+
+@unique
+class AccountKind(IntEnum):
+    """What an account is. Only ISSUE may be negative."""
+
+    PARTY = 0
+    ESCROW = 1
+    BOND = 2
+    ISSUE = 3
+
+
+@unique
+class EntryKind(IntEnum):
+    """Why money moved."""
+
+    FUND = 1
+    HOLD_PRICE = 2
+    HOLD_BOND = 3
+    PAY = 4
+    RETURN_BOND = 5
+    SLASH = 6
+    GIVE_BACK = 7
+
+
+def account(kind: AccountKind, name: bytes) -> bytes:
+    """The name of an account: one byte of kind, 32 of thumbprint, task or lease."""
+    return bytes([kind]) + name
+
+
+ISSUE: Final = account(AccountKind.ISSUE, bytes(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement of money."""
+
+    sequence: int = field(0, Uint(53), "position, from 1")
+    previous: bytes = field(1, DIGEST, "digest of the entry before")
+    kind: EntryKind = field(2, Enum(EntryKind), "why")
+    source: bytes = field(3, _ACCOUNT, "account debited")
+    target: bytes = field(4, _ACCOUNT, "account credited")
+    amount: int = field(5, AMOUNT, "how much")
+    operation: bytes = field(6, DIGEST, "the operation, by the digest of its evidence")
+    time: int = field(7, TIME, "when")
+
+    @property
+    def digest(self) -> bytes:
+        """What the next entry names."""
+        return hashlib.sha256(_TAG + encode(self)).digest()

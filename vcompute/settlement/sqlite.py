@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The default book: SQLite in WAL mode, every commit on disk before an answer is given."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vcompute.codec import Limits, decode, encode
+from vcompute.errors import ProtocolError, UsageError
+from vcompute.identity import PrivateKey
+from vcompute.registry import ErrorCode
+from vcompute.settlement.book import EscrowRow
+from vcompute.settlement.journal import GENESIS, Entry
+from vcompute.settlement.ledger import Ledger
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS balances (account BLOB PRIMARY KEY, amount INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS escrows (task BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS operations (id BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journal (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL, digest BLOB NOT NULL);
+"""
+_ROW_LIMITS = Limits(bytes=1 << 21, depth=4, items=256)
+
+
+class SqliteBook:
+    """A book in one SQLite file, or in memory for ``:memory:``."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open or create the file.
+
+        Raises:
+            UsageError: the file cannot be opened or is not a ledger.
+        """
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise UsageError(f"cannot open the ledger {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One write transaction.
+
+        Raises:
+            ProtocolError: ``settlement_unknown`` where the database does not answer; the operation may be retried.
+        """
+        try:
+            with self._immediate():
+                yield
+        except sqlite3.Error as error:
+            raise ProtocolError(
+                f"the ledger's database did not answer: {error}", code=ErrorCode.SETTLEMENT_UNKNOWN
+            ) from error
+
+    @contextmanager
+    def _immediate(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            self._db.execute("COMMIT" if done else "ROLLBACK")
+
+    def answer(self, operation: bytes) -> bytes | None:
+        """The stored answer of an operation."""
+        row = self._db.execute("SELECT answer FROM operations WHERE id = ?", (operation,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def store_answer(self, operation: bytes, answer: bytes) -> None:
+        """Store an operation's answer."""
+        self._db.execute("INSERT INTO operations VALUES (?, ?)", (operation, answer))
+
+    def escrow(self, task: bytes) -> EscrowRow | None:
+        """The escrow of a task."""
+        row = self._db.execute("SELECT data FROM escrows WHERE task = ?", (task,)).fetchone()
+        return None if row is None else decode(EscrowRow, row[0], _ROW_LIMITS)
+
+    def store_escrow(self, row: EscrowRow) -> None:
+        """Insert or replace an escrow."""
+        self._db.execute("INSERT OR REPLACE INTO escrows VALUES (?, ?)", (row.task, encode(row)))
+
+    def balance(self, account: bytes) -> int:
+        """The balance of an account."""
+        row = self._db.execute("SELECT amount FROM balances WHERE account = ?", (account,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def head(self) -> tuple[int, bytes]:
+        """Sequence and digest of the last entry."""
+        row = self._db.execute("SELECT sequence, digest FROM journal ORDER BY sequence DESC LIMIT 1").fetchone()
+        return (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+
+    def append(self, entry: Entry) -> None:
+        """Append an entry and move its amount."""
+        move = (
+            "INSERT INTO balances VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET amount = amount + excluded.amount"
+        )
+        self._db.execute("INSERT INTO journal VALUES (?, ?, ?)", (entry.sequence, encode(entry), entry.digest))
+        self._db.execute(move, (entry.source, -entry.amount))
+        self._db.execute(move, (entry.target, entry.amount))
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every entry in order."""
+        for entry, digest in self._db.execute("SELECT entry, digest FROM journal ORDER BY sequence"):
+            yield bytes(entry), bytes(digest)
+
+    def balances(self) -> Iterator[tuple[bytes, int]]:
+        """Every account and its balance."""
+        for account, amount in self._db.execute("SELECT account, amount FROM balances"):
+            yield bytes(account), int(amount)
+
+    def escrows(self) -> Iterator[EscrowRow]:
+        """Every escrow."""
+        for (data,) in self._db.execute("SELECT data FROM escrows"):
+            yield decode(EscrowRow, data, _ROW_LIMITS)
+
+
+def open_ledger(path: Path | str, key: PrivateKey) -> Ledger:
+    """The ledger in a SQLite file, signing receipts with ``key``.
+
+    Raises:
+        UsageError: the file cannot be opened or is not a ledger.
+    """
+    return Ledger(SqliteBook(path), key)
