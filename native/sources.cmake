@@ -5,6 +5,10 @@
 add_library(vcompute_native STATIC
   native/src/version.c
   native/src/cpu.c
+  native/src/freivalds.c
+  native/src/freivalds_portable.c
+  native/src/freivalds_avx2.c
+  native/src/freivalds_avx512vnni.c
 )
 target_include_directories(vcompute_native PUBLIC native/include PRIVATE native/src)
 set_target_properties(vcompute_native PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
@@ -15,4 +19,27 @@ else()
   if(VCOMPUTE_WERROR)
     target_compile_options(vcompute_native PRIVATE -Werror)
   endif()
+endif()
+
+# vc_isa(VC_HAVE_X "flags of GCC and Clang" "flags of MSVC" sources...): compile the sources with the flags and define
+# VC_HAVE_X for the whole core, where the processor family has them and the compiler knows them.
+include(CheckCCompilerFlag)
+function(vc_isa define flags msvc_flags)
+  if(MSVC)
+    set(flags "${msvc_flags}")
+  endif()
+  string(REPLACE " " ";" list "${flags}")
+  set(CMAKE_REQUIRED_FLAGS "${flags}")
+  check_c_compiler_flag("" ${define})
+  if(${define})
+    target_compile_definitions(vcompute_native PRIVATE ${define})
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${list})
+  endif()
+endfunction()
+
+string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" VC_PROCESSOR)
+if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  vc_isa(VC_HAVE_AVX2 "-mavx2" "/arch:AVX2" native/src/freivalds_avx2.c)
+  vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"
+         native/src/freivalds_avx512vnni.c)
 endif()

@@ -29,6 +29,19 @@ int32_t vc_cpu_feature_state(int32_t index);
 /* 0 if VCOMPUTE_ISA holds a name that is no feature's. */
 int32_t vc_cpu_override_ok(void);
 
+/* Products of a row-major matrix with a vector over F_p^2, p = 2^64 - 2^32 + 1; elements are pairs of canonical words.
+ * out (rows pairs) = matrix * vector (cols pairs); transposed: out (cols pairs) = transpose(matrix) * vector (rows pairs).
+ * `scratch` has as many words as the function of the same name says. An int32 matrix is little-endian. */
+size_t vc_freivalds_scratch_i8(size_t cols);
+size_t vc_freivalds_scratch_i32(size_t cols);
+size_t vc_freivalds_scratch_i8_transposed(size_t rows);
+void vc_freivalds_project_i8(uint64_t *out, const int8_t *matrix, size_t rows, size_t cols, const uint64_t *vector,
+                             uint64_t *scratch);
+void vc_freivalds_project_i32(uint64_t *out, const int32_t *matrix, size_t rows, size_t cols, const uint64_t *vector,
+                              uint64_t *scratch);
+void vc_freivalds_project_i8_transposed(uint64_t *out, const int8_t *matrix, size_t rows, size_t cols,
+                                        const uint64_t *vector, uint64_t *scratch);
+
 /* cffi: end */
 
 #ifdef __cplusplus

@@ -87,6 +87,10 @@ class Backend(Protocol):
         """As :meth:`round_base` with f over the extension."""
         ...
 
+    def add_powers(self, table: ExtWords, points: Words, scales: ExtWords) -> None:
+        """Add to table[b], in place, the sum over k of scales[k] * points[k]^b: (n, 2), (t,), (t, 2)."""
+        ...
+
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
         """Reed-Solomon code of each of ``lanes`` equal consecutive parts of a table of shape (lanes * n,) or
         (lanes * n, 2): rows (n * 2^rate_bits, lanes) or (n * 2^rate_bits, 2 * lanes); see :mod:`vcompute.field.ntt`.

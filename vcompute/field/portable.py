@@ -66,6 +66,11 @@ class NumpyBackend:
         (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
         return self.dot_ext(w0, f0), self.dot_ext(base.sub(w1, w0), base.sub(f1, f0))
 
+    def add_powers(self, table: ExtWords, points: Words, scales: ExtWords) -> None:
+        for point, scale in zip(points, scales, strict=True):
+            powers = base.powers(int(point), table.shape[0])
+            table[...] = base.add(table, ext.mul_base(scale[np.newaxis], powers))
+
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
         n = table.shape[0] // lanes
         columns = table.reshape(lanes, n, -1)  # an extension lane is two base lanes

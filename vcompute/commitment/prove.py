@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The committer and the prover of openings; :mod:`vcompute.commitment.verify` reads beside it, step by step.
+
+A table f of 2^m values is cut into 2^FOLD lanes (its first FOLD variables), each lane encoded by itself: lane j's
+values are the coefficients of a polynomial P_j, and leaf y of the tree holds P_0(y), P_1(y), .... Binding the first
+FOLD variables of f to alpha gives the table whose polynomial is the sum of eq(alpha, j) * P_j: an opened leaf gives
+one of its values, and "the table's polynomial at y is v" is itself a weighted sum, of weights y^b. So queries to one
+table become claims about the next (WHIR, eprint 2024/1586, Construction 5.1, on interleaved codes).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vcompute.commitment import merkle
+from vcompute.commitment.merkle import Tree
+from vcompute.commitment.parameters import (
+    FOLD,
+    CommitmentParameters,
+    OracleRound,
+    Round,
+    Schedule,
+    TableShape,
+    schedule,
+)
+from vcompute.commitment.weights import Claim
+from vcompute.field.backend import DIGEST_BYTES, Backend
+from vcompute.field.extension import ExtWords
+from vcompute.field.goldilocks import Words
+from vcompute.field.ntt import domain_point
+from vcompute.field.scalar import ONE, Ext, to_array
+from vcompute.transcript import ProverTranscript
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A committed table with all that openings need. The caller may keep it for many openings (a model's weights)."""
+
+    shape: TableShape
+    table: Words
+    """The stored values: (shape.stored,) in F_p, or (shape.stored, 2)."""
+    codeword: Words
+    tree: Tree
+
+    @property
+    def root(self) -> bytes:
+        """The commitment."""
+        return self.tree.root
+
+
+def commit(values: Words, parameters: CommitmentParameters, backend: Backend) -> Committed:
+    """Commit to a table of base elements, of any length from 1 to 2^32: zeros fill it up."""
+    shape = TableShape.of_length(values.shape[0])
+    return _commit(values, shape, parameters.rate_bits, backend)
+
+
+def _commit(values: Words, shape: TableShape, rate_bits: int, backend: Backend) -> Committed:
+    table = values
+    if values.shape[0] != shape.stored:
+        table = np.zeros((shape.stored, *values.shape[1:]), dtype=np.uint64)
+        table[: values.shape[0]] = values
+    codeword = backend.encode(table, shape.lanes, rate_bits)
+    return Committed(shape, table, codeword, merkle.build(codeword, backend))
+
+
+def send_root(transcript: ProverTranscript, committed: Committed) -> None:
+    """Send a commitment."""
+    transcript.send_digests("root", np.frombuffer(committed.root, dtype=np.uint8))
+
+
+def open_claims(
+    transcript: ProverTranscript,
+    tables: Sequence[Committed],
+    claims: Sequence[Claim],
+    parameters: CommitmentParameters,
+    backend: Backend,
+) -> None:
+    """Prove claims about committed tables whose roots the transcript has already absorbed.
+
+    A false claim makes a proof that verification rejects.
+    """
+    plan = schedule(parameters, [table.shape for table in tables], len(claims))
+    plan.absorb_into(transcript)
+    transcript.absorb_ext("claimed values", [claim.value for claim in claims])
+    transcript.grind("batch work", plan.batch_grinding)
+    gamma = transcript.challenge("batch")
+    weights = _batched_weights(tables, claims, gamma, backend)
+    folded = _first_folds(transcript, tables, weights, plan, backend)
+    oracles = list(tables)
+    for index, step in enumerate(plan.rounds):
+        if index:
+            folded = _folds(transcript, folded, FOLD, step.fold_grinding, backend)
+        oracles, folded = _queries(transcript, oracles, folded, step, plan, index, backend)
+    _folds(transcript, folded, plan.rounds[-1].next_variables, 0, backend)
+
+
+@dataclass(slots=True)
+class _Folded:
+    """The running table and weights, and the challenges of the last folds."""
+
+    table: ExtWords
+    weights: ExtWords
+    alphas: list[Ext]
+
+
+def _batched_weights(
+    tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
+) -> list[ExtWords]:
+    """For each table the sum over its claims of gamma^index * weight, on the stored lanes."""
+    weights = [np.zeros((1 << table.shape.variables, 2), dtype=np.uint64) for table in tables]
+    scale = ONE
+    for claim in claims:
+        for part in claim.parts:
+            part.weight.add_to(weights[part.table], scale, backend)
+        scale = scale * gamma
+    return weights
+
+
+def _first_folds(
+    transcript: ProverTranscript,
+    tables: Sequence[Committed],
+    weights: list[ExtWords],
+    plan: Schedule,
+    backend: Backend,
+) -> _Folded:
+    """The FOLD first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
+    first = plan.rounds[0]
+    words: list[Words] = []
+    for table in tables:
+        padded = np.zeros(1 << table.shape.variables, dtype=np.uint64)
+        padded[: table.shape.stored] = table.table
+        words.append(padded)
+    alphas: list[Ext] = []
+    for step in range(FOLD):
+        kernel = backend.round_ext if step else backend.round_base
+        parts = [kernel(f, w) for f, w in zip(words, weights, strict=True)]
+        at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
+        alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
+        fold = backend.fold_ext if step else backend.fold_base
+        words = [fold(f, alpha) for f in words]
+        weights = [backend.fold_ext(w, alpha) for w in weights]
+        alphas.append(alpha)
+    return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
+
+
+def _stacked(parts: list[ExtWords], step: Round) -> ExtWords:
+    result = np.zeros((1 << step.next_variables, 2), dtype=np.uint64)
+    for part, oracle in zip(parts, step.oracles, strict=True):
+        result[oracle.offset : oracle.offset + part.shape[0]] = part
+    return result
+
+
+def _fold_challenge(transcript: ProverTranscript, at_zero: Ext, leading: Ext, grinding: int) -> Ext:
+    """Send h(0) and the leading coefficient of a quadratic h (h(1) follows from the claim), draw the challenge."""
+    transcript.send_ext("sumcheck", [at_zero, leading])
+    transcript.grind("fold work", grinding)
+    return transcript.challenge("fold")
+
+
+def _folds(transcript: ProverTranscript, state: _Folded, count: int, grinding: int, backend: Backend) -> _Folded:
+    table, weights, alphas = state.table, state.weights, []
+    for _ in range(count):
+        alpha = _fold_challenge(transcript, *backend.round_ext(table, weights), grinding)
+        table, weights = backend.fold_ext(table, alpha), backend.fold_ext(weights, alpha)
+        alphas.append(alpha)
+    return _Folded(table, weights, alphas)
+
+
+def _queries(
+    transcript: ProverTranscript,
+    oracles: list[Committed],
+    folded: _Folded,
+    step: Round,
+    plan: Schedule,
+    index: int,
+    backend: Backend,
+) -> tuple[list[Committed], _Folded]:
+    """Commit to the folded table (or send it), open the old tables where asked, and take the answers as claims."""
+    following: list[Committed] = []
+    if step.next_shape is None:
+        transcript.send_ext_array("final polynomial", folded.table)
+    else:
+        stored = np.ascontiguousarray(folded.table[: step.next_shape.stored])
+        following = [_commit(stored, step.next_shape, plan.rounds[index + 1].oracles[0].rate_bits, backend)]
+        send_root(transcript, following[0])
+    transcript.grind("query work", step.query_grinding)
+    points = [_open_rows(transcript, oracle, layout) for oracle, layout in zip(oracles, step.oracles, strict=True)]
+    if following:
+        gamma = transcript.challenge("combination")
+        scale = gamma
+        for layout, at in zip(step.oracles, points, strict=True):
+            scales = []
+            for _ in at:
+                scales.append(scale)
+                scale = scale * gamma
+            block = folded.weights[layout.offset : layout.offset + (1 << layout.folded_variables)]
+            backend.add_powers(block, np.array(at, dtype=np.uint64), to_array(scales))
+    return following, folded
+
+
+def _open_rows(transcript: ProverTranscript, oracle: Committed, layout: OracleRound) -> list[int]:
+    """Draw positions, send their rows and siblings; the points of the domain they stand for, in order of position."""
+    drawn = transcript.challenge_positions("positions", layout.queries, layout.log_domain)
+    positions = sorted(set(drawn))
+    transcript.send_base("rows", oracle.codeword[positions])
+    siblings = merkle.open_positions(oracle.tree, positions)
+    transcript.send_digests("siblings", siblings.reshape(-1, DIGEST_BYTES))
+    return [domain_point(layout.log_domain, position) for position in positions]

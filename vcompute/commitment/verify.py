@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier of openings, as numbered steps. See :mod:`vcompute.commitment.prove` for why they convince.
+
+1. Derive the schedule; refuse what cannot reach the level of the set.
+2. Batch the claims in powers of one challenge.
+3. In each round: FOLD rounds of sumcheck; receive the next root (last round: the final polynomial); check the work;
+   draw positions; receive rows and siblings and check the paths; the fold of a row is a new claim about the next
+   table, and joins the running claim with a power of a new challenge (last round: check it against the polynomial).
+4. Finish the sumcheck on the final polynomial; at its end point evaluate every weight and compare.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vcompute.commitment import merkle
+from vcompute.commitment.parameters import FOLD, CommitmentParameters, OracleRound, Schedule, TableShape, schedule
+from vcompute.commitment.weights import Claim, split_point
+from vcompute.errors import Rejected
+from vcompute.field.backend import DIGEST_BYTES, Backend
+from vcompute.field.extension import ExtWords, lift
+from vcompute.field.goldilocks import Words, total
+from vcompute.field.ntt import domain_point
+from vcompute.field.scalar import ONE, ZERO, Ext, to_array
+from vcompute.registry import ErrorCode
+from vcompute.transcript import VerifierTranscript
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A commitment as the verifier has it."""
+
+    shape: TableShape
+    digest: bytes
+    extension: bool = False
+
+
+def receive_root(transcript: VerifierTranscript, shape: TableShape) -> Root:
+    """Receive a commitment to a table whose shape the verifier derived."""
+    return Root(shape, transcript.receive_digests("root", 1).tobytes())
+
+
+def check_claims(
+    transcript: VerifierTranscript,
+    tables: Sequence[Root],
+    claims: Sequence[Claim],
+    parameters: CommitmentParameters,
+    backend: Backend,
+) -> None:
+    """Check claims about committed tables whose roots the transcript has already absorbed.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
+    # 1.
+    plan = schedule(parameters, [table.shape for table in tables], len(claims))
+    # 2.
+    plan.absorb_into(transcript)
+    transcript.absorb_ext("claimed values", [claim.value for claim in claims])
+    transcript.check_grind("batch work", plan.batch_grinding)
+    gamma = transcript.challenge("batch")
+    running, scale = ZERO, ONE
+    for claim in claims:
+        running = running + scale * claim.value
+        scale = scale * gamma
+    # 3.
+    roots, rounds = list(tables), []
+    final: ExtWords = np.empty((0, 2), dtype=np.uint64)
+    for step in plan.rounds:
+        running, alphas = _folds(transcript, running, FOLD, step.fold_grinding)
+        following = []
+        if step.next_shape is None:
+            final = transcript.receive_ext_array("final polynomial", 1 << step.next_variables)
+        else:
+            digest = transcript.receive_digests("root", 1).tobytes()
+            following = [Root(step.next_shape, digest, extension=True)]
+        transcript.check_grind("query work", step.query_grinding)
+        answers = [
+            _receive_rows(transcript, root, layout, alphas, backend)
+            for root, layout in zip(roots, step.oracles, strict=True)
+        ]
+        if following:
+            combination = transcript.challenge("combination")
+            running = running + _combined(answers, combination)
+        else:
+            combination = ZERO
+            _check_final(answers, step.oracles, final, backend)
+        rounds.append(_RoundSeen(alphas, combination, answers))
+        roots = following
+    # 4.
+    running, tail = _folds(transcript, running, plan.rounds[-1].next_variables, 0)
+    value = backend.dot_ext(backend.eq_tensor(tail), final)
+    if running != value * _weights_at(plan, claims, gamma, rounds, tail, backend):
+        raise Rejected("the claims do not hold for the final polynomial", code=ErrorCode.FINAL_POLYNOMIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What the opened leaves of one table say of its fold: its polynomial at ``points`` is ``values``."""
+
+    points: Words
+    values: ExtWords
+
+
+@dataclass(frozen=True, slots=True)
+class _RoundSeen:
+    alphas: list[Ext]
+    combination: Ext
+    answers: list[_Answers]
+
+
+def _folds(transcript: VerifierTranscript, running: Ext, count: int, grinding: int) -> tuple[Ext, list[Ext]]:
+    """Rounds of sumcheck: h(0) and the leading coefficient are sent, h(1) = running - h(0) follows."""
+    alphas = []
+    for _ in range(count):
+        at_zero, leading = transcript.receive_ext("sumcheck", 2)
+        transcript.check_grind("fold work", grinding)
+        alpha = transcript.challenge("fold")
+        slope = running - at_zero - at_zero - leading
+        running = at_zero + alpha * (slope + alpha * leading)
+        alphas.append(alpha)
+    return running, alphas
+
+
+def _receive_rows(
+    transcript: VerifierTranscript, root: Root, layout: OracleRound, alphas: Sequence[Ext], backend: Backend
+) -> _Answers:
+    """Draw positions, receive their rows, check them against the root, and fold them."""
+    drawn = transcript.challenge_positions("positions", layout.queries, layout.log_domain)
+    positions = sorted(set(drawn))
+    lanes = layout.shape.lanes
+    width = 2 * lanes if root.extension else lanes
+    rows = transcript.receive_base("rows", len(positions) * width).reshape(len(positions), width)
+    missing = sum(len(level) for level in merkle.missing_siblings(positions, layout.log_domain))
+    siblings = transcript.receive_digests("siblings", missing).reshape(-1, DIGEST_BYTES)
+    merkle.check_opening(root.digest, layout.log_domain, positions, rows, siblings, backend)
+    elements = rows.reshape(len(positions), lanes, 2) if root.extension else lift(rows)
+    lane_weights = backend.eq_tensor(alphas)[:lanes]
+    values = total(backend.ext_mul(elements, lane_weights[np.newaxis]), axis=1)
+    points = [domain_point(layout.log_domain, position) for position in positions]
+    return _Answers(np.array(points, dtype=np.uint64), values)
+
+
+def _combined(answers: Sequence[_Answers], combination: Ext) -> Ext:
+    """The sum of the new claims, in powers 1, 2, ... of the challenge."""
+    result, scale = ZERO, combination
+    for answer in answers:
+        for c0, c1 in answer.values:
+            result = result + scale * Ext(int(c0), int(c1))
+            scale = scale * combination
+    return result
+
+
+def _check_final(
+    answers: Sequence[_Answers], layouts: Sequence[OracleRound], final: ExtWords, backend: Backend
+) -> None:
+    """The final polynomial's blocks must take the folded values at the queried points (Horner, all points at once).
+
+    Raises:
+        Rejected: query_consistency.
+    """
+    for answer, layout in zip(answers, layouts, strict=True):
+        block = final[layout.offset : layout.offset + (1 << layout.folded_variables)]
+        result = np.zeros_like(answer.values)
+        for coefficient in block[::-1]:
+            result = backend.add(backend.ext_mul_base(result, answer.points), coefficient[np.newaxis])
+        if not np.array_equal(result, answer.values):
+            raise Rejected("an opened leaf disagrees with the final polynomial", code=ErrorCode.QUERY_CONSISTENCY)
+
+
+def _weights_at(
+    plan: Schedule, claims: Sequence[Claim], gamma: Ext, rounds: Sequence[_RoundSeen], tail: list[Ext], backend: Backend
+) -> Ext:
+    """All weights, batched as the running claim was, at the end point of the sumcheck."""
+    result = ZERO
+    # The queries' claims, from the last table back: the point of table i + 1 is what was bound after it.
+    point = tail
+    for index in range(len(rounds) - 1, 0, -1):
+        point = rounds[index].alphas + point
+        result = result + _query_weights_at(plan.rounds[index - 1].oracles, rounds[index - 1], point, backend)
+    # The claims themselves, each table at the first folds' challenges and its block's coordinates.
+    places = []
+    for layout in plan.rounds[0].oracles:
+        prefix, rest = split_point(point, layout.folded_variables, layout.offset)
+        places.append((prefix, rounds[0].alphas + rest))
+    scale = ONE
+    for claim in claims:
+        for part in claim.parts:
+            prefix, at = places[part.table]
+            result = result + scale * prefix * part.weight.evaluate(at)
+        scale = scale * gamma
+    return result
+
+
+def _query_weights_at(layouts: Sequence[OracleRound], seen: _RoundSeen, point: Sequence[Ext], backend: Backend) -> Ext:
+    """The weights y^b of all queried points y of a round, batched, at a point: products of 1 + r_k (y^(2^k) - 1)."""
+    result, scale = ZERO, seen.combination
+    for layout, answer in zip(layouts, seen.answers, strict=True):
+        prefix, rest = split_point(point, layout.folded_variables, layout.offset)
+        products, power = lift(np.ones_like(answer.points)), answer.points
+        for r in reversed(rest):
+            step = backend.ext_mul_base(to_array([r]), backend.sub(power, np.ones_like(power)))
+            products = backend.ext_mul(products, backend.add(step, to_array([ONE])))
+            power = backend.mul(power, power)
+        scales = []
+        for _ in answer.points:
+            scales.append(scale)
+            scale = scale * seen.combination
+        result = result + prefix * backend.dot_ext(products, to_array(scales))
+    return result

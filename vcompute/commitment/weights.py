@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about committed tables: weighted sums, their weights known to both sides in their own form.
+
+A claim says: the sum over its terms of <weight, table> is a value. The prover adds a weight, scaled, to a dense table;
+the verifier evaluates the weight's multilinear extension at one point. Both methods of a weight must agree: the law
+suite checks it for every weight here, and a new kind of weight has only these two methods to write.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vcompute.errors import Rejected
+from vcompute.field.backend import Backend
+from vcompute.field.extension import ExtWords
+from vcompute.field.scalar import ONE, Ext, eq_index, evaluate, from_array
+from vcompute.registry import ErrorCode
+
+
+class Weight(Protocol):
+    """A weight on the cube of ``variables`` variables (those of the table it meets; see TableShape)."""
+
+    def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
+        """Add scale * weight to a table in place (prover). The table may end early: after the stored lanes."""
+        ...
+
+    def evaluate(self, point: Sequence[Ext]) -> Ext:
+        """The weight's multilinear extension (verifier); the point has the table's number of variables."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EqWeight:
+    """eq(point, .) on the aligned block of 2^len(point) values at ``offset``: <weight, table> is the multilinear
+    extension of that block at the point.
+    """
+
+    point: tuple[Ext, ...]
+    offset: int = 0
+
+    def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
+        block = table[self.offset : self.offset + (1 << len(self.point))]
+        block[...] = backend.add(block, backend.eq_tensor(self.point, scale))
+
+    def evaluate(self, point: Sequence[Ext]) -> Ext:
+        prefix, rest = split_point(point, len(self.point), self.offset)
+        result = prefix
+        for x, r in zip(self.point, rest, strict=True):
+            product = x * r
+            result = result * (ONE - x - r + product + product)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class TensorWeight:
+    """A product of vectors on the aligned block at ``offset``: at the index (i_1, ..., i_k), first axis most
+    significant, the value is the product of factors[j][i_j]. Each factor has shape (2^v_j, 2).
+
+    The verifier works in the sum of the factors' lengths.
+    """
+
+    factors: tuple[ExtWords, ...]
+    offset: int = 0
+
+    def _variables(self) -> list[int]:
+        return [factor.shape[0].bit_length() - 1 for factor in self.factors]
+
+    def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
+        from vcompute.field.scalar import to_array
+
+        values = to_array([scale])
+        for factor in self.factors:
+            values = backend.ext_mul(values[:, None, :], factor[None, :, :]).reshape(-1, 2)
+        block = table[self.offset : self.offset + values.shape[0]]
+        block[...] = backend.add(block, values)
+
+    def evaluate(self, point: Sequence[Ext]) -> Ext:
+        variables = self._variables()
+        result, rest = split_point(point, sum(variables), self.offset)
+        for factor, count in zip(self.factors, variables, strict=True):
+            result = result * evaluate(from_array(factor), rest[:count])
+            rest = rest[count:]
+        return result
+
+
+def split_point(point: Sequence[Ext], variables: int, offset: int) -> tuple[Ext, list[Ext]]:
+    """eq of the block's place and the point's leading coordinates, and the coordinates inside the block.
+
+    Raises:
+        Rejected: opening_shape, where the block is not an aligned block of the cube.
+    """
+    outer = len(point) - variables
+    if outer < 0 or offset % (1 << variables) or offset >> len(point):
+        raise Rejected(
+            "a weight's block is not an aligned block of its table", code=ErrorCode.OPENING_SHAPE,
+            expected=f"a multiple of 2^{variables} below 2^{len(point)}", got=offset,
+        )  # fmt: skip
+    return eq_index(offset >> variables, point[:outer]), list(point[outer:])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """<weight, table number ``table``>."""
+
+    table: int
+    weight: Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The sum of its parts is ``value``."""
+
+    parts: tuple[Part, ...]
+    value: Ext
+
+
+def claim(table: int, weight: Weight, value: Ext) -> Claim:
+    """A claim about one table."""
+    return Claim((Part(table, weight),), value)
