@@ -309,6 +309,9 @@ class ParameterSetId(IntEnum):
     TINY = 4
     """a small instance for tests; no security"""
 
+    PRIVATE_128 = 5
+    """the verifier's own randomness, drawn once it holds the result: convinces that verifier alone"""
+
 
 @unique
 class MessageType(IntEnum):
@@ -529,5 +532,6 @@ PARAMETER_SETS: Final[dict[ParameterSetId, ParameterSetInfo]] = {
     ParameterSetId.PUBLIC_128: ParameterSetInfo(SuiteId.FREIVALDS, 100, True, "public-128"),
     ParameterSetId.STANDARD: ParameterSetInfo(SuiteId.SUCCINCT, 100, True, "standard"),
     ParameterSetId.TINY: ParameterSetInfo(SuiteId.SUCCINCT, 0, False, "tiny"),
+    ParameterSetId.PRIVATE_128: ParameterSetInfo(SuiteId.FREIVALDS, 100, True, "private-128"),
 }
 """The registered parameter sets, by id."""
