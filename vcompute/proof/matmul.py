@@ -89,6 +89,14 @@ def check_matmul(
         TaskError: a or b is not of the type, or out of bounds.
         Rejected: ``statement_mismatch`` for a c of another type or shape, ``proof_rejected`` for a wrong product,
             naming the first wrong row.
+
+    >>> a, b = np.array([[1, -2]], np.int8), np.array([[3, 5], [4, 6]], np.int8)
+    >>> check_matmul(a, b, np.array([[-5, -7]], np.int32)).bits > 100
+    True
+    >>> check_matmul(a, b, np.array([[-5, -8]], np.int32))
+    Traceback (most recent call last):
+        ...
+    vcompute.errors.Rejected: the product is wrong; got row 0
     """
     rows, _, columns = check_shapes(a, b)
     if c.dtype != NUMPY_DTYPE[DType.INT32] or c.shape != (rows, columns):

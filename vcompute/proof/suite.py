@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of a verification suite, the proof envelope and the verifier's policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Final, Protocol
@@ -50,7 +50,6 @@ class Acceptance:
     suite: str
     parameter_set: str
     security: Security
-    report: Mapping[str, int | float | str] = dataclass_field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
