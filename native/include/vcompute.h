@@ -42,48 +42,77 @@ void vc_freivalds_project_i32(uint64_t *out, const int32_t *matrix, size_t rows,
 void vc_freivalds_project_i8_transposed(uint64_t *out, const int8_t *matrix, size_t rows, size_t cols,
                                         const uint64_t *vector, uint64_t *scratch);
 
-/* Arithmetic over F_p and F_p^2 = F_p[x]/(x^2 - 7), p = 2^64 - 2^32 + 1. Words are canonical (below p), extension elements
- * pairs of words; n counts elements. `out` may be an input where both start at the same word. The readable twin is
- * vcompute/field/portable.py. */
-void vc_gl_add_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_gl_sub_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_gl_mul_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_gl_inverse_n(uint64_t *out, const uint64_t *a, size_t n); /* out is not a; 0 gives 0 */
-void vc_ext_mul_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_ext_mul_base_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_ext_scale_n(uint64_t *out, const uint64_t *a, const uint64_t *r, size_t n);
-void vc_ext_inverse_n(uint64_t *out, const uint64_t *a, size_t n, uint64_t *scratch); /* 2 n words of scratch */
-void vc_ext_dot_base(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);
-void vc_ext_dot(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);
+/* ---- int8 execution: a plan is an array of vc_op over one arena -------------------------------------------------
+ *
+ * Make each vc_op, call vc_op_prepare (checks it and sets constants_size and scratch_size), lay out the arena and the
+ * constants, call vc_op_pack, then vc_plan_check once and vc_plan_run as often as wanted. A run allocates nothing,
+ * and plans and packed constants are only read, so threads may share them, each with an arena of its own.
+ */
 
-/* Multilinear tables: bind variable 0 (the halves low and high of n elements) to r; the sums of f0 w0 and of
- * (f1 - f0) (w1 - w0) over n elements; scale * eq(point, .), 2^variables elements. */
-void vc_fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t *r, size_t n);
-void vc_fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t *r, size_t n);
-void vc_round_base(uint64_t *sums, const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
-                   size_t n);
-void vc_round_ext(uint64_t *sums, const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
-                  size_t n);
-void vc_eq_tensor(uint64_t *out, const uint64_t *point, size_t variables, const uint64_t *scale);
+#define VC_OK 0
+#define VC_EINVAL 1  /* an op whose attributes contradict each other */
+#define VC_EBOUNDS 2 /* an op that would reach outside the arena, the constants or an operand */
 
-/* Reed-Solomon code of `count` lanes of 2^log_lane elements of `words` (1 or 2) words each, one lane after another:
- * out has 2^(log_lane + rate_bits) rows of count * words words, in bit-reversed order of the domain's points. */
-size_t vc_rs_scratch(uint32_t log_lane, uint32_t rate_bits);
-void vc_rs_encode(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words,
-                  uint32_t rate_bits, uint64_t *scratch);
+#define VC_KIND_CONV 1       /* also FULLY_CONNECTED and MATMUL: an image of one row, a kernel of one tap */
+#define VC_KIND_DEPTHWISE 2  /* depth multiplier 1 */
+#define VC_KIND_BATCH_MATMUL 3
+#define VC_KIND_ADD 4
+#define VC_KIND_MUL 5
+#define VC_KIND_AVERAGE_POOL 6
+#define VC_KIND_MAX_POOL 7
+#define VC_KIND_MEAN 8
+#define VC_KIND_COPY 9       /* strided copy: TRANSPOSE, PAD's inside, a part of CONCATENATION */
+#define VC_KIND_FILL 10      /* the byte zero_out everywhere */
+#define VC_KIND_SOFTMAX 11
+#define VC_KIND_LOOKUP 12    /* LOGISTIC, QUANTIZE: a table of 256 */
+#define VC_KIND_CONSTANT 13
 
-/* table[b] += the sum of scales[i] * x_i^b, b < 2^log_table, x_i the point at positions[i] (sorted, distinct) of the
- * domain of size 2^log_domain; log_domain >= log_table. */
-size_t vc_add_powers_scratch(uint32_t log_table, uint32_t log_domain);
-void vc_add_powers(uint64_t *table, uint32_t log_table, uint32_t log_domain, const uint64_t *positions,
-                   const uint64_t *scales, size_t count, uint64_t *scratch);
+#define VC_MAX_RANK 6
 
-/* SHA-256 truncated to 27 bytes: of each row of `width` words; of the byte 1 and two digests. */
-void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width);
-void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);
+/* One operation on a block of samples. Every field is 64 bits wide; those that a kind does not use are 0. Sizes and
+ * offsets are bytes, of one sample and from the start of the arena; strides are elements. */
+typedef struct {
+  int64_t kind;
+  int64_t a, b, out;                /* where operands and result stand: sample i at a + i * a_size */
+  int64_t a_size, b_size, out_size;
+  int64_t constants, constants_size; /* in the packed constants */
+  int64_t scratch, scratch_size;
+  int64_t zero_a, zero_b, zero_out, low, high;
+  int64_t rounding;                 /* 1 double, 2 single; 0: int32 accumulators */
+  int64_t multiplier[3], shift[3];  /* scalar requantisations */
+  int64_t h, w, c, out_h, out_w, out_c, kernel_h, kernel_w; /* BATCH_MATMUL: h rows, c depth, out_c columns */
+  int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  int64_t rank, dim[6];             /* loops: over the output, or for MEAN over what stays */
+  int64_t a_stride[6], b_stride[6], out_stride[6];
+  int64_t a_base, out_base;         /* COPY: first element */
+  int64_t reduce_rank, reduce_dim[6], reduce_stride[6]; /* MEAN */
+} vc_op;
 
-/* The least nonce for which SHA-256(seed (32 bytes), nonce as 8 bytes, little-endian) begins with `bits` <= 64 zeros. */
-uint64_t vc_grind(const uint8_t *seed, uint32_t bits);
+/* Check an op and set what it needs: constants_size, scratch_size for `block` samples at a time. */
+int32_t vc_op_prepare(vc_op *op, int64_t block);
+
+/* Pack constants to `constants_size` bytes, 64-byte aligned. CONV: filter [out_c][kernel_h][kernel_w][c], DEPTHWISE:
+ * [kernel_h][kernel_w][c], both with bias, multiplier and shift by channel (NULL for int32 accumulators); CONSTANT: the
+ * value in `filter`; LOOKUP: in `filter` the output byte of each operand byte, or NULL for QUANTIZE's own rule. */
+int32_t vc_op_pack(uint8_t *constants, const vc_op *op, const int8_t *filter, const int32_t *bias,
+                   const int32_t *multiplier, const int8_t *shift);
+
+/* Whether every op stays inside an arena of arena_size and constants of constants_size bytes. */
+int32_t vc_plan_check(const vc_op *ops, int64_t count, int64_t block, int64_t arena_size, int64_t constants_size);
+
+/* One input or output of a run. */
+typedef struct {
+  uint8_t *data;   /* samples one after the other; outputs are written */
+  int64_t offset;  /* in the arena */
+  int64_t size;    /* bytes of one sample */
+} vc_port;
+
+/* Run a checked plan on `samples` samples, `block` at a time. The arena is 64-byte aligned. */
+void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena, int64_t block,
+                 int64_t samples, const vc_port *inputs, int64_t n_inputs, const vc_port *outputs, int64_t n_outputs);
+
+/* The name of the int8 kernels in use. */
+const char *vc_int8_name(void);
 
 /* cffi: end */
 

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX-512 with VNNI: 16 columns a vector, four products a lane. VPDPBUSD multiplies unsigned by signed bytes, so x is
+ * made unsigned by flipping its top bit, which adds 128; the packed bias takes 128 times the weights' sum off. */
+#include "cpu.h"
+#include "int8.h"
+
+#if defined(VC_X86_64) && defined(VC_HAVE_AVX512VNNI)
+
+#include <immintrin.h>
+
+#include "int8_loop.h"
+
+#define NR 16
+
+/* Unpacking bytes and then words leaves position 16j + 4l + i of a block of 64 with channel 16l + 4j + i, and packing
+ * the accumulators again restores the order. */
+#define QUAD(n) n, n + 1, n + 2, n + 3
+#define ORDER(j) QUAD(4 * j), QUAD(16 + 4 * j), QUAD(32 + 4 * j), QUAD(48 + 4 * j)
+
+static const vc_layout LAYOUT = {.nr = NR, .kr = 4, .element = 1, .x_offset = 128, .interleave_add = 16,
+                                 .dw_block = 64, .dw_group = 4, .dw_element = 1, .dw_x_offset = 128,
+                                 .dw_order = {ORDER(0), ORDER(1), ORDER(2), ORDER(3)}};
+
+typedef struct {
+  __m512i even_m, odd_m, even_add, odd_add, shift;
+} params;
+
+VC_INLINE params load_params(const uint8_t *p) {
+  params r;
+  r.even_m = _mm512_load_si512(p + 4 * NR);
+  r.odd_m = _mm512_srli_epi64(r.even_m, 32);
+  r.shift = _mm512_load_si512(p + 8 * NR);
+  r.even_add = _mm512_load_si512(p + 12 * NR);
+  r.odd_add = _mm512_load_si512(p + 16 * NR);
+  return r;
+}
+
+/* The high halves of the even and odd 64-bit lanes, side by side. */
+VC_INLINE __m512i high_halves(__m512i even, __m512i odd) {
+  return _mm512_mask_shuffle_epi32(odd, 0x5555, even, (_MM_PERM_ENUM)0xF5);
+}
+
+VC_INLINE __m512i requant_floor(__m512i x, const params *p) {
+  __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, p->even_m), p->even_add);
+  __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), p->odd_m), p->odd_add);
+  return _mm512_srav_epi32(high_halves(even, odd), p->shift);
+}
+
+VC_INLINE __m512i requant_signed(__m512i x, const params *p, __m512i negative) {
+  __m512i twice = _mm512_add_epi32(x, x);
+  __m512i even = _mm512_add_epi64(_mm512_mul_epi32(twice, p->even_m), p->even_add);
+  __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(twice, 32), p->odd_m), p->odd_add);
+  __m512i term = _mm512_and_si512(_mm512_srai_epi32(x, 31), negative);
+  return _mm512_srav_epi32(_mm512_add_epi32(high_halves(even, odd), term), p->shift);
+}
+
+VC_INLINE __m512i requant(__m512i x, const params *p, vc_form form) {
+  return form == VC_FORM_FLOOR ? requant_floor(x, p) : requant_signed(x, p, _mm512_set1_epi32(-1));
+}
+
+/* Store the first n (1 to 16) lanes as saturated, clamped bytes. */
+VC_INLINE void store16(int8_t *out, __m512i y, size_t n, __m128i low, __m128i high) {
+  __m128i v = _mm_min_epi8(_mm_max_epi8(_mm512_cvtsepi32_epi8(y), low), high);
+  if (n >= 16)
+    _mm_storeu_si128((__m128i *)(void *)out, v);
+  else
+    _mm_mask_storeu_epi8(out, (__mmask16)((1u << n) - 1), v);
+}
+
+/* acc += the products of unsigned x and signed w, four a lane. Compilers that keep the accumulators of a loop in place
+ * only when told to are told. */
+VC_INLINE __m512i dot4(__m512i acc, __m512i x, __m512i w) {
+#if defined(_MSC_VER)
+  return _mm512_dpbusd_epi32(acc, x, w);
+#else
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
+  return acc;
+#endif
+}
+
+VC_INLINE __m512i unsigned_dword(const uint8_t *p) {
+  int32_t v;
+  memcpy(&v, p, 4);
+  return _mm512_xor_si512(_mm512_set1_epi32(v), _mm512_set1_epi8(-128));
+}
+
+/* Where a tile goes. */
+typedef struct {
+  uint8_t *out; /* its first element */
+  size_t stride; /* elements */
+  size_t left;  /* columns from the tile's first one to the last */
+  const uint8_t *params;
+  const vc_columns *b;
+} target;
+
+/* Any tile, from memory: acc[i * np + j]. Edge tiles go this way, to keep one copy of this code. */
+static VC_NOINLINE void store_any(const __m512i *acc, int mr, int np, const target *t) {
+  const vc_columns *b = t->b;
+  const __m128i low = _mm_set1_epi8((char)b->low), high = _mm_set1_epi8((char)b->high);
+  for (int j = 0; j < np; j++) {
+    const size_t first = (size_t)j * NR, n = t->left - first;
+    if (b->form == VC_FORM_RAW) {
+      const __mmask16 mask = n >= NR ? 0xffff : (__mmask16)((1u << n) - 1);
+      int32_t *o = (int32_t *)(void *)t->out + first;
+      for (int i = 0; i < mr; i++, o += t->stride) _mm512_mask_storeu_epi32(o, mask, acc[i * np + j]);
+      continue;
+    }
+    const params p = load_params(t->params + (size_t)j * vc_params_bytes(NR));
+    int8_t *o = (int8_t *)t->out + first;
+    for (int i = 0; i < mr; i++, o += t->stride) store16(o, requant(acc[i * np + j], &p, b->form), n, low, high);
+  }
+}
+
+/* A whole tile of int8 outputs, from registers. */
+VC_INLINE void store_whole(int mr, int np, __m512i acc[][4], const target *t) {
+  VC_UNROLL for (int j = 0; j < np; j++) {
+    const params p = load_params(t->params + (size_t)j * vc_params_bytes(NR));
+    if (t->b->form == VC_FORM_FLOOR) {
+      VC_UNROLL for (int i = 0; i < mr; i++) acc[i][j] = requant_floor(acc[i][j], &p);
+    } else {
+      VC_UNROLL for (int i = 0; i < mr; i++) acc[i][j] = requant_signed(acc[i][j], &p, _mm512_set1_epi32(-1));
+    }
+  }
+  int8_t *o = (int8_t *)t->out;
+  if (np == 4) { /* 64 bytes a row */
+    const __m512i low = _mm512_set1_epi8((char)t->b->low), high = _mm512_set1_epi8((char)t->b->high);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    VC_UNROLL for (int i = 0; i < mr; i++) {
+      __m512i words = _mm512_packs_epi16(_mm512_packs_epi32(acc[i][0], acc[i][1]),
+                                         _mm512_packs_epi32(acc[i][2], acc[i][3]));
+      words = _mm512_permutexvar_epi32(order, words);
+      _mm512_storeu_si512(o + (size_t)i * t->stride, _mm512_min_epi8(_mm512_max_epi8(words, low), high));
+    }
+    return;
+  }
+  const __m128i low = _mm_set1_epi8((char)t->b->low), high = _mm_set1_epi8((char)t->b->high);
+  VC_UNROLL for (int j = 0; j < np; j++) {
+    VC_UNROLL for (int i = 0; i < mr; i++) store16(o + (size_t)i * t->stride + j * NR, acc[i][j], NR, low, high);
+  }
+}
+
+/* Rows of a tile of np panels: as many accumulators as leave registers for the operands. */
+#define ROWS(np) ((np) == 4 ? 6 : (np) == 3 ? 8 : 12)
+
+VC_INLINE void tile(int mr, int np, TILE_ARGS) {
+  __m512i acc[12][4];
+  const uint8_t *w = b->weights + panel * b->panel_bytes, *x[12];
+  const size_t panel_bytes = b->panel_bytes;
+  VC_UNROLL for (int j = 0; j < np; j++) {
+    __m512i bias = _mm512_load_si512(b->params + (panel + (size_t)j) * vc_params_bytes(NR));
+    VC_UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
+  }
+  VC_UNROLL for (int i = 0; i < mr; i++) x[i] = (const uint8_t *)a->rows[row + (size_t)i];
+  for (size_t s = a->segments; s > 0; s--) {
+    for (size_t g = 0; g < 4 * a->groups; g += 4) {
+      __m512i column[4];
+      VC_UNROLL for (int j = 0; j < np; j++) column[j] = _mm512_load_si512(w + (size_t)j * panel_bytes);
+      VC_UNROLL for (int i = 0; i < mr; i++) {
+        __m512i v = unsigned_dword(x[i] + g);
+        VC_UNROLL for (int j = 0; j < np; j++) acc[i][j] = dot4(acc[i][j], v, column[j]);
+      }
+      w += 64;
+    }
+    VC_UNROLL for (int i = 0; i < mr; i++) x[i] += a->stride;
+  }
+  const size_t column = panel * NR, element = b->form == VC_FORM_RAW ? 4 : 1;
+  const target t = {(uint8_t *)out + (row * out_stride + column) * element, out_stride, b->n - column,
+                    b->params + panel * vc_params_bytes(NR), b};
+  if (mr == ROWS(np) && b->form != VC_FORM_RAW && t.left >= (size_t)np * NR) {
+    store_whole(mr, np, acc, &t);
+  } else {
+    __m512i flat[24];
+    VC_UNROLL for (int i = 0; i < mr; i++) {
+      VC_UNROLL for (int j = 0; j < np; j++) flat[i * np + j] = acc[i][j];
+    }
+    store_any(flat, mr, np, &t);
+  }
+}
+
+#define CASES_6(np) TILE_CASE(1, np) TILE_CASE(2, np) TILE_CASE(3, np) TILE_CASE(4, np) TILE_CASE(5, np) TILE_CASE(6, np)
+#define CASES_8(np) CASES_6(np) TILE_CASE(7, np) TILE_CASE(8, np)
+#define CASES_12(np) CASES_8(np) TILE_CASE(9, np) TILE_CASE(10, np) TILE_CASE(11, np) TILE_CASE(12, np)
+
+TILE_STRIP(4, 6, CASES_6(4))
+TILE_STRIP(3, 8, CASES_8(3))
+TILE_STRIP(2, 12, CASES_12(2))
+TILE_STRIP(1, 12, CASES_12(1))
+
+static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_columns *b) {
+  size_t panels = (b->n + NR - 1) / NR, panel = 0;
+  for (; panels - panel >= 4; panel += 4) strip_4(out, out_stride, a, b, panel);
+  if (panels - panel == 3) strip_3(out, out_stride, a, b, panel);
+  if (panels - panel == 2) strip_2(out, out_stride, a, b, panel);
+  if (panels - panel == 1) strip_1(out, out_stride, a, b, panel);
+}
+
+/* One block of 64 channels, bytes that may lie past the run's end included: they are readable and not stored. */
+VC_INLINE void depthwise_block(void *out, size_t at, size_t n, const int8_t *const *taps, const uint8_t *w,
+                               const vc_depthwise *op) {
+  const uint8_t *p = w + op->n_groups * 256;
+  const __m512i flip = _mm512_set1_epi8(-128);
+  __m512i acc[4];
+  VC_UNROLL for (int j = 0; j < 4; j++) acc[j] = _mm512_load_si512(p + (size_t)j * vc_params_bytes(NR));
+  for (size_t g = 0; g < op->n_groups; g++, taps += 4, w += 256) {
+    __m512i t[4], u[4];
+    VC_UNROLL for (int k = 0; k < 4; k++) t[k] = _mm512_xor_si512(_mm512_loadu_si512(taps[k] + at), flip);
+    u[0] = _mm512_unpacklo_epi8(t[0], t[1]);
+    u[1] = _mm512_unpackhi_epi8(t[0], t[1]);
+    u[2] = _mm512_unpacklo_epi8(t[2], t[3]);
+    u[3] = _mm512_unpackhi_epi8(t[2], t[3]);
+    t[0] = _mm512_unpacklo_epi16(u[0], u[2]);
+    t[1] = _mm512_unpackhi_epi16(u[0], u[2]);
+    t[2] = _mm512_unpacklo_epi16(u[1], u[3]);
+    t[3] = _mm512_unpackhi_epi16(u[1], u[3]);
+    VC_UNROLL for (int j = 0; j < 4; j++)
+        acc[j] = _mm512_dpbusd_epi32(acc[j], t[j], _mm512_load_si512(w + (size_t)j * 64));
+  }
+  if (op->form == VC_FORM_RAW) { /* back to channel order: 16l + 4j + i from lane 4l + i of vector j */
+    int32_t *o = (int32_t *)out + at;
+    VC_UNROLL for (size_t j = 0; j < 4; j++) {
+      int32_t lanes[16];
+      _mm512_storeu_si512(lanes, acc[j]);
+      for (size_t k = 0; k < 16; k++) {
+        size_t channel = 16 * (k / 4) + 4 * j + k % 4;
+        if (channel < n) o[channel] = lanes[k];
+      }
+    }
+    return;
+  }
+  VC_UNROLL for (int j = 0; j < 4; j++) {
+    params q = load_params(p + (size_t)j * vc_params_bytes(NR));
+    acc[j] = requant(acc[j], &q, op->form);
+  }
+  __m512i v = _mm512_packs_epi16(_mm512_packs_epi32(acc[0], acc[1]), _mm512_packs_epi32(acc[2], acc[3]));
+  v = _mm512_min_epi8(_mm512_max_epi8(v, _mm512_set1_epi8((char)op->low)), _mm512_set1_epi8((char)op->high));
+  if (n >= 64)
+    _mm512_storeu_si512((int8_t *)out + at, v);
+  else
+    _mm512_mask_storeu_epi8((int8_t *)out + at, ((__mmask64)1 << n) - 1, v);
+}
+
+static void depthwise(void *out, const vc_depthwise *op) {
+  size_t block = 0;
+  for (size_t at = 0; at < op->count; at += 64) {
+    depthwise_block(out, at, op->count - at, op->taps, op->weights + block * op->block_bytes, op);
+    block = block + 1 == op->period ? 0 : block + 1;
+  }
+}
+
+static params scalar_params(int32_t multiplier, vc_normal normal) {
+  params p = {_mm512_set1_epi32(multiplier), _mm512_set1_epi32(multiplier), _mm512_set1_epi64(normal.add),
+              _mm512_set1_epi64(normal.add), _mm512_set1_epi32(normal.shift)};
+  return p;
+}
+
+static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op) {
+  params p[3];
+  __m512i negative[3];
+  for (int k = 0; k < 3; k++) {
+    p[k] = scalar_params(op->multiplier[k], op->normal[k]);
+    negative[k] = _mm512_set1_epi32(op->normal[k].negative);
+  }
+  const __m512i zero_a = _mm512_set1_epi32(op->zero_a), zero_b = _mm512_set1_epi32(op->zero_b);
+  const __m128i low = _mm_set1_epi8((char)op->low), high = _mm_set1_epi8((char)op->high);
+  for (size_t i = 0; i < n; i += 16) {
+    __mmask16 mask = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+    __m512i x = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, a + i));
+    __m512i y = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, b + i));
+    x = requant_signed(_mm512_slli_epi32(_mm512_sub_epi32(x, zero_a), 20), &p[0], negative[0]);
+    y = requant_signed(_mm512_slli_epi32(_mm512_sub_epi32(y, zero_b), 20), &p[1], negative[1]);
+    store16(out + i, requant_signed(_mm512_add_epi32(x, y), &p[2], negative[2]), n - i, low, high);
+  }
+}
+
+static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table) { vc_int8_portable.lookup(out, x, n, table); }
+
+static void widen(int16_t *out, const int8_t *x, size_t n) { vc_int8_portable.widen(out, x, n); }
+
+const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, widen};
+
+#else
+typedef int vc_int8_avx512vnni_is_absent; /* a translation unit is not empty */
+#endif

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compiled plan: weights packed once, memory planned ahead, a whole run in one call of the native core."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from vcompute import _native
+from vcompute.errors import TaskError, UsageError
+from vcompute.kernels.native.arena import Region, aligned, place
+from vcompute.kernels.native.lower import NO_BUFFER, Operation, Program, lower, value_bytes
+from vcompute.registry import ErrorCode
+from vcompute.task.batch import Batch, check_batch
+from vcompute.task.limits import MAX_BATCH
+from vcompute.task.model import Model
+from vcompute.task.tensor import NUMPY_DTYPE, NDArray, ValueType
+
+BLOCK_BYTES: Final = 1 << 18
+"""Activations of the samples that run together: what a level-2 cache holds beside the weights."""
+MAX_BLOCK: Final = 64
+Arrays: TypeAlias = NDArray | tuple[NDArray, ...]
+
+
+class Workspace:
+    """What one run writes: an arena, and the pointers of inputs and outputs."""
+
+    __slots__ = ("arena", "inputs", "keep", "outputs")
+
+    def __init__(self, size: int, inputs: Sequence[tuple[int, int]], outputs: Sequence[tuple[int, int]]) -> None:
+        self.keep, self.arena = _aligned_bytes(size)
+        self.inputs = _ports(inputs)
+        self.outputs = _ports(outputs)
+
+
+def _ports(places: Sequence[tuple[int, int]]) -> Any:
+    ports = _native.ffi.new("vc_port[]", len(places))
+    for port, (offset, size) in zip(ports, places, strict=True):
+        port.offset, port.size = offset, size
+    return ports
+
+
+def _aligned_bytes(size: int) -> tuple[NDArray, Any]:
+    """Zeroed bytes at an aligned address: who owns them, and the pointer."""
+    owner = np.zeros(size + 64, np.uint8)
+    start = -owner.ctypes.data % 64
+    return owner, _native.ffi.from_buffer("uint8_t[]", owner[start:])
+
+
+class Plan:
+    """A model ready to run; make one with :func:`compile_plan`. Safe to share between threads."""
+
+    def __init__(self, model: Model, *, keep_all: bool = False) -> None:
+        _native.require()
+        self.model = model
+        graph = model.graph
+        program = lower(model)
+        kept = range(len(graph.values)) if keep_all else graph.outputs
+        self._inputs: tuple[ValueType, ...] = graph.inputs
+        self._outputs: tuple[ValueType, ...] = tuple(graph.values[index] for index in kept)
+        self._layout(program, [program.values[index] for index in kept])
+        self._expected = tuple((NUMPY_DTYPE[v.dtype], v.shape) for v in self._inputs)
+        self._results = tuple((NUMPY_DTYPE[v.dtype], v.shape) for v in self._outputs)
+        self._free: list[Workspace] = []
+
+    def _layout(self, program: Program, kept: list[int]) -> None:
+        """Place every buffer and scratch, fill in the array of ``vc_op``, pack the constants, have it checked."""
+        operations = program.operations
+        self._block = max(1, min(MAX_BLOCK, BLOCK_BYTES // max(1, _peak(program, kept))))
+        self._ops = _native.ffi.new("vc_op[]", max(1, len(operations)))
+        self._count = len(operations)
+        for op, operation in zip(self._ops, operations, strict=False):
+            _fill(op, operation, program)
+            _check(_native.lib.vc_op_prepare(_native.ffi.addressof(op), self._block), operation)
+        scratch = [Region(op.scratch_size, i, i) for i, op in enumerate(self._ops[0 : self._count])]
+        regions = [*_lifetimes(program, kept, self._block), *scratch]
+        offsets, self.arena_bytes = place(regions)
+        self.constant_bytes = 0
+        for index, (op, operation) in enumerate(zip(self._ops, operations, strict=False)):
+            op.a = offsets[operation.a] if operation.a != NO_BUFFER else 0
+            op.b = offsets[operation.b] if operation.b != NO_BUFFER else 0
+            op.out, op.scratch = offsets[operation.out], offsets[len(program.buffers) + index]
+            op.constants = self.constant_bytes
+            self.constant_bytes += aligned(op.constants_size)
+        self._pack(operations)
+        status = _native.lib.vc_plan_check(self._ops, self._count, self._block, self.arena_bytes, self.constant_bytes)
+        if status:
+            raise TaskError("the native core refuses the plan", got=status)
+        inputs = program.values[: len(self._inputs)]
+        self._in_places = [(offsets[b], value_bytes(v)) for b, v in zip(inputs, self._inputs, strict=True)]
+        self._out_places = [(offsets[b], value_bytes(v)) for b, v in zip(kept, self._outputs, strict=True)]
+
+    def _pack(self, operations: Sequence[Operation]) -> None:
+        ffi = _native.ffi
+        self._owner, self._constants = _aligned_bytes(self.constant_bytes + 64)
+        for op, operation in zip(self._ops, operations, strict=False):
+            types = ("int8_t[]", "int32_t[]", "int32_t[]", "int8_t[]")
+            arrays = [
+                ffi.from_buffer(t, np.ascontiguousarray(a)) for t, a in zip(types, operation.constants, strict=False)
+            ]
+            arrays += [ffi.NULL] * (4 - len(arrays))
+            status = _native.lib.vc_op_pack(self._constants + op.constants, ffi.addressof(op), *arrays)
+            _check(status, operation)
+
+    def run(self, x: Arrays, threads: int = 1) -> Arrays:
+        """Run a batch: int8 or uint8 arrays (N, *shape), one or a tuple; the outputs in the same way.
+
+        With several threads the batch is shared out between them; each has an arena of its own.
+
+        Raises:
+            TaskError: ``invalid_input`` where an array is not of its input's type.
+            UsageError: a thread count below 1.
+        """
+        arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
+        samples = self._check_inputs(arrays)
+        outputs = tuple([np.empty((samples, *shape), dtype) for dtype, shape in self._results])
+        if threads == 1:
+            self._run_range(arrays, outputs, 0, samples)
+        else:
+            self._run_threads(arrays, outputs, samples, threads)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _check_inputs(self, arrays: tuple[NDArray, ...]) -> int:
+        expected = self._expected
+        if len(arrays) == len(expected):
+            samples = arrays[0].shape[0] if arrays[0].ndim else 0
+            for array, (dtype, shape) in zip(arrays, expected, strict=True):
+                if array.dtype != dtype or array.shape != (samples, *shape) or not array.flags.c_contiguous:
+                    break
+            else:
+                if 1 <= samples <= MAX_BATCH:
+                    return samples
+        raise TaskError(
+            "inputs must be C-contiguous arrays with a leading batch axis",
+            code=ErrorCode.INVALID_INPUT,
+            expected=", ".join(f"{dtype} (N, {', '.join(map(str, shape))})" for dtype, shape in expected),
+            got=", ".join(f"{a.dtype} {a.shape}{'' if a.flags.c_contiguous else ' not contiguous'}" for a in arrays),
+        )
+
+    def _run_range(self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], first: int, samples: int) -> None:
+        """Run ``samples`` samples from ``first`` on; the arrays are C-contiguous."""
+        try:
+            work = self._free.pop()
+        except IndexError:
+            work = Workspace(self.arena_bytes, self._in_places, self._out_places)
+        ffi = _native.ffi
+        for port, array in zip(work.inputs, arrays, strict=True):
+            port.data = ffi.from_buffer("uint8_t[]", array) + first * port.size
+        for port, array in zip(work.outputs, outputs, strict=True):
+            port.data = ffi.from_buffer("uint8_t[]", array) + first * port.size
+        _native.lib.vc_plan_run(
+            self._ops, self._count, self._constants, work.arena, self._block, samples,
+            work.inputs, len(arrays), work.outputs, len(outputs),
+        )  # fmt: skip
+        self._free.append(work)
+
+    def _run_threads(self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], samples: int, threads: int) -> None:
+        if threads < 1:
+            raise UsageError("threads", expected="at least 1", got=threads)
+        share = -(-samples // min(threads, samples))
+        with ThreadPoolExecutor(min(threads, samples)) as pool:
+            jobs = [
+                pool.submit(self._run_range, arrays, outputs, first, min(share, samples - first))
+                for first in range(0, samples, share)
+            ]
+            for job in jobs:
+                job.result()
+
+    def run_batch(self, inputs: Batch, threads: int = 1) -> Batch:
+        """Run a :class:`Batch`.
+
+        Raises:
+            TaskError: ``invalid_input``.
+        """
+        check_batch("input", inputs, self._inputs)
+        result = self.run(inputs.arrays, threads)
+        return Batch((result,) if isinstance(result, np.ndarray) else result)
+
+    @cached_property
+    def _all_values(self) -> "Plan":
+        return Plan(self.model, keep_all=True)
+
+    def trace(self, x: Arrays) -> list[NDArray]:
+        """Every value of a run by value number: inputs, then each node's output, as (N, *shape).
+
+        Raises:
+            TaskError: ``invalid_input``.
+        """
+        result = self._all_values.run(x)
+        return [result] if isinstance(result, np.ndarray) else list(result)
+
+
+def _lifetimes(program: Program, kept: Sequence[int], block: int) -> list[Region]:
+    """When each buffer is needed: from where it is first written (an input: the start) to its last reader."""
+    end = len(program.operations)
+    first, last = [0] * len(program.buffers), [0] * len(program.buffers)
+    for step in reversed(range(end)):
+        first[program.operations[step].out] = step
+    for step, operation in enumerate(program.operations):
+        for buffer in (operation.a, operation.b, operation.out):
+            if buffer != NO_BUFFER:
+                last[buffer] = step
+    for buffer in kept:
+        last[buffer] = end
+    return [Region(size * block, f, t) for size, f, t in zip(program.buffers, first, last, strict=True)]
+
+
+def _peak(program: Program, kept: Sequence[int]) -> int:
+    return place(_lifetimes(program, kept, 1))[1]
+
+
+def _fill(op: Any, operation: Operation, program: Program) -> None:
+    op.kind = int(operation.kind)
+    op.a_size = program.buffers[operation.a] if operation.a != NO_BUFFER else 0
+    op.b_size = program.buffers[operation.b] if operation.b != NO_BUFFER else 0
+    op.out_size = program.buffers[operation.out]
+    for name, value in operation.fields.items():
+        if isinstance(value, int):
+            setattr(op, name, int(value))
+        else:
+            array = getattr(op, name)
+            for index, item in enumerate(value):
+                array[index] = int(item)
+
+
+def _check(status: int, operation: Operation) -> None:
+    if status:
+        raise TaskError(
+            f"the native core refuses a {operation.kind.name.lower()} operation",
+            code=ErrorCode.VALUE_OUT_OF_RANGE,
+            got=status,
+        )
+
+
+def compile_plan(model: Model) -> Plan:
+    """Compile a validated model for this processor.
+
+    Raises:
+        UsageError: ``native_unavailable``.
+        TaskError: an operator without a native kernel.
+    """
+    return Plan(model)
