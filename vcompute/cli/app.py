@@ -24,6 +24,8 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "version": Entry("vcompute.cli.version", "version", "Show versions and the instruction set in use."),
+    "conformance": Entry("vcompute.cli.conformance", "conformance", "Test an implementation of the protocol, offline."),
+    "testee": Entry("vcompute.cli.conformance", "testee", "Be a testee: the reference library on JSON lines."),
 }
 """The commands in the order of ``--help``."""
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance suite against testees: the reference itself, incomplete ones and broken ones."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from vcompute.cli import main
+from vcompute.conformance import BrokenTestee, Level, LocalTestee, Outcome, ProcessTestee, all_cases, run, select
+from vcompute.conformance.operations import operations
+from vcompute.conformance.report import FILES, write
+from vcompute.conformance.runner import greet
+from vcompute.conformance.vectors import load_groups
+
+HERE = Path(__file__).resolve().parent
+REFERENCE = shlex.join([sys.executable, "-m", "vcompute", "testee"])
+
+
+def python(program: str) -> str:
+    return shlex.join([sys.executable, "-c", program])
+
+
+@pytest.mark.parametrize("case", select(all_cases(), levels=[Level.L0, Level.L1, Level.L2]), ids=lambda case: case.id)
+def test_reference_passes_vector(case) -> None:
+    case.script(LocalTestee(operations()))
+
+
+def test_negative_cases_and_levels() -> None:
+    """VC-VEC-001: at least four vectors in ten are negative, and each names one registered error."""
+    cases = [case for _, group in load_groups() for case in group["cases"]]
+    negative = [case for case in cases if "negative" in case["flags"]]
+    assert len(negative) >= 0.4 * len(cases)
+    assert all("error" in case and "out" not in case for case in negative)
+
+
+def test_command_prints_counts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["conformance", "run", "--testee", REFERENCE, "--level", "L0", "--report", str(tmp_path), "--json"]
+    assert main(arguments) == 0
+    counts = json.loads(capfd.readouterr().out)
+    assert counts["failed"] == counts["skipped"] == 0
+    assert counts["by_level"]["L0"]["passed"] == counts["passed"] > 200
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+
+
+def test_least_testee_of_the_book() -> None:
+    """VC-VEC-002: the program printed in the book passes what it has and is skipped elsewhere."""
+    with ProcessTestee(shlex.join([sys.executable, str(HERE / "least_testee.py")])) as testee:
+        summary = run(select(all_cases(), levels=[Level.L0]), testee, name=greet(testee))
+    assert summary.count(Outcome.FAILED) == 0
+    assert summary.count(Outcome.PASSED) >= 10
+    assert summary.count(Outcome.SKIPPED) > 100
+
+
+def test_wrong_testee_fails_and_the_report_shows_it(tmp_path: Path) -> None:
+    table = operations()
+    right = table["blob.digest"]
+    table["blob.digest"] = lambda given: {**right(given), "digest": "A" * 43}
+    table["cbor.decode"] = lambda _given: {"value": {"null": True}}
+    summary = run(select(all_cases(), pattern="digests/blob-"), LocalTestee(table), name="wrong <testee>")
+    assert summary.count(Outcome.PASSED) == 0
+    more = run(select(all_cases(), pattern="codec/decode/"), LocalTestee(table), name="wrong <testee>")
+    write(tmp_path, more)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "wrong &lt;testee&gt;" in html
+    assert "VC-ENC-003" in html
+    assert "not in the shortest form" in html
+    assert "http" not in html.replace("http-equiv", "")
+    root = ET.parse(tmp_path / "junit.xml").getroot()
+    assert root.get("failures") == str(more.count(Outcome.FAILED)) != "0"
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("pass", "ended"),
+        ("print('hello', flush=True); input()", "not JSON"),
+        ("print('{\"id\": 7}', flush=True); input()", "does not carry the id"),
+        ("print('{\"id\": 1}', flush=True); input()", "neither"),
+        ("print('[]', flush=True); input()", "does not carry the id"),
+        ("import sys; sys.stderr.write('a clue'); sys.exit(3)", "a clue"),
+        ('print(\'{"id": 1, "out": {"protocol": 2, "name": "x"}}\', flush=True); input()', "hello"),
+    ],
+)
+def test_broken_testee_is_named(program: str, message: str) -> None:
+    with ProcessTestee(python(program), timeout=20) as testee, pytest.raises(BrokenTestee, match=message):
+        greet(testee)
+
+
+def test_silent_testee_times_out() -> None:
+    with ProcessTestee(python("import time; time.sleep(60)"), timeout=0.3) as testee:
+        with pytest.raises(BrokenTestee, match="within"):
+            testee.ask("hello", {})
+        testee._process.kill()
+
+
+def test_command_fails_on_a_broken_testee(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "run", "--testee", python("pass"), "--json"]) == 1
+    assert "testee" in json.loads(capfd.readouterr().out)["error"]["message"]
+    assert main(["conformance", "run", "--testee", "/nonexistent/testee", "--json"]) == 1
+    assert main(["conformance", "run", "--json"]) == 2
+
+
+def test_list_names_every_case(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "list", "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["cases"]) == len(all_cases())
