@@ -13,7 +13,7 @@ import docs_requirements
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "spec" / "vectors"
-GROUPS = ("codec", "errors", "digests")
+GROUPS = ("codec", "errors", "digests", "tasks", "compute")
 
 
 def files() -> dict[Path, str]:

@@ -5,14 +5,18 @@ import sys
 from base64 import urlsafe_b64encode
 
 
+def text(data):
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def blob_digest(given):
     data = hashlib.shake_256(given["bytes"]["shake256"].encode()).digest(given["bytes"]["length"])
     if len(data) > 65536:
         return None  # this one stops at a single chunk
-    leaf = hashlib.sha256(b"\x00" + data).digest()
-    tag = b"vcompute/blob/1\x00"
-    digest = hashlib.sha256(tag + len(data).to_bytes(8, "big") + (65536).to_bytes(4, "big") + leaf).digest()
-    return {"digest": urlsafe_b64encode(digest).rstrip(b"=").decode()}
+    root = hashlib.sha256(b"\x00" + data).digest()
+    sizes = len(data).to_bytes(8, "big") + (65536).to_bytes(4, "big")
+    digest = hashlib.sha256(b"vcompute/blob/1\x00" + sizes + root).digest()
+    return {"digest": text(digest), "root": text(root), "chunks": 1}
 
 
 for line in sys.stdin:

@@ -30,7 +30,7 @@ def test_reference_passes_vector(case) -> None:
 
 
 def test_negative_cases_and_levels() -> None:
-    """VC-VEC-001: at least four vectors in ten are negative, and each names one registered error."""
+    """VC-VEC-001 VC-ENC-001: at least four vectors in ten are negative, and each names one registered error."""
     cases = [case for _, group in load_groups() for case in group["cases"]]
     negative = [case for case in cases if "negative" in case["flags"]]
     assert len(negative) >= 0.4 * len(cases)

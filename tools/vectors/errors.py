@@ -8,15 +8,19 @@ from vectors.base import Group
 def group() -> Group:
     """The group ``errors``."""
     result = Group("errors", "L0", "Registered error codes: number, name, HTTP status.")
-    for code in ErrorCode:
-        out = {"name": code.name.lower(), "http": HTTP_STATUS[code]}
-        result.valid(out["name"], "error.lookup", "VC-REG-001 VC-REG-002", {"number": int(code)}, out)
+    for hundred in range(8):
+        codes = [code for code in ErrorCode if code // 100 == hundred]
+        if codes:
+            numbers = [int(code) for code in codes]
+            out = [{"name": code.name.lower(), "http": HTTP_STATUS[code]} for code in codes]
+            requirements = "VC-REG-001 VC-REG-002"
+            result.valid(f"from-{100 * hundred}", "error.lookup", requirements, {"numbers": numbers}, {"errors": out})
     for number in (0, 99, 299, 65535):
         result.refused(
             f"unregistered-{number}",
             "error.lookup",
             "VC-REG-001",
-            {"number": number},
+            {"numbers": [number]},
             "schema_violation",
             "not in the registry",
         )

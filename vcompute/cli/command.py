@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base of every command: it adds ``--json`` and hands the command a :class:`Reporter`.
+"""The base of every command: it adds ``--json`` and hands the command a :class:`Reporter`::
 
     @click.command("greet", cls=Command)
     @click.argument("name")

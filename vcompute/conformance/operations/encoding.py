@@ -23,12 +23,14 @@ def cbor_encode(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def error_lookup(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``{number}`` -> ``{name, http}`` of a registered error; ``schema_violation`` for a number not registered."""
-    number = int(request["number"])
-    if number not in {int(code) for code in ErrorCode}:
-        raise EncodingError("not a registered error", code=ErrorCode.SCHEMA_VIOLATION, got=number)
-    code = ErrorCode(number)
-    return {"name": code.name.lower(), "http": HTTP_STATUS[code]}
+    """``{numbers}`` -> ``{errors: [{name, http}]}``; ``schema_violation`` for a number that is not registered."""
+    known = {int(code): code for code in ErrorCode}
+    found = []
+    for number in request["numbers"]:
+        if number not in known:
+            raise EncodingError("not a registered error", code=ErrorCode.SCHEMA_VIOLATION, got=number)
+        found.append({"name": known[number].name.lower(), "http": HTTP_STATUS[known[number]]})
+    return {"errors": found}
 
 
 OPERATIONS: Final[dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]] = {
