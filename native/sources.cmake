@@ -9,6 +9,16 @@ add_library(vcompute_native STATIC
   native/src/freivalds_portable.c
   native/src/freivalds_avx2.c
   native/src/freivalds_avx512vnni.c
+  native/src/field.c
+  native/src/field_portable.c
+  native/src/field_avx2.c
+  native/src/field_avx512.c
+  native/src/ntt.c
+  native/src/sha256.c
+  native/src/sha256_portable.c
+  native/src/sha256_avx2.c
+  native/src/sha256_avx512.c
+  native/src/sha256_shani.c
   native/src/dispatch.c
   native/src/pack.c
   native/src/linear.c
@@ -52,7 +62,10 @@ endfunction()
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" VC_PROCESSOR)
 if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_AVX2 "-mavx2" "/arch:AVX2" native/src/freivalds_avx2.c
-         native/src/int8_avx2.c)
+         native/src/field_avx2.c native/src/sha256_avx2.c native/src/int8_avx2.c)
+  vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c
+         native/src/sha256_avx512.c)
+  vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)
   vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"
          native/src/freivalds_avx512vnni.c native/src/int8_avx512vnni.c)
 endif()

@@ -53,6 +53,9 @@ ENUMS = (
     ("roles", "role", "Role", "The roles of the protocol."),
     ("outcomes", "outcome", "Outcome", "What a receipt records."),
     ("yield_reasons", "yield_reason", "YieldReason", "Why a worker gives a lease back."),
+    ("attestation_types", "attestation_type", "AttestationType", "Types of platform evidence about a device key."),
+    ("revocation_reasons", "revocation_reason", "RevocationReason", "Why a key is revoked."),
+    ("signature_schemes", "signature_scheme", "SignatureScheme", "Signature schemes of devices and quorums."),
     ("transports", "transport", "TransportId", "The transports."),
     ("settlement", "driver", "SettlementId", "The settlement drivers."),
 )

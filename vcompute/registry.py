@@ -111,6 +111,18 @@ class ErrorCode(IntEnum):
     UNKNOWN_CRITICAL_EXTENSION = 305
     """an extension that must be understood is not"""
 
+    DECRYPTION_FAILED = 320
+    """the ciphertext does not open: another key, configuration or byte"""
+
+    QUORUM_NOT_REACHED = 321
+    """fewer members of the verifier set signed than its threshold"""
+
+    EVIDENCE_STALE = 322
+    """the evidence answers another challenge"""
+
+    KEY_REUSED = 323
+    """a key that was replaced cannot come back"""
+
     UNEXPECTED_MESSAGE = 400
     """the message does not fit the state of the session"""
 
@@ -309,6 +321,9 @@ class ParameterSetId(IntEnum):
     TINY = 4
     """a small instance for tests; no security"""
 
+    PRIVATE_128 = 5
+    """the verifier's own randomness, drawn once it holds the result: convinces that verifier alone"""
+
 
 @unique
 class MessageType(IntEnum):
@@ -440,6 +455,51 @@ class YieldReason(IntEnum):
     """the work could not be done"""
 
 
+@unique
+class AttestationType(IntEnum):
+    """Types of platform evidence about a device key."""
+
+    ANDROID_KEY = 65000
+    """an Android key attestation: the certificate chain, leaf first, DER one after the other"""
+
+    APPLE_APP_ATTEST = 65001
+    """an Apple App Attest attestation object"""
+
+    TPM2_QUOTE = 65002
+    """a TPM 2.0 quote with its event log"""
+
+
+@unique
+class RevocationReason(IntEnum):
+    """Why a key is revoked."""
+
+    SUPERSEDED = 1
+    """replaced by another key"""
+
+    COMPROMISED = 2
+    """somebody else may hold the secret"""
+
+    DEVICE_LOST = 3
+    """the device is lost or was sold"""
+
+    WITHDRAWN = 4
+    """the party leaves"""
+
+
+@unique
+class SignatureScheme(IntEnum):
+    """Signature schemes of devices and quorums."""
+
+    ES256 = 1
+    """ECDSA on P-256 with SHA-256 and low s (COSE -7); mandatory for device keys"""
+
+    ED25519 = 2
+    """Ed25519 with the strict precheck (COSE -19); for devices without P-256"""
+
+    BLS12381_POP = 3
+    """BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_; verifier quorums"""
+
+
 HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.MALFORMED_ENCODING: 400,
     ErrorCode.SCHEMA_VIOLATION: 422,
@@ -475,6 +535,10 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.UNEXPECTED_SIGNER: 403,
     ErrorCode.UNKNOWN_MESSAGE: 422,
     ErrorCode.UNKNOWN_CRITICAL_EXTENSION: 422,
+    ErrorCode.DECRYPTION_FAILED: 422,
+    ErrorCode.QUORUM_NOT_REACHED: 422,
+    ErrorCode.EVIDENCE_STALE: 422,
+    ErrorCode.KEY_REUSED: 422,
     ErrorCode.UNEXPECTED_MESSAGE: 409,
     ErrorCode.UNKNOWN_SESSION: 401,
     ErrorCode.UNKNOWN_TASK: 404,
@@ -529,5 +593,6 @@ PARAMETER_SETS: Final[dict[ParameterSetId, ParameterSetInfo]] = {
     ParameterSetId.PUBLIC_128: ParameterSetInfo(SuiteId.FREIVALDS, 100, True, "public-128"),
     ParameterSetId.STANDARD: ParameterSetInfo(SuiteId.SUCCINCT, 100, True, "standard"),
     ParameterSetId.TINY: ParameterSetInfo(SuiteId.SUCCINCT, 0, False, "tiny"),
+    ParameterSetId.PRIVATE_128: ParameterSetInfo(SuiteId.FREIVALDS, 100, True, "private-128"),
 }
 """The registered parameter sets, by id."""

@@ -26,8 +26,6 @@ NAMES = (
 """Every model of the collection."""
 
 RUNTIME = {Semantics.LITERT: "litert230_ref", Semantics.CLASSIC: "classic_ref"}
-UINT8_SURFACE = "coral_mobilenet_v2_224_ptq"
-"""The model with uint8 input and output; its stored arrays are the int8 tensors inside, 128 less on both sides."""
 
 
 def directory() -> Path:
@@ -44,13 +42,15 @@ def load(name: str, semantics: Semantics = Semantics.LITERT) -> Model:
 def stored_inputs(name: str, random: bool) -> npt.NDArray[Any]:
     """Stored inputs, (N, ...), as the model takes them."""
     with np.load(directory() / "inputs" / f"{name}.npz") as file:
-        return _surface(name, file["x_random" if random else "x"])
+        stored: npt.NDArray[Any] = file["x_random" if random else "x"]
+        return stored
 
 
 def stored_outputs(name: str, semantics: Semantics, random: bool) -> npt.NDArray[Any]:
     """The runtime's outputs for :func:`stored_inputs`."""
     with np.load(directory() / "expected" / f"{name}.{RUNTIME[semantics]}.npz") as file:
-        return _surface(name, file["y0_random" if random else "y0"])
+        stored: npt.NDArray[Any] = file["y0_random" if random else "y0"]
+        return stored
 
 
 def stored_tensors(name: str, sample: int) -> list[npt.NDArray[Any]]:
@@ -66,7 +66,3 @@ def layers(name: str) -> list[dict[str, str]]:
     """The rows of the per-layer table."""
     with (directory() / "layers" / f"{name}.tsv").open(encoding="utf-8") as file:
         return [row for row in csv.DictReader(file, delimiter="\t") if row["op"]]
-
-
-def _surface(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return (array.astype(np.int16) + 128).astype(np.uint8) if name == UINT8_SURFACE else array

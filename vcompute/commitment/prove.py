@@ -28,7 +28,6 @@ from vcompute.commitment.weights import Claim
 from vcompute.field.backend import DIGEST_BYTES, Backend
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
-from vcompute.field.ntt import domain_point
 from vcompute.field.scalar import ONE, Ext, to_array
 from vcompute.transcript import ProverTranscript
 
@@ -185,25 +184,25 @@ def _queries(
         following = [_commit(stored, step.next_shape, plan.rounds[index + 1].oracles[0].rate_bits, backend)]
         send_root(transcript, following[0])
     transcript.grind("query work", step.query_grinding)
-    points = [_open_rows(transcript, oracle, layout) for oracle, layout in zip(oracles, step.oracles, strict=True)]
+    opened = [_open_rows(transcript, oracle, layout) for oracle, layout in zip(oracles, step.oracles, strict=True)]
     if following:
         gamma = transcript.challenge("combination")
         scale = gamma
-        for layout, at in zip(step.oracles, points, strict=True):
+        for layout, at in zip(step.oracles, opened, strict=True):
             scales = []
             for _ in at:
                 scales.append(scale)
                 scale = scale * gamma
             block = folded.weights[layout.offset : layout.offset + (1 << layout.folded_variables)]
-            backend.add_powers(block, np.array(at, dtype=np.uint64), to_array(scales))
+            backend.add_powers(block, at, layout.log_domain, to_array(scales))
     return following, folded
 
 
 def _open_rows(transcript: ProverTranscript, oracle: Committed, layout: OracleRound) -> list[int]:
-    """Draw positions, send their rows and siblings; the points of the domain they stand for, in order of position."""
+    """Draw positions, send their rows and siblings; the positions, sorted."""
     drawn = transcript.challenge_positions("positions", layout.queries, layout.log_domain)
     positions = sorted(set(drawn))
     transcript.send_base("rows", oracle.codeword[positions])
     siblings = merkle.open_positions(oracle.tree, positions)
     transcript.send_digests("siblings", siblings.reshape(-1, DIGEST_BYTES))
-    return [domain_point(layout.log_domain, position) for position in positions]
+    return positions

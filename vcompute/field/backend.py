@@ -87,8 +87,11 @@ class Backend(Protocol):
         """As :meth:`round_base` with f over the extension."""
         ...
 
-    def add_powers(self, table: ExtWords, points: Words, scales: ExtWords) -> None:
-        """Add to table[b], in place, the sum over k of scales[k] * points[k]^b: (n, 2), (t,), (t, 2)."""
+    def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
+        """Add to table[b], in place, the sum over k of scales[k] * x_k^b, x_k the domain's point at positions[k].
+
+        The table has 2^v <= 2^log_domain elements; positions are sorted and distinct; scales (len(positions), 2).
+        """
         ...
 
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:

@@ -1,10 +1,196 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The native backend: the C kernels behind the interface of :mod:`vcompute.field.backend`."""
+"""The native backend: the C kernels behind the interface of :mod:`vcompute.field.backend`.
 
-from vcompute.field.portable import NumpyBackend
+Here shapes meet pointers, so every array is made contiguous, its type and shape checked, before C sees it. Arguments
+are the library's own, never a peer's: a shape that does not fit is a ValueError.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcompute import _native
+from vcompute.field.backend import DIGEST_BYTES, Digests
+from vcompute.field.extension import ExtWords
+from vcompute.field.goldilocks import Words
+from vcompute.field.scalar import ONE, Ext, to_array
 
 
-class NativeBackend(NumpyBackend):
-    """Kernels not yet in C come from the numpy twin."""
+class NativeBackend:
+    """See :class:`vcompute.field.backend.Backend` for the contracts."""
 
     name = "native"
+
+    def __init__(self) -> None:
+        """Raises UsageError (native_unavailable) where the core was not built."""
+        _native.require()
+        self._lib = _native.lib
+
+    def add(self, a: Words, b: Words) -> Words:
+        return _elementwise(self._lib.vc_gl_add_n, a, b)
+
+    def sub(self, a: Words, b: Words) -> Words:
+        return _elementwise(self._lib.vc_gl_sub_n, a, b)
+
+    def mul(self, a: Words, b: Words) -> Words:
+        return _elementwise(self._lib.vc_gl_mul_n, a, b)
+
+    def inverse(self, a: Words) -> Words:
+        a = np.ascontiguousarray(a)
+        out = np.empty_like(a)
+        self._lib.vc_gl_inverse_n(_words(out), _words(a), a.size)
+        return out
+
+    def ext_mul(self, a: ExtWords, b: ExtWords) -> ExtWords:
+        if a.ndim == 2 and b.shape == (1, 2) and a.shape[0] != 1:
+            return self._scale(a, b)
+        if b.ndim == 2 and a.shape == (1, 2) and b.shape[0] != 1:
+            return self._scale(b, a)
+        return _elementwise(self._lib.vc_ext_mul_n, a, b, words=2)
+
+    def _scale(self, a: ExtWords, factor: ExtWords) -> ExtWords:
+        a, factor = np.ascontiguousarray(a), np.ascontiguousarray(factor)
+        out = np.empty_like(a)
+        self._lib.vc_ext_scale_n(_words(out), _words(a), _words(factor), a.shape[0])
+        return out
+
+    def ext_mul_base(self, a: ExtWords, b: Words) -> ExtWords:
+        shape = np.broadcast_shapes(a.shape[:-1], b.shape)
+        left = np.ascontiguousarray(np.broadcast_to(a, (*shape, 2)))
+        right = np.ascontiguousarray(np.broadcast_to(b, shape))
+        out = np.empty_like(left)
+        self._lib.vc_ext_mul_base_n(_words(out), _words(left), _words(right), right.size)
+        return out
+
+    def ext_inverse(self, a: ExtWords) -> ExtWords:
+        a = np.ascontiguousarray(a)
+        out, scratch = np.empty_like(a), np.empty(a.size, dtype=np.uint64)
+        self._lib.vc_ext_inverse_n(_words(out), _words(a), a.size // 2, _words(scratch))
+        return out
+
+    def dot_base(self, a: ExtWords, b: Words) -> Ext:
+        _require(a.shape == (*b.shape, 2), a, b)
+        return self._sum(self._lib.vc_ext_dot_base, a, b, b.size)
+
+    def dot_ext(self, a: ExtWords, b: ExtWords) -> Ext:
+        _require(a.shape == b.shape and a.shape[-1:] == (2,), a, b)
+        return self._sum(self._lib.vc_ext_dot, a, b, a.size // 2)
+
+    def _sum(self, kernel: Any, a: Words, b: Words, count: int) -> Ext:
+        out = np.empty(2, dtype=np.uint64)
+        kernel(_words(out), _words(np.ascontiguousarray(a)), _words(np.ascontiguousarray(b)), count)
+        return Ext(int(out[0]), int(out[1]))
+
+    def eq_tensor(self, point: Sequence[Ext], scale: Ext = ONE) -> ExtWords:
+        out = np.empty((1 << len(point), 2), dtype=np.uint64)
+        self._lib.vc_eq_tensor(_words(out), _words(to_array(point)), len(point), _words(to_array([scale])))
+        return out
+
+    def fold_base(self, table: Words, r: Ext) -> ExtWords:
+        return self._fold(self._lib.vc_fold_base, table, r)
+
+    def fold_ext(self, table: ExtWords, r: Ext) -> ExtWords:
+        return self._fold(self._lib.vc_fold_ext, table, r)
+
+    def _fold(self, kernel: Any, table: Words, r: Ext) -> ExtWords:
+        half = _half(table)
+        out = np.empty((half, 2), dtype=np.uint64)
+        kernel(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
+        return out
+
+    def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
+        return self._round(self._lib.vc_round_base, f, w)
+
+    def round_ext(self, f: ExtWords, w: ExtWords) -> tuple[Ext, Ext]:
+        return self._round(self._lib.vc_round_ext, f, w)
+
+    def _round(self, kernel: Any, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
+        _require(f.shape[0] == w.shape[0], f, w)
+        half = _half(f)
+        sums = np.empty(4, dtype=np.uint64)
+        kernel(_words(sums), _words(f[:half]), _words(f[half:]), _words(w[:half]), _words(w[half:]), half)
+        a, b, c, d = (int(word) for word in sums)
+        return Ext(a, b), Ext(c, d)
+
+    def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
+        log_table = _log2(table.shape[0])
+        _require(log_table <= log_domain and scales.shape == (len(positions), 2), table, scales)
+        at = np.array(positions, dtype=np.uint64)
+        scratch = np.empty(self._lib.vc_add_powers_scratch(log_table, log_domain), dtype=np.uint64)
+        self._lib.vc_add_powers(
+            _words(table),
+            log_table,
+            log_domain,
+            _words(at),
+            _words(np.ascontiguousarray(scales)),
+            len(at),
+            _words(scratch),
+        )
+
+    def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
+        words = table.size // table.shape[0]
+        log_lane = _log2(table.shape[0] // lanes)
+        _require(words in {1, 2} and lanes << log_lane == table.shape[0], table)
+        out = np.empty((1 << (log_lane + rate_bits), lanes * words), dtype=np.uint64)
+        scratch = np.empty(self._lib.vc_rs_scratch(log_lane, rate_bits), dtype=np.uint64)
+        source = np.ascontiguousarray(table)
+        self._lib.vc_rs_encode(_words(out), _words(source), lanes, log_lane, words, rate_bits, _words(scratch))
+        return out
+
+    def hash_rows(self, rows: Words) -> Digests:
+        rows = np.ascontiguousarray(rows)
+        out = np.empty((rows.shape[0], DIGEST_BYTES), dtype=np.uint8)
+        self._lib.vc_hash_rows(_bytes(out), _words(rows), rows.shape[0], rows.shape[1])
+        return out
+
+    def hash_pairs(self, nodes: Digests) -> Digests:
+        nodes = np.ascontiguousarray(nodes)
+        _require(nodes.shape[0] % 2 == 0 and nodes.shape[1:] == (DIGEST_BYTES,), nodes)
+        out = np.empty((nodes.shape[0] // 2, DIGEST_BYTES), dtype=np.uint8)
+        self._lib.vc_hash_pairs(_bytes(out), _bytes(nodes), out.shape[0])
+        return out
+
+    def grind(self, seed: bytes, bits: int) -> int:
+        if len(seed) != 32 or not 0 <= bits <= 64:
+            raise ValueError(f"a seed of 32 bytes and at most 64 bits of work, not {len(seed)} bytes and {bits} bits")
+        return int(self._lib.vc_grind(seed, bits))
+
+
+def _words(array: Words) -> Any:
+    """The words of a contiguous array as C sees them; holds a reference to the array."""
+    if array.dtype != np.uint64 or not array.flags.c_contiguous:
+        raise ValueError(f"expected contiguous unsigned 64-bit words, not {array.dtype}")
+    return _native.ffi.from_buffer("uint64_t[]", array)
+
+
+def _bytes(array: NDArray[np.uint8]) -> Any:
+    if array.dtype != np.uint8 or not array.flags.c_contiguous:
+        raise ValueError(f"expected contiguous bytes, not {array.dtype}")
+    return _native.ffi.from_buffer("uint8_t[]", array)
+
+
+def _elementwise(kernel: Any, a: Words, b: Words, words: int = 1) -> Words:
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    left = np.ascontiguousarray(np.broadcast_to(a, shape))
+    right = np.ascontiguousarray(np.broadcast_to(b, shape))
+    out = np.empty(shape, dtype=np.uint64)
+    kernel(_words(out), _words(left), _words(right), out.size // words)
+    return out
+
+
+def _half(table: Words) -> int:
+    _require(table.shape[0] % 2 == 0, table)
+    return table.shape[0] // 2
+
+
+def _log2(count: int) -> int:
+    if count < 1 or count & (count - 1):
+        raise ValueError(f"{count} is not a power of two")
+    return count.bit_length() - 1
+
+
+def _require(condition: bool, *arrays: Words) -> None:
+    if not condition:
+        raise ValueError(f"arrays that do not fit: {[array.shape for array in arrays]}")

@@ -66,9 +66,9 @@ class NumpyBackend:
         (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
         return self.dot_ext(w0, f0), self.dot_ext(base.sub(w1, w0), base.sub(f1, f0))
 
-    def add_powers(self, table: ExtWords, points: Words, scales: ExtWords) -> None:
-        for point, scale in zip(points, scales, strict=True):
-            powers = base.powers(int(point), table.shape[0])
+    def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
+        for position, scale in zip(positions, scales, strict=True):
+            powers = base.powers(ntt.domain_point(log_domain, position), table.shape[0])
             table[...] = base.add(table, ext.mul_base(scale[np.newaxis], powers))
 
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:

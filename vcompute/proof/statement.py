@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from vcompute.codec import Bytes, Int, encode, field
 from vcompute.errors import Rejected, TaskError
 from vcompute.registry import ErrorCode
-from vcompute.task import Batch, Graph, check_batch
+from vcompute.task import Batch, Graph, Model, check_batch
 from vcompute.task.digest import tagged
 from vcompute.task.limits import MAX_BATCH
 
@@ -87,3 +87,16 @@ def check_statement(statement: Statement) -> None:
             expected=statement.inputs.size,
             got=statement.outputs.size,
         )
+
+
+def require_model(statement: Statement) -> Model:
+    """The model itself, for suites that need its weights.
+
+    Raises:
+        Rejected: ``suite_unsupported_model`` where the verifier holds only a commitment.
+    """
+    if not isinstance(statement.model, Model):
+        raise Rejected(
+            "this suite needs the model itself, not a commitment to it", code=ErrorCode.SUITE_UNSUPPORTED_MODEL
+        )
+    return statement.model

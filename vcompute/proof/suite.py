@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of a verification suite, the proof envelope and the verifier's policy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Final, Protocol
 
-from vcompute.codec import Bytes, Enum, Int, Limits, Text, decode, encode, field
+from vcompute.codec import Bytes, Int, Limits, Text, Uint, decode, encode, field
 from vcompute.errors import EncodingError, Rejected
 from vcompute.proof.statement import Statement
-from vcompute.registry import PARAMETER_SETS, ErrorCode, ParameterSetId, SuiteId
+from vcompute.registry import PARAMETER_SETS, ErrorCode, SuiteId
 from vcompute.task import Batch, Model
 
 PROOF_KIND: Final = "vcompute-proof"
 PROOF_VERSION: Final = 1
 MAX_PROOF: Final = 1 << 30
+ENVELOPE_OVERHEAD: Final = 128
+"""The most bytes an envelope has besides its body."""
+ID: Final = Uint(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +26,18 @@ class ProofEnvelope:
 
     kind: str = field(0, Text(32), "the text 'vcompute-proof'")
     version: int = field(1, Int(PROOF_VERSION, PROOF_VERSION), "version of the envelope")
-    suite: SuiteId = field(2, Enum(SuiteId), "suite")
-    parameter_set: ParameterSetId = field(3, Enum(ParameterSetId), "parameter set")
+    suite: int = field(2, ID, "suite")
+    parameter_set: int = field(3, ID, "parameter set")
     statement: bytes = field(4, Bytes(32, 32), "digest of the statement")
     body: bytes = field(5, Bytes(0, MAX_PROOF), "the suite's proof")
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Security of one accepted statement, in bits; None where a suite is exact and has no error."""
+    """Security of one accepted statement, in bits; None where a suite is exact and has no error.
+
+    ``bits`` counts the worst round, ``union_bits`` the union over all rounds.
+    """
 
     bits: float | None = None
     union_bits: float | None = None
@@ -41,25 +47,53 @@ class Security:
 class Acceptance:
     """What a verifier accepted, and how sure it may be."""
 
-    suite: SuiteId
-    parameter_set: ParameterSetId
+    suite: str
+    parameter_set: str
     security: Security
-    report: Mapping[str, int | float | str] = dataclass_field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSet:
+    """A parameter set of a suite. ``security_bits`` is the floor every accepted statement reaches."""
+
+    id: int
+    name: str
+    security_bits: int
+    secure: bool
+
+
+def registered_sets(suite: SuiteId) -> tuple[ParameterSet, ...]:
+    """The registered parameter sets of a suite."""
+    return tuple(
+        ParameterSet(key, info.name, info.security_bits, info.secure)
+        for key, info in PARAMETER_SETS.items()
+        if info.suite is suite
+    )
 
 
 class Suite(Protocol):
-    """A verification suite. Implementations are stateless; randomness and threads are arguments."""
+    """A verification suite. Implementations are stateless; randomness and threads are arguments.
+
+    Ids of suites and parameter sets are registered, or from 60,000 up for private use.
+    """
 
     @property
-    def id(self) -> SuiteId:
+    def id(self) -> int:
         """Registered id."""
+        ...
 
     @property
-    def default_parameter_set(self) -> ParameterSetId:
-        """What a prover uses unless told otherwise."""
+    def name(self) -> str:
+        """Registered name, in lower case."""
+        ...
+
+    @property
+    def parameter_sets(self) -> tuple[ParameterSet, ...]:
+        """What it can be run with; the first is what a prover uses unless told otherwise."""
+        ...
 
     def prove(
-        self, model: Model, inputs: Batch, context: bytes, parameter_set: ParameterSetId, threads: int
+        self, model: Model, inputs: Batch, context: bytes, parameter_set: int, threads: int
     ) -> tuple[Batch, bytes]:
         """Run the model and prove it: outputs and the proof's body.
 
@@ -67,39 +101,49 @@ class Suite(Protocol):
             TaskError: the inputs are not the model's.
             Rejected: ``suite_unsupported_model`` or ``security_unreachable``, before any work.
         """
+        ...
 
-    def verify(self, statement: Statement, body: bytes, parameter_set: ParameterSetId, threads: int) -> Security:
+    def verify(self, statement: Statement, body: bytes, parameter_set: int, threads: int) -> Security:
         """Return where the proof convinces.
 
-        The caller has checked the envelope, the policy and the statement's shapes.
+        The caller has checked the envelope, the policy, the statement's shapes and its digest.
 
         Raises:
             Rejected: with the registered code of the first check that fails.
         """
+        ...
 
 
-def _secure_sets() -> frozenset[ParameterSetId]:
-    return frozenset(key for key, info in PARAMETER_SETS.items() if info.secure)
+def _secure_sets() -> frozenset[int]:
+    return frozenset(int(key) for key, info in PARAMETER_SETS.items() if info.secure)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The verifier's own choice of what convinces it. By default every secure registered parameter set."""
+    """The verifier's own choice of what convinces it, by parameter set: each belongs to one suite.
 
-    parameter_sets: frozenset[ParameterSetId] = dataclass_field(default_factory=_secure_sets)
+    By default every secure registered set; private ones must be named.
+    """
 
-    def admit(self, suite: SuiteId, parameter_set: ParameterSetId) -> None:
+    parameter_sets: frozenset[int] = dataclass_field(default_factory=_secure_sets)
+
+    @classmethod
+    def of(cls, parameter_sets: Iterable[int]) -> "Policy":
+        """A policy that admits these parameter sets and no other."""
+        return cls(frozenset(int(key) for key in parameter_sets))
+
+    def admit(self, parameter_set: int) -> None:
         """Refuse what the policy does not name.
 
         Raises:
             Rejected: ``suite_not_accepted``.
         """
-        if parameter_set not in self.parameter_sets or PARAMETER_SETS[parameter_set].suite is not suite:
+        if parameter_set not in self.parameter_sets:
             raise Rejected(
                 "the verifier's policy does not accept this suite with this parameter set",
                 code=ErrorCode.SUITE_NOT_ACCEPTED,
-                expected=sorted(PARAMETER_SETS[key].name for key in self.parameter_sets),
-                got=f"{suite.name.lower()}/{PARAMETER_SETS[parameter_set].name}",
+                expected=sorted(self.parameter_sets),
+                got=parameter_set,
             )
 
 
@@ -110,14 +154,18 @@ def decode_envelope(proof: bytes) -> ProofEnvelope:
         Rejected: ``proof_malformed``.
     """
     try:
-        envelope = decode(ProofEnvelope, proof, Limits(bytes=MAX_PROOF + 256, depth=2, items=16))
+        envelope = decode(ProofEnvelope, proof, Limits(bytes=MAX_PROOF + ENVELOPE_OVERHEAD, depth=2, items=16))
     except EncodingError as error:
-        raise Rejected(f"not a proof: {error.message}", code=ErrorCode.PROOF_MALFORMED) from error
+        raise Rejected(f"not a proof: {error}", code=ErrorCode.PROOF_MALFORMED) from error
     if envelope.kind != PROOF_KIND:
         raise Rejected("not a proof", code=ErrorCode.PROOF_MALFORMED, expected=PROOF_KIND, got=envelope.kind)
     return envelope
 
 
-def encode_envelope(suite: SuiteId, parameter_set: ParameterSetId, statement: Statement, body: bytes) -> bytes:
-    """The bytes of a proof."""
-    return encode(ProofEnvelope(PROOF_KIND, PROOF_VERSION, suite, parameter_set, statement.digest, body))
+def encode_envelope(suite: int, parameter_set: int, statement: Statement, body: bytes) -> bytes:
+    """The bytes of a proof.
+
+    Raises:
+        EncodingError: the body is longer than a proof may be.
+    """
+    return encode(ProofEnvelope(PROOF_KIND, PROOF_VERSION, int(suite), int(parameter_set), statement.digest, body))

@@ -100,7 +100,7 @@ class Ledger(Settlement):
 
         Raises:
             ProtocolError: ``escrow_missing``, ``deadline_passed``, ``lease_conflict``, ``terms_not_acceptable`` for
-                another bond than the offer's, ``insufficient_bond``.
+                another bond than the offer's or a verifier of the task, ``insufficient_bond``.
         """
         signed = open_message(accept).of(Accept)
 
@@ -109,6 +109,8 @@ class Ledger(Settlement):
             rules.require_state(row, EscrowState.OPEN)
             if now >= offer.deadline:
                 raise refuse("the task's deadline has passed", ErrorCode.DEADLINE_PASSED)
+            if signed.signer in offer.verifiers:
+                raise refuse("a verifier of the task cannot work on it", ErrorCode.TERMS_NOT_ACCEPTABLE)
             if signed.body.bond != offer.bond:
                 raise refuse("the bond is the offer's", ErrorCode.TERMS_NOT_ACCEPTABLE, offer.bond, signed.body.bond)
             self._covers(signed.signer, offer.bond, ErrorCode.INSUFFICIENT_BOND)

@@ -27,18 +27,15 @@ class DType(IntEnum):
     """Element types; arrays travel in little-endian row-major order."""
 
     INT8 = 1
-    UINT8 = 2
-    INT32 = 3
+    INT32 = 2
 
 
 NUMPY_DTYPE: Final[dict[DType, np.dtype[Any]]] = {
     DType.INT8: np.dtype("i1"),
-    DType.UINT8: np.dtype("u1"),
     DType.INT32: np.dtype("<i4"),
 }
 DTYPE_RANGE: Final[dict[DType, tuple[int, int]]] = {
     DType.INT8: (-128, 127),
-    DType.UINT8: (0, 255),
     DType.INT32: (-(1 << 31), (1 << 31) - 1),
 }
 SHAPE_KIND: Final = Array(Int(1, MAX_DIMENSION), 0, MAX_RANK)
@@ -56,7 +53,7 @@ def dtype_of(array: NDArray) -> DType:
     raise TaskError(
         "an array has a type outside the task encoding",
         code=ErrorCode.INVALID_INPUT,
-        expected="int8, uint8 or int32",
+        expected="int8 or int32",
         got=str(array.dtype),
     )
 
@@ -85,7 +82,7 @@ class ValueType:
 
     dtype: DType = field(0, Enum(DType), "element type")
     shape: Shape = field(1, SHAPE_KIND, "shape of one sample")
-    zero_point: int = field(2, Int(-128, 255), "the integer that stands for real zero")
+    zero_point: int = field(2, Int(-128, 127), "the integer that stands for real zero")
 
     @property
     def elements(self) -> int:

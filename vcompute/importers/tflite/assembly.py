@@ -6,6 +6,7 @@ TensorFlow Lite's leading axis of 1 is our batch axis: shapes of values leave it
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from vcompute.task.tensor import (
     dtype_of,
 )
 
-VALUE_TYPE = {TensorType.INT8: DType.INT8, TensorType.UINT8: DType.UINT8}
+UINT8_OFFSET: Final = 128
+"""A uint8 tensor is the int8 tensor that is 128 less, zero point and all: the same reals."""
 
 
 @dataclass(slots=True)
@@ -148,10 +150,14 @@ class Assembly:
         self, call: OperatorCall, operator: Operator, inputs: Sequence[int], constants: Sequence[int] = ()
     ) -> None:
         """Append the node that writes the operator's output tensor."""
+        self.alias(call, self.add_node(call, operator, inputs, constants, value_type(self.output(call))))
+
+    def alias(self, call: OperatorCall, value: int) -> None:
+        """Let the operator's output tensor be a value that is there already."""
         tensor = self.output(call)
         if tensor.index in self.value_of:
             raise ImportFailed(f"{tensor} is written twice")
-        self.value_of[tensor.index] = self.add_node(call, operator, inputs, constants, value_type(tensor))
+        self.value_of[tensor.index] = value
 
     def graph(self) -> Graph:
         """The graph so far with the file's outputs."""
@@ -204,18 +210,18 @@ def scale_of(tensor: Tensor) -> float:
 
 
 def value_type(tensor: Tensor) -> ValueType:
-    """The type of the value that holds a quantised tensor.
+    """The type of the value that holds a quantised tensor; uint8 becomes int8.
 
     Raises:
         ImportFailed: another element type than int8 or uint8, or not quantised as a whole.
     """
     scale_of(tensor)
-    if tensor.type not in VALUE_TYPE:
+    if tensor.type not in (TensorType.INT8, TensorType.UINT8):
         raise ImportFailed(f"{tensor}: element type", expected="INT8 or UINT8", got=tensor.type_name)
-    zero_point = int(tensor.zero_points[0])
-    if not -128 <= zero_point <= 255:
-        raise ImportFailed(f"{tensor}: zero point out of range", got=zero_point)
-    return ValueType(VALUE_TYPE[TensorType(tensor.type)], sample_shape(tensor), zero_point)
+    zero_point = int(tensor.zero_points[0]) - (UINT8_OFFSET if tensor.type == TensorType.UINT8 else 0)
+    if not -128 <= zero_point <= 127:
+        raise ImportFailed(f"{tensor}: zero point out of range", got=int(tensor.zero_points[0]))
+    return ValueType(DType.INT8, sample_shape(tensor), zero_point)
 
 
 def channel_scales(tensor: Tensor, channels: int, axis: int) -> list[float]:

@@ -61,9 +61,13 @@ def mul(assembly: Assembly, call: OperatorCall, semantics: Semantics) -> None:
 
 
 def quantize(assembly: Assembly, call: OperatorCall, semantics: Semantics) -> None:
-    """QUANTIZE from one quantised type to another."""
+    """QUANTIZE from one quantised type to another; between uint8 and int8 of one scale there is nothing to do."""
     value, output = assembly.operand(call, 0), assembly.output(call)
     ratio = scale_of(assembly.tensor(call, 0)) / scale_of(output)
+    surface = value < len(assembly.inputs) and output.index in assembly.source.outputs
+    if ratio == 1 and assembly.type_of(value) == value_type(output) and not surface:
+        assembly.alias(call, value)
+        return
     low, high = DTYPE_RANGE[value_type(output).dtype]
     assembly.finish(call, Quantize(requant(ratio), rounding_of(call, semantics), low, high), (value,))
 

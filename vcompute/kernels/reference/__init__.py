@@ -21,7 +21,7 @@ def trace(model: Model, inputs: Batch) -> list[NDArray]:
     values: list[NDArray] = list(inputs.arrays)
     for node in model.graph.nodes:
         constants = tuple(model.constants[index] for index in node.constants)
-        values.append(_evaluate(model, node, [values[index] for index in node.inputs], constants, inputs.size))
+        values.append(evaluate(model, node, [values[index] for index in node.inputs], constants, inputs.size))
     return values
 
 
@@ -35,9 +35,14 @@ def run(model: Model, inputs: Batch) -> Batch:
     return Batch(tuple(values[index] for index in model.graph.outputs))
 
 
-def _evaluate(  # noqa: PLR0912 - one branch for each operator
+def evaluate(  # noqa: PLR0912 - one branch for each operator
     model: Model, node: Node, operands: Sequence[NDArray], constants: tuple[NDArray, ...], batch: int
 ) -> NDArray:
+    """The output of one node, (batch, *shape), from its operands' batches and its constants.
+
+    Raises:
+        TaskError: ``unsupported_operator``.
+    """
     types, _ = model.graph.operand_types(node)
     zeros = [value.zero_point for value in types]
     output = node.output

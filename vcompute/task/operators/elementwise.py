@@ -19,7 +19,7 @@ from vcompute.task.operators.base import (
     check_constant,
 )
 from vcompute.task.operators.linear import broadcast
-from vcompute.task.tensor import DTYPE_RANGE, ConstantType, DType, Shape, ValueType
+from vcompute.task.tensor import ConstantType, DType, Shape, ValueType
 
 MAX_SOFTMAX_DEPTH: Final = (1 << 12) - 1
 """The longest row: its sum of exponentials has 12 integer bits."""
@@ -68,24 +68,15 @@ class Quantize(Operator):
     """The same reals under another scale and zero point."""
 
     opcode: ClassVar[Opcode] = Opcode.QUANTIZE
-    operand_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8, DType.UINT8})
-    output_dtypes: ClassVar[frozenset[DType]] = frozenset({DType.INT8, DType.UINT8})
 
     requant: Requant = field(0, Record(Requant), "ratio of the scales")
     rounding: Rounding = field(1, ROUNDING, "requantisation rounding")
-    low: int = field(2, Int(-128, 255), "least output")
-    high: int = field(3, Int(-128, 255), "greatest output")
+    low: int = field(2, CLAMP, "least output")
+    high: int = field(3, CLAMP, "greatest output")
 
     def output_shape(self, inputs: tuple[ValueType, ...], constants: tuple[ConstantType, ...]) -> Shape:
         check_clamp(self, self.low, self.high)
         return inputs[0].shape
-
-    def check_output(self, inputs: tuple[ValueType, ...], output: ValueType) -> None:
-        least, greatest = DTYPE_RANGE[output.dtype]
-        if self.low < least or self.high > greatest:
-            raise bad_value(
-                self, "clamp range", expected=f"within [{least}, {greatest}]", got=f"[{self.low}, {self.high}]"
-            )
 
 
 @dataclass(frozen=True, slots=True)

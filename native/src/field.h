@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loops over arrays of field elements, one table of them for each instruction set. Extension elements are pairs of
+ * words. All words are canonical. `out` may be an input where it starts at the same word; else they do not overlap.
+ */
+#ifndef VC_FIELD_H
+#define VC_FIELD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+  /* n words */
+  void (*add)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+  void (*sub)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+  void (*mul)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+  /* n pairs */
+  void (*ext_mul)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+  void (*ext_mul_base)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+  void (*ext_scale)(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n);
+  /* sum[0..1] = the sum of a[i] * b[i] */
+  void (*dot_base)(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);
+  void (*dot_ext)(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);
+  /* out[i] = low[i] + r * (high[i] - low[i]), n pairs */
+  void (*fold_base)(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n);
+  void (*fold_ext)(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n);
+  /* sums[0..1] = sum of f0 * w0, sums[2..3] = sum of (f1 - f0) * (w1 - w0), n terms */
+  void (*round_base)(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
+                     size_t n);
+  void (*round_ext)(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
+                    size_t n);
+  /* n pairs become 2n: high = r * low, then low -= high */
+  void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
+  /* Two layers of a transform on four streams of n words: out[k * n + i] from in[k * n + i], k < 4; z[0] belongs to the
+   * upper layer, z[1] to the lower layer's first block, z[2] = z[0] * z[1]. out may be in. */
+  void (*butterfly4)(uint64_t *out, const uint64_t *in, size_t n, const uint64_t z[3]);
+  /* One layer: out[i] = in[i] + z * in[n + i], out[n + i] = in[i] - z * in[n + i]. */
+  void (*butterfly2)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
+  /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */
+  void (*butterfly2_transposed)(uint64_t *data, size_t n, uint64_t z);
+  /* out[i] = z * in[i] */
+  void (*scale)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
+} vc_field_kernels;
+
+extern const vc_field_kernels vc_field_portable;
+#if defined(VC_HAVE_AVX2)
+extern const vc_field_kernels vc_field_avx2;
+#endif
+#if defined(VC_HAVE_AVX512)
+extern const vc_field_kernels vc_field_avx512;
+#endif
+
+/* The fastest table this processor has. */
+const vc_field_kernels *vc_field(void);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loops of field.h over the vectors of one instruction set. Include a vector header and define VC_FIELD_NAME first.
+ */
+#include "field.h"
+
+#define L VEC_LANES
+
+/* Words from p: all lanes, or the first n where fewer are left (a constant n folds the branch away). */
+static inline vec load_some(const uint64_t *p, size_t n) { return n >= L ? v_load(p) : v_load_n(p, n); }
+static inline void store_some(uint64_t *p, vec a, size_t n) {
+  if (n >= L)
+    v_store(p, a);
+  else
+    v_store_n(p, a, n);
+}
+
+/* An extension element in each lane. */
+typedef struct {
+  vec c0, c1;
+} evec;
+
+/* n > 0 pairs from p, at most L. */
+static inline evec load_pairs(const uint64_t *p, size_t n) {
+  evec a;
+  if (n >= L)
+    v_split(&a.c0, &a.c1, v_load(p), v_load(p + L));
+  else
+    v_split(&a.c0, &a.c1, load_some(p, 2 * n), 2 * n > L ? v_load_n(p + L, 2 * n - L) : v_set1(0));
+  return a;
+}
+
+static inline void store_pairs(uint64_t *p, evec a, size_t n) {
+  vec x, y;
+  v_join(&x, &y, a.c0, a.c1);
+  store_some(p, x, 2 * n);
+  if (2 * n > L) store_some(p + L, y, 2 * n - L);
+}
+
+static inline evec e_set1(const uint64_t r[2]) {
+  evec a = {v_set1(r[0]), v_set1(r[1])};
+  return a;
+}
+static inline evec e_add(evec a, evec b) {
+  evec c = {v_add(a.c0, b.c0), v_add(a.c1, b.c1)};
+  return c;
+}
+static inline evec e_sub(evec a, evec b) {
+  evec c = {v_sub(a.c0, b.c0), v_sub(a.c1, b.c1)};
+  return c;
+}
+static inline evec e_mul_base(evec a, vec b) {
+  evec c = {v_mul(a.c0, b), v_mul(a.c1, b)};
+  return c;
+}
+static inline evec e_mul(evec a, evec b) {
+  vec low = v_mul(a.c0, b.c0), high = v_mul(a.c1, b.c1);
+  vec cross = v_mul(v_add(a.c0, a.c1), v_add(b.c0, b.c1));
+  vec twice = v_add(high, high), eight = v_add(twice, twice);
+  eight = v_add(eight, eight);
+  evec c = {v_add(low, v_sub(eight, high)), v_sub(cross, v_add(low, high))};
+  return c;
+}
+
+/* Run BODY with i = 0, L, 2L, ... and k = L, and once more with what is left. */
+#define EACH(n, ...)                            \
+  do {                                          \
+    size_t i = 0;                               \
+    for (; i + L <= (n); i += L) {              \
+      const size_t k = L;                       \
+      __VA_ARGS__                               \
+    }                                           \
+    if (L > 1 && i < (n)) {                     \
+      const size_t k = (n) - i;                 \
+      __VA_ARGS__                               \
+    }                                           \
+  } while (0)
+
+static void add(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  EACH(n, store_some(out + i, v_add(load_some(a + i, k), load_some(b + i, k)), k););
+}
+static void sub(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  EACH(n, store_some(out + i, v_sub(load_some(a + i, k), load_some(b + i, k)), k););
+}
+static void mul(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  EACH(n, store_some(out + i, v_mul(load_some(a + i, k), load_some(b + i, k)), k););
+}
+static void scale(uint64_t *out, const uint64_t *in, size_t n, uint64_t z) {
+  const vec factor = v_set1(z);
+  EACH(n, store_some(out + i, v_mul(load_some(in + i, k), factor), k););
+}
+
+static void ext_mul(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)), k););
+}
+static void ext_mul_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  EACH(n, store_pairs(out + 2 * i, e_mul_base(load_pairs(a + 2 * i, k), load_some(b + i, k)), k););
+}
+static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), factor), k););
+}
+
+static void store_sum(uint64_t *out, evec sum) {
+  out[0] = v_sum(sum.c0);
+  out[1] = v_sum(sum.c1);
+}
+
+static void dot_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  evec sum = {v_set1(0), v_set1(0)};
+  EACH(n, sum = e_add(sum, e_mul_base(load_pairs(a + 2 * i, k), load_some(b + i, k))););
+  store_sum(out, sum);
+}
+static void dot_ext(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
+  evec sum = {v_set1(0), v_set1(0)};
+  EACH(n, sum = e_add(sum, e_mul(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k))););
+  store_sum(out, sum);
+}
+
+static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, {
+    vec a = load_some(low + i, k);
+    evec step = e_mul_base(factor, v_sub(load_some(high + i, k), a));
+    step.c0 = v_add(step.c0, a);
+    store_pairs(out + 2 * i, step, k);
+  });
+}
+static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, {
+    evec a = load_pairs(low + 2 * i, k);
+    evec step = e_mul(e_sub(load_pairs(high + 2 * i, k), a), factor);
+    store_pairs(out + 2 * i, e_add(a, step), k);
+  });
+}
+
+static void round_base(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
+                       size_t n) {
+  evec zero = {v_set1(0), v_set1(0)}, first = zero, second = zero;
+  EACH(n, {
+    vec f = load_some(f0 + i, k);
+    evec w = load_pairs(w0 + 2 * i, k);
+    first = e_add(first, e_mul_base(w, f));
+    second = e_add(second, e_mul_base(e_sub(load_pairs(w1 + 2 * i, k), w), v_sub(load_some(f1 + i, k), f)));
+  });
+  store_sum(sums, first);
+  store_sum(sums + 2, second);
+}
+static void round_ext(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
+                      size_t n) {
+  evec zero = {v_set1(0), v_set1(0)}, first = zero, second = zero;
+  EACH(n, {
+    evec f = load_pairs(f0 + 2 * i, k), w = load_pairs(w0 + 2 * i, k);
+    first = e_add(first, e_mul(w, f));
+    second = e_add(second, e_mul(e_sub(load_pairs(w1 + 2 * i, k), w), e_sub(load_pairs(f1 + 2 * i, k), f)));
+  });
+  store_sum(sums, first);
+  store_sum(sums + 2, second);
+}
+
+static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, {
+    evec a = load_pairs(table + 2 * i, k), high = e_mul(a, factor);
+    store_pairs(table + 2 * (n + i), high, k);
+    store_pairs(table + 2 * i, e_sub(a, high), k);
+  });
+}
+
+static void butterfly4(uint64_t *out, const uint64_t *in, size_t n, const uint64_t z[3]) {
+  const vec z0 = v_set1(z[0]), z1 = v_set1(z[1]), z2 = v_set1(z[2]), quarter = v_set1(VC_GL_FOURTH_ROOT);
+  EACH(n, {
+    vec x0 = load_some(in + i, k), x1 = v_mul(load_some(in + n + i, k), z1);
+    vec x2 = v_mul(load_some(in + 2 * n + i, k), z0), x3 = v_mul(load_some(in + 3 * n + i, k), z2);
+    vec even = v_add(x0, x2), odd = v_add(x1, x3), below = v_sub(x0, x2), turned = v_mul(v_sub(x1, x3), quarter);
+    store_some(out + i, v_add(even, odd), k);
+    store_some(out + n + i, v_sub(even, odd), k);
+    store_some(out + 2 * n + i, v_add(below, turned), k);
+    store_some(out + 3 * n + i, v_sub(below, turned), k);
+  });
+}
+static void butterfly2(uint64_t *out, const uint64_t *in, size_t n, uint64_t z) {
+  const vec factor = v_set1(z);
+  EACH(n, {
+    vec a = load_some(in + i, k), b = v_mul(load_some(in + n + i, k), factor);
+    store_some(out + i, v_add(a, b), k);
+    store_some(out + n + i, v_sub(a, b), k);
+  });
+}
+static void butterfly2_transposed(uint64_t *data, size_t n, uint64_t z) {
+  const vec factor = v_set1(z);
+  EACH(n, {
+    vec a = load_some(data + i, k), b = load_some(data + n + i, k);
+    store_some(data + i, v_add(a, b), k);
+    store_some(data + n + i, v_mul(v_sub(a, b), factor), k);
+  });
+}
+
+const vc_field_kernels VC_FIELD_NAME = {
+    add,       sub,      mul,        ext_mul,   ext_mul_base, ext_scale,  dot_base,   dot_ext,
+    fold_base, fold_ext, round_base, round_ext, expand,       butterfly4, butterfly2, butterfly2_transposed, scale,
+};

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vector_portable.h"
+#define VC_FIELD_NAME vc_field_portable
+#include "field_loops.h"

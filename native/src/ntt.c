@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transforms over columns, as a tree of reductions modulo X^m - c: halves modulo X^(m/2) - z and X^(m/2) + z, z^2 = c.
+ *
+ * A block's twiddle z depends on the block's place alone: block b of its layer has z = T[b], T[b] the root of order
+ * 2^(layer+1) to the reversed bits of b, the same table for all layers. So a block's rows are four contiguous streams,
+ * a codeword of rate 2^-r is the 2^r blocks of layer r, and values come out in bit-reversed order.
+ */
+#include <string.h>
+
+#include "field.h"
+#include "goldilocks.h"
+#include "vcompute.h"
+
+/* T[0 .. 2^log): T[b + 2^k] = T[b] * root(k + 2) for b < 2^k. */
+static void twiddles(const vc_field_kernels *k, uint64_t *table, unsigned log) {
+  table[0] = 1;
+  for (unsigned i = 0; i < log; i++) k->scale(table + ((size_t)1 << i), table, (size_t)1 << i, vc_gl_root(i + 2));
+}
+
+static void four(const vc_field_kernels *k, uint64_t *out, const uint64_t *in, size_t stream, size_t block,
+                 const uint64_t *table) {
+  const uint64_t z[3] = {table[block], table[2 * block], vc_gl_mul(table[block], table[2 * block])};
+  k->butterfly4(out, in, stream, z);
+}
+
+/* Transform m = 4^j rows of w words in place, depth first so that small blocks stay in the cache. */
+static void transform(const vc_field_kernels *k, uint64_t *data, size_t m, size_t w, size_t block,
+                      const uint64_t *table) {
+  if (m < 4) return;
+  four(k, data, data, m / 4 * w, block, table);
+  if (m > 4)
+    for (size_t i = 0; i < 4; i++) transform(k, data + i * (m / 4 * w), m / 4, w, 4 * block + i, table);
+}
+
+/* One block of the code from the same coefficients; out may be in. */
+static void code_block(const vc_field_kernels *k, uint64_t *out, const uint64_t *in, unsigned log, size_t w,
+                       size_t block, const uint64_t *table) {
+  const size_t m = (size_t)1 << log;
+  if (log == 0) {
+    if (out != in) memcpy(out, in, w * sizeof *out);
+  } else if (log % 2) {
+    k->butterfly2(out, in, m / 2 * w, table[block]);
+    for (size_t i = 0; i < 2; i++) transform(k, out + i * (m / 2 * w), m / 2, w, 2 * block + i, table);
+  } else {
+    four(k, out, in, m / 4 * w, block, table);
+    for (size_t i = 0; i < 4; i++) transform(k, out + i * (m / 4 * w), m / 4, w, 4 * block + i, table);
+  }
+}
+
+#define TILE 16
+
+/* rows[i][j] = lanes[j][i], elements of `words` words. */
+static void transpose(uint64_t *rows, const uint64_t *lanes, size_t count, size_t n, size_t words) {
+  for (size_t start = 0; start < n; start += TILE) {
+    size_t stop = start + TILE < n ? start + TILE : n;
+    for (size_t j = 0; j < count; j++)
+      for (size_t i = start; i < stop; i++)
+        for (size_t c = 0; c < words; c++) rows[(i * count + j) * words + c] = lanes[(j * n + i) * words + c];
+  }
+}
+
+size_t vc_rs_scratch(uint32_t log_lane, uint32_t rate_bits) { return ((size_t)1 << (log_lane + rate_bits)) / 2 + 1; }
+
+void vc_rs_encode(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words,
+                  uint32_t rate_bits, uint64_t *scratch) {
+  const vc_field_kernels *k = vc_field();
+  const size_t n = (size_t)1 << log_lane, w = count * words, blocks = (size_t)1 << rate_bits;
+  twiddles(k, scratch, log_lane + rate_bits ? log_lane + rate_bits - 1 : 0);
+  uint64_t *rows = out + (blocks - 1) * n * w; /* the last block's place holds the coefficients until its turn */
+  if (words == 1)
+    transpose(rows, lanes, count, n, 1);
+  else
+    transpose(rows, lanes, count, n, 2);
+  for (size_t b = 0; b < blocks; b++) code_block(k, out + b * n * w, rows, log_lane, w, b, scratch);
+}
+
+/* acc (n pairs) = the sum over the positions in the block of scales[i] * x_i^b: the transpose of a block's transform.
+ * Blocks with one position are geometric series. Returns 0 (and writes nothing) where there is no position. */
+static int powers_block(const vc_field_kernels *k, uint64_t *acc, unsigned log, size_t block, const uint64_t *positions,
+                        const uint64_t *scales, size_t count, const uint64_t *table) {
+  const size_t n = (size_t)1 << log;
+  if (count == 0) return 0;
+  if (log == 0) {
+    acc[0] = scales[0];
+    acc[1] = scales[1];
+    return 1;
+  }
+  if (count == 1) { /* x^(2^i) is the block's twiddle of layer log - i, up to sign by the position's bit */
+    acc[0] = scales[0];
+    acc[1] = scales[1];
+    for (unsigned i = 0; i < log; i++) {
+      uint64_t place = positions[0] >> (i + 1), power = table[place];
+      if (positions[0] >> i & 1) power = VC_P - power;
+      k->scale(acc + ((size_t)2 << i), acc, (size_t)2 << i, power);
+    }
+    return 1;
+  }
+  const uint64_t middle = (uint64_t)(2 * block + 1) << (log - 1);
+  size_t split = 0;
+  while (split < count && positions[split] < middle) split++;
+  int left = powers_block(k, acc, log - 1, 2 * block, positions, scales, split, table);
+  int right = powers_block(k, acc + n, log - 1, 2 * block + 1, positions + split, scales + 2 * split, count - split, table);
+  if (left && right) {
+    k->butterfly2_transposed(acc, n, table[block]);
+  } else if (left) { /* (u, 0) becomes (u, z * u); n pairs are two halves of n words */
+    k->scale(acc + n, acc, n, table[block]);
+  } else {
+    memcpy(acc, acc + n, n * sizeof *acc);
+    k->scale(acc + n, acc, n, VC_P - table[block]);
+  }
+  return 1;
+}
+
+size_t vc_add_powers_scratch(uint32_t log_table, uint32_t log_domain) {
+  return ((size_t)2 << log_table) + ((size_t)1 << log_domain) / 2 + 1;
+}
+
+void vc_add_powers(uint64_t *table, uint32_t log_table, uint32_t log_domain, const uint64_t *positions,
+                   const uint64_t *scales, size_t count, uint64_t *scratch) {
+  const vc_field_kernels *k = vc_field();
+  uint64_t *roots = scratch, *acc = scratch + ((size_t)1 << log_domain) / 2 + 1;
+  twiddles(k, roots, log_domain ? log_domain - 1 : 0);
+  size_t start = 0;
+  for (size_t block = 0; block < (size_t)1 << (log_domain - log_table); block++) {
+    size_t stop = start;
+    while (stop < count && positions[stop] >> log_table == block) stop++;
+    if (powers_block(k, acc, log_table, block, positions + start, scales + 2 * start, stop - start, roots))
+      k->add(table, table, acc, (size_t)2 << log_table);
+    start = stop;
+  }
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sha256.h"
+
+#include <string.h>
+
+#include "cpu.h"
+#include "vcompute.h"
+
+const uint32_t vc_sha256_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+const uint32_t vc_sha256_initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+const vc_sha256_kernel *vc_sha256(void) {
+#if defined(VC_HAVE_SHANI)
+  if (vc_cpu_has(VC_CPU_SHANI | VC_CPU_SSE41)) return &vc_sha256_shani;
+#endif
+#if defined(VC_HAVE_AVX512)
+  if (vc_cpu_has(VC_CPU_AVX512)) return &vc_sha256_avx512;
+#endif
+#if defined(VC_HAVE_AVX2)
+  if (vc_cpu_has(VC_CPU_AVX2)) return &vc_sha256_avx2;
+#endif
+  return &vc_sha256_portable;
+}
+
+#define DIGEST 27 /* bytes kept of a digest */
+#define BLOCK 64
+
+/* Block number `index` of a message of `length` bytes after an optional prefix byte, padding included: a pointer into
+ * the message where the block lies inside it, else `buffer`. */
+static const uint8_t *block_of(uint8_t buffer[BLOCK], const uint8_t *message, size_t length, int prefix, size_t index) {
+  const size_t start = index * BLOCK, extra = prefix >= 0, total = length + extra;
+  if (!extra && start + BLOCK <= length) return message + start;
+  memset(buffer, 0, BLOCK);
+  size_t at = 0;
+  if (extra && index == 0) buffer[at++] = (uint8_t)prefix;
+  if (start + at < total) {
+    size_t left = total - start - at, room = BLOCK - at;
+    memcpy(buffer + at, message + start + at - extra, left < room ? left : room);
+  }
+  if (total >= start && total < start + BLOCK) buffer[total - start] = 0x80;
+  if (total + 9 <= start + BLOCK)
+    for (unsigned i = 0; i < 8; i++) buffer[BLOCK - 1 - i] = (uint8_t)((uint64_t)total * 8 >> (8 * i));
+  return buffer;
+}
+
+/* out (DIGEST bytes each) = the truncated digests of `count` messages, one after another in memory. */
+static void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
+  const vc_sha256_kernel *k = vc_sha256();
+  const size_t lanes = k->lanes, blocks = (length + (prefix >= 0) + 9 + BLOCK - 1) / BLOCK;
+  uint8_t buffers[VC_SHA256_MAX_LANES][BLOCK];
+  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  const uint8_t *pointers[VC_SHA256_MAX_LANES];
+  for (size_t first = 0; first < count; first += lanes) {
+    size_t used = count - first < lanes ? count - first : lanes;
+    for (size_t i = 0; i < 8 * lanes; i++) state[i] = vc_sha256_initial[i / lanes];
+    for (size_t b = 0; b < blocks; b++) {
+      for (size_t l = 0; l < lanes; l++) /* spare lanes repeat the last message */
+        pointers[l] = block_of(buffers[l], messages + (first + (l < used ? l : used - 1)) * length, length, prefix, b);
+      k->compress(state, pointers);
+    }
+    for (size_t l = 0; l < used; l++)
+      for (size_t i = 0; i < DIGEST; i++) out[(first + l) * DIGEST + i] = (uint8_t)(state[i / 4 * lanes + l] >> (24 - i % 4 * 8));
+  }
+}
+
+void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width) {
+  hash_many(out, (const uint8_t *)rows, width * sizeof *rows, -1, count);
+}
+
+void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs) { hash_many(out, nodes, 2 * DIGEST, 1, pairs); }
+
+uint64_t vc_grind(const uint8_t *seed, uint32_t bits) {
+  const vc_sha256_kernel *k = vc_sha256();
+  uint8_t blocks[VC_SHA256_MAX_LANES][BLOCK];
+  const uint8_t *pointers[VC_SHA256_MAX_LANES];
+  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  memset(blocks, 0, sizeof blocks);
+  for (size_t l = 0; l < k->lanes; l++) { /* 40 bytes: the seed and the nonce */
+    memcpy(blocks[l], seed, 32);
+    blocks[l][40] = 0x80;
+    blocks[l][62] = 320 >> 8;
+    blocks[l][63] = 320 & 255;
+    pointers[l] = blocks[l];
+  }
+  for (uint64_t first = 0;; first += k->lanes) {
+    for (size_t l = 0; l < k->lanes; l++)
+      for (unsigned i = 0; i < 8; i++) blocks[l][32 + i] = (uint8_t)((first + l) >> (8 * i));
+    for (size_t i = 0; i < 8 * k->lanes; i++) state[i] = vc_sha256_initial[i / k->lanes];
+    k->compress(state, pointers);
+    for (size_t l = 0; l < k->lanes; l++) {
+      uint64_t head = (uint64_t)state[l] << 32 | state[k->lanes + l];
+      if (bits == 0 || head >> (64 - bits) == 0) return first + l;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 of many messages of one length (FIPS 180-4), one table for each instruction set. */
+#ifndef VC_SHA256_H
+#define VC_SHA256_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VC_SHA256_MAX_LANES 16
+
+extern const uint32_t vc_sha256_k[64];
+extern const uint32_t vc_sha256_initial[8];
+
+typedef struct {
+  size_t lanes;
+  /* One compression of each lane: state[i * lanes + l] is word i of lane l, blocks[l] lane l's 64 bytes. */
+  void (*compress)(uint32_t *state, const uint8_t *const *blocks);
+} vc_sha256_kernel;
+
+extern const vc_sha256_kernel vc_sha256_portable;
+#if defined(VC_HAVE_AVX2)
+extern const vc_sha256_kernel vc_sha256_avx2;
+#endif
+#if defined(VC_HAVE_AVX512)
+extern const vc_sha256_kernel vc_sha256_avx512;
+#endif
+#if defined(VC_HAVE_SHANI)
+extern const vc_sha256_kernel vc_sha256_shani;
+#endif
+
+/* The fastest kernel for many messages at once. */
+const vc_sha256_kernel *vc_sha256(void);
+
+static inline uint32_t vc_load_be32(const uint8_t *p) {
+  return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+}
+
+#endif

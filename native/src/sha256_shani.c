@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SHA instructions of x86, two messages at a time: their latency is twice their throughput. */
+#if defined(VC_HAVE_SHANI)
+#include <immintrin.h>
+
+#include "sha256.h"
+
+#define LANES 2
+#define BOTH(statement)                         \
+  do {                                          \
+    for (int l = 0; l < LANES; l++) statement;  \
+  } while (0)
+
+typedef struct {
+  __m128i abef, cdgh, w[4];
+} lane;
+
+/* Four rounds with w[g % 4], and the words of group g + 4 in its place. */
+static inline void four_rounds(lane *s, int g) {
+  const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(vc_sha256_k + 4 * g));
+  __m128i wk = _mm_add_epi32(s->w[g & 3], k);
+  s->cdgh = _mm_sha256rnds2_epu32(s->cdgh, s->abef, wk);
+  s->abef = _mm_sha256rnds2_epu32(s->abef, s->cdgh, _mm_shuffle_epi32(wk, 0x0e));
+  if (g < 12) {
+    __m128i w1 = s->w[(g + 1) & 3], w2 = s->w[(g + 2) & 3], w3 = s->w[(g + 3) & 3];
+    __m128i t = _mm_add_epi32(_mm_sha256msg1_epu32(s->w[g & 3], w1), _mm_alignr_epi8(w3, w2, 4));
+    s->w[g & 3] = _mm_sha256msg2_epu32(t, w3);
+  }
+}
+
+static inline void load(lane *s, const uint32_t *state, const uint8_t *block) {
+  const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+  s->abef = _mm_set_epi32((int)state[0], (int)state[LANES], (int)state[4 * LANES], (int)state[5 * LANES]);
+  s->cdgh = _mm_set_epi32((int)state[2 * LANES], (int)state[3 * LANES], (int)state[6 * LANES], (int)state[7 * LANES]);
+  for (int i = 0; i < 4; i++)
+    s->w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i)), swap);
+}
+
+static inline void store(uint32_t *state, const lane *s) {
+  static const int place[8] = {5, 4, 1, 0, 7, 6, 3, 2}; /* of the words of abef, then of cdgh, lowest first */
+  uint32_t words[8];
+  _mm_storeu_si128((__m128i *)(void *)words, s->abef);
+  _mm_storeu_si128((__m128i *)(void *)(words + 4), s->cdgh);
+  for (int i = 0; i < 8; i++) state[place[i] * LANES] += words[i];
+}
+
+static void compress(uint32_t *state, const uint8_t *const *blocks) {
+  lane s[LANES];
+  BOTH(load(&s[l], state + l, blocks[l]));
+#define STEP(g) BOTH(four_rounds(&s[l], g))
+  STEP(0); STEP(1); STEP(2); STEP(3); STEP(4); STEP(5); STEP(6); STEP(7);
+  STEP(8); STEP(9); STEP(10); STEP(11); STEP(12); STEP(13); STEP(14); STEP(15);
+  BOTH(store(state + l, &s[l]));
+}
+
+const vc_sha256_kernel vc_sha256_shani = {LANES, compress};
+#else
+typedef int vc_sha256_shani_not_built;
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of four words (AVX2). The operations are described in vector_portable.h. */
+#ifndef VC_VECTOR_H
+#define VC_VECTOR_H
+
+#include <immintrin.h>
+
+#include "goldilocks.h"
+
+#define VEC_LANES 4
+typedef __m256i vec;
+
+static inline vec v_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline void v_store(uint64_t *p, vec a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+
+static inline vec v_first(size_t n) { /* all ones in the first n lanes */
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)n), _mm256_set_epi64x(3, 2, 1, 0));
+}
+static inline vec v_load_n(const uint64_t *p, size_t n) {
+  return _mm256_maskload_epi64((const long long *)(const void *)p, v_first(n));
+}
+static inline void v_store_n(uint64_t *p, vec a, size_t n) {
+  _mm256_maskstore_epi64((long long *)(void *)p, v_first(n), a);
+}
+static inline vec v_set1(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
+
+/* All ones where a < b as unsigned words: AVX2 compares signed ones. */
+static inline vec v_less(vec a, vec b) {
+  const vec top = _mm256_set1_epi64x((long long)(UINT64_C(1) << 63));
+  return _mm256_cmpgt_epi64(_mm256_xor_si256(b, top), _mm256_xor_si256(a, top));
+}
+
+static inline vec v_sub(vec a, vec b) {
+  return _mm256_add_epi64(_mm256_sub_epi64(a, b), _mm256_and_si256(v_less(a, b), v_set1(VC_P)));
+}
+
+static inline vec v_add(vec a, vec b) { return v_sub(a, _mm256_sub_epi64(v_set1(VC_P), b)); }
+
+static inline vec v_mul(vec a, vec b) {
+  const vec epsilon = v_set1(VC_EPSILON), p = v_set1(VC_P);
+  vec a1 = _mm256_srli_epi64(a, 32), b1 = _mm256_srli_epi64(b, 32);
+  vec p00 = _mm256_mul_epu32(a, b), p01 = _mm256_mul_epu32(a, b1);
+  vec p10 = _mm256_mul_epu32(a1, b), p11 = _mm256_mul_epu32(a1, b1);
+  vec middle = _mm256_add_epi64(p10, _mm256_srli_epi64(p00, 32));
+  vec cross = _mm256_add_epi64(p01, _mm256_and_si256(middle, epsilon));
+  vec high = _mm256_add_epi64(_mm256_add_epi64(p11, _mm256_srli_epi64(middle, 32)), _mm256_srli_epi64(cross, 32));
+  vec low = _mm256_blend_epi32(p00, _mm256_slli_epi64(cross, 32), 0xaa);
+  vec h1 = _mm256_srli_epi64(high, 32);
+  vec t = _mm256_sub_epi64(_mm256_sub_epi64(low, h1), _mm256_and_si256(v_less(low, h1), epsilon));
+  vec product = _mm256_mul_epu32(high, epsilon);
+  vec sum = _mm256_add_epi64(t, product);
+  sum = _mm256_add_epi64(sum, _mm256_and_si256(v_less(sum, product), epsilon));
+  return _mm256_sub_epi64(sum, _mm256_andnot_si256(v_less(sum, p), p));
+}
+
+static inline void v_split(vec *first, vec *second, vec x, vec y) {
+  vec a = _mm256_permute2x128_si256(x, y, 0x20), b = _mm256_permute2x128_si256(x, y, 0x31);
+  *first = _mm256_unpacklo_epi64(a, b);
+  *second = _mm256_unpackhi_epi64(a, b);
+}
+
+static inline void v_join(vec *x, vec *y, vec first, vec second) {
+  vec a = _mm256_unpacklo_epi64(first, second), b = _mm256_unpackhi_epi64(first, second);
+  *x = _mm256_permute2x128_si256(a, b, 0x20);
+  *y = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+static inline uint64_t v_sum(vec a) {
+  uint64_t words[VEC_LANES], sum = 0;
+  v_store(words, a);
+  for (int i = 0; i < VEC_LANES; i++) sum = vc_gl_add(sum, words[i]);
+  return sum;
+}
+
+#endif

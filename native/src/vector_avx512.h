@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of eight words (AVX-512 F and DQ). The operations are described in vector_portable.h. */
+#ifndef VC_VECTOR_H
+#define VC_VECTOR_H
+
+#include <immintrin.h>
+
+#include "goldilocks.h"
+
+#define VEC_LANES 8
+typedef __m512i vec;
+
+static inline vec v_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+static inline void v_store(uint64_t *p, vec a) { _mm512_storeu_si512(p, a); }
+static inline vec v_load_n(const uint64_t *p, size_t n) { return _mm512_maskz_loadu_epi64((__mmask8)((1u << n) - 1), p); }
+static inline void v_store_n(uint64_t *p, vec a, size_t n) {
+  _mm512_mask_storeu_epi64(p, (__mmask8)((1u << n) - 1), a);
+}
+static inline vec v_set1(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+
+static inline vec v_sub(vec a, vec b) {
+  __mmask8 borrow = _mm512_cmplt_epu64_mask(a, b);
+  vec d = _mm512_sub_epi64(a, b);
+  return _mm512_mask_add_epi64(d, borrow, d, v_set1(VC_P));
+}
+
+static inline vec v_add(vec a, vec b) { return v_sub(a, _mm512_sub_epi64(v_set1(VC_P), b)); }
+
+static inline vec v_reduce(vec low, vec high) {
+  const vec epsilon = v_set1(VC_EPSILON), p = v_set1(VC_P);
+  vec h1 = _mm512_srli_epi64(high, 32);
+  __mmask8 borrow = _mm512_cmplt_epu64_mask(low, h1);
+  vec t = _mm512_sub_epi64(low, h1);
+  t = _mm512_mask_sub_epi64(t, borrow, t, epsilon);
+  vec product = _mm512_mul_epu32(high, epsilon);
+  vec sum = _mm512_add_epi64(t, product);
+  __mmask8 carry = _mm512_cmplt_epu64_mask(sum, product);
+  sum = _mm512_mask_add_epi64(sum, carry, sum, epsilon);
+  return _mm512_min_epu64(sum, _mm512_sub_epi64(sum, p)); /* sum - p wraps to a large word where sum < p */
+}
+
+static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
+  const vec mask = v_set1(VC_EPSILON);
+  vec a1 = _mm512_srli_epi64(a, 32), b1 = _mm512_srli_epi64(b, 32);
+  vec p00 = _mm512_mul_epu32(a, b), p01 = _mm512_mul_epu32(a, b1);
+  vec p10 = _mm512_mul_epu32(a1, b), p11 = _mm512_mul_epu32(a1, b1);
+  vec middle = _mm512_add_epi64(p10, _mm512_srli_epi64(p00, 32));
+  vec cross = _mm512_add_epi64(p01, _mm512_and_si512(middle, mask));
+  *high = _mm512_add_epi64(_mm512_add_epi64(p11, _mm512_srli_epi64(middle, 32)), _mm512_srli_epi64(cross, 32));
+  *low = _mm512_mask_shuffle_epi32(p00, 0xaaaa, cross, (_MM_PERM_ENUM)0xa0); /* cross's low halves on top of p00's */
+}
+
+static inline vec v_mul(vec a, vec b) {
+  vec low, high;
+  v_mul_wide(&low, &high, a, b);
+  return v_reduce(low, high);
+}
+
+static inline void v_split(vec *first, vec *second, vec x, vec y) {
+  const vec even = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), odd = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
+  *first = _mm512_permutex2var_epi64(x, even, y);
+  *second = _mm512_permutex2var_epi64(x, odd, y);
+}
+
+static inline void v_join(vec *x, vec *y, vec first, vec second) {
+  const vec low = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), high = _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4);
+  *x = _mm512_permutex2var_epi64(first, low, second);
+  *y = _mm512_permutex2var_epi64(first, high, second);
+}
+
+static inline uint64_t v_sum(vec a) {
+  uint64_t words[VEC_LANES], sum = 0;
+  v_store(words, a);
+  for (int i = 0; i < VEC_LANES; i++) sum = vc_gl_add(sum, words[i]);
+  return sum;
+}
+
+#endif

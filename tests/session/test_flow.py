@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole tasks through all roles: what must happen, and what must happen when someone fails."""
+
+import pytest
+
+from tests.protocol_kit import COORDINATOR, REQUESTER
+from tests.session.world import FUNDS, Faults, World
+from vcompute.messages import Cancel, Receipt, open_message, seal
+from vcompute.registry import ErrorCode, Outcome, YieldReason
+from vcompute.session.requester import RequesterState
+from vcompute.session.worker import WorkerState
+
+
+def test_a_task_is_run_checked_and_paid() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    worker = world.workers[0]
+    assert worker.session.records[task].state is WorkerState.PAID
+    assert world.balances() == {REQUESTER.thumbprint: FUNDS - 50, worker.key.thumbprint: FUNDS + 50}
+    world.check_money()
+
+
+def test_a_cheater_loses_its_bond_and_the_task_moves() -> None:
+    world = World(workers=3)
+    tasks = [world.offer() for _ in range(6)]
+    cheater = world.workers[0]
+    world.run(cheats=lambda client: client is cheater)
+    assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+    assert world.ledger.balance(cheater.key.thumbprint) == FUNDS - 20
+    rejected = sum(world.requester.session.records[task].rejected for task in tasks)
+    assert rejected == 1
+    assert world.ledger.balance(REQUESTER.thumbprint) == FUNDS - 6 * 50 + 20
+    world.check_money()
+
+
+def test_a_worker_that_vanishes_costs_one_lease_and_no_bond() -> None:
+    world = World(workers=2)
+    task = world.offer()
+    world.drain()
+    gone = next(worker for worker in world.workers if worker.jobs)
+    world.lose(gone)
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    assert world.requester.session.records[task].moved == 1
+    assert world.ledger.balance(gone.key.thumbprint) == FUNDS
+
+
+def test_a_yield_moves_the_task_at_once_and_is_no_fault() -> None:
+    world = World(workers=2)
+    task = world.offer()
+    world.drain()
+    first = next(worker for worker in world.workers if worker.jobs)
+    first.act(first.session.stop(YieldReason.BATTERY, world.now))
+    world.run(rounds=3)
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.balance(first.key.thumbprint) == FUNDS
+    assert world.coordinator.roster.standings[first.key.thumbprint].rejected == 0
+
+
+def test_no_worker_until_the_deadline_refunds() -> None:
+    world = World(workers=0)
+    task = world.offer()
+    world.run()
+    assert world.state(task) is RequesterState.REFUNDED
+    assert world.ledger.balance(REQUESTER.thumbprint) == FUNDS
+    world.check_money()
+
+
+def test_an_offer_without_funds_is_refused_and_may_come_again() -> None:
+    world = World(workers=1)
+    task = world.offer(price=FUNDS + 1)
+    world.run()
+    record = world.requester.session.records[task]
+    assert (record.state, record.code) == (RequesterState.REFUSED, ErrorCode.INSUFFICIENT_FUNDS)
+    world.ledger.fund(REQUESTER.thumbprint, 1, b"top up", world.now)
+    world.requester.act(world.requester.session.offer(open_message(record.offer), world.now))
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+
+
+def test_a_cancelled_task_is_refunded() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.drain()
+    assert world.workers[0].jobs
+    world.requester.act(world.requester.session.cancel(task, world.now))
+    world.run()
+    assert world.state(task) is RequesterState.REFUNDED
+    assert world.balances() == {REQUESTER.thumbprint: FUNDS, world.workers[0].key.thumbprint: FUNDS}
+    assert not world.workers[0].jobs
+
+
+def test_a_cancellation_after_the_result_is_too_late() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.drain()
+    world.workers[0].work()
+    world.drain()
+    world.requester.act(world.requester.session.cancel(task, world.now))
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+
+
+def test_only_the_requester_cancels() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.drain()
+    stranger = world.workers[0].key
+    world.post(stranger.thumbprint, None, seal(stranger, Cancel(task, ErrorCode.CANCELLED)).data)
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+
+
+def test_a_verifier_that_never_answers_costs_the_worker_its_time_only() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.verifier.judge = lambda: None  # type: ignore[method-assign]
+    world.run()
+    assert world.state(task) is RequesterState.REFUNDED
+    assert world.ledger.balance(world.workers[0].key.thumbprint) == FUNDS
+
+
+def test_a_settlement_that_does_not_answer_is_asked_again_and_pays_once() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.settlement_up = False
+    world.drain()
+    world.tick(1_500)
+    world.settlement_up, world.crash_after_call = True, True
+    for _ in range(5):
+        world.drain()
+        world.tick(1_500)
+    assert world.ledger.holding(task) is not None
+    world.crash_after_call = False
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.balance(world.workers[0].key.thumbprint) == FUNDS + 50
+    world.check_money()
+
+
+@pytest.mark.parametrize("who", ["coordinator", "worker", "requester", "verifier"])
+@pytest.mark.parametrize("step", range(12))
+def test_a_crash_after_any_step_loses_nothing(who: str, step: int) -> None:
+    world = World(workers=2, seed=step)
+    task = world.offer()
+    for _ in range(step):
+        if not world.deliver():
+            world.workers[0].work()
+            world.workers[1].work()
+            world.verifier.judge()
+    if who == "coordinator":
+        world.boot()
+        for client in world.clients.values():
+            client.start()
+    else:
+        {"worker": world.workers[0], "requester": world.requester, "verifier": world.verifier}[who].start()
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.audit().paid == 50
+    world.check_money()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_bad_network_only_delays(seed: int) -> None:
+    world = World(workers=3, seed=seed, faults=Faults(drop=0.2, duplicate=0.2, corrupt=0.1, reorder=True))
+    tasks = [world.offer() for _ in range(5)]
+    world.run(rounds=60)
+    world.heal()
+    world.run()
+    assert all(world.final(task) for task in tasks)
+    world.check_money()
+
+
+def test_receipts_reach_who_they_concern_and_are_the_settlements() -> None:
+    world = World(workers=1)
+    task = world.offer()
+    world.run()
+    receipts = [
+        (target, open_message(data).of(Receipt))
+        for source, target, data in world.wire
+        if source == COORDINATOR.thumbprint and isinstance(open_message(data).body, Receipt)
+    ]
+    assert {target for target, _ in receipts} == {
+        REQUESTER.thumbprint,
+        world.workers[0].key.thumbprint,
+        world.verifier.key.thumbprint,
+    }
+    assert all(receipt.body.task == task and receipt.body.outcome is Outcome.PAID for _, receipt in receipts)
+    assert {receipt.signer for _, receipt in receipts} == {world.ledger.thumbprint}

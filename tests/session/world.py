@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A world in memory: all roles, a network that the test controls, a virtual clock, crashes at any step."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.protocol_kit import COORDINATOR, NOW, OFFER, REPLAY, REQUESTER, SETTLEMENT, VERIFIER, ref
+from vcompute.codec import Limits, decode, encode
+from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.identity import PrivateKey
+from vcompute.messages import Advertise, Hello, Offer, Signed, open_message, seal
+from vcompute.registry import ErrorCode, Role, YieldReason
+from vcompute.session import (
+    Abort,
+    Action,
+    Call,
+    ClientHandshake,
+    CoordinatorSession,
+    Judge,
+    Operation,
+    Publish,
+    RequesterSession,
+    Run,
+    Save,
+    Send,
+    Stage,
+    VerifierSession,
+    WorkerSession,
+)
+from vcompute.session.coordinator_table import TaskRecord
+from vcompute.session.requester import RequesterRecord, RequesterState
+from vcompute.session.roster import Standing
+from vcompute.session.verifier import VerifierRecord
+from vcompute.session.worker import Product, WorkerRecord
+from vcompute.settlement import Ledger, SqliteBook
+
+RECORDS: dict[str, type[Any]] = {
+    "task": TaskRecord,
+    "standing": Standing,
+    "worker": WorkerRecord,
+    "verifier": VerifierRecord,
+    "requester": RequesterRecord,
+}
+FUNDS = 10_000
+TRUTH = b"right outputs"
+LIE = b"wrong outputs"
+
+
+@dataclass
+class Faults:
+    """Shares of messages that the network mistreats."""
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    corrupt: float = 0.0
+    reorder: bool = False
+
+
+class Disk:
+    """What survives a crash: records as encoded bytes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, bytes], bytes] = {}
+
+    def save(self, action: Save) -> None:
+        self.rows[action.kind, action.key] = encode(action.record)
+
+    def load(self, kind: str) -> list[Any]:
+        limits = Limits(bytes=1 << 22)
+        return [decode(RECORDS[kind], data, limits) for (name, _), data in self.rows.items() if name == kind]
+
+
+class Client:
+    """A worker, requester or verifier with its disk, handshake and blobs."""
+
+    def __init__(self, world: "World", key: PrivateKey, role: Role) -> None:
+        self.world, self.key, self.role = world, key, role
+        self.disk = Disk()
+        self.sequence = 0
+        self.jobs: dict[bytes, Run] = {}
+        self.judging: dict[bytes, Judge] = {}
+        self.published: dict[bytes, tuple[Any, ...]] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.jobs.clear()
+        self.judging.clear()
+        self.handshake = ClientHandshake(self.key, self.role, self.world.nonce(), COORDINATOR.thumbprint)
+        self.session: Any = self.make()
+        kind = {Role.WORKER: "worker", Role.REQUESTER: "requester", Role.VERIFIER: "verifier"}[self.role]
+        self.act(self.session.restore(self.disk.load(kind), self.world.now))
+        self.world.post(self.key.thumbprint, None, self.handshake.hello.data)
+
+    def make(self) -> Any:
+        match self.role:
+            case Role.WORKER:
+                return WorkerSession(self.key, self.willing)
+            case Role.VERIFIER:
+                return VerifierSession(self.key)
+            case _:
+                return RequesterSession(self.key)
+
+    def willing(self, offer: Signed[Offer], now: int) -> None:
+        if len(self.session.active) >= 2:
+            raise ProtocolError("busy", code=ErrorCode.BUSY)
+
+    def receive(self, data: bytes) -> None:
+        message = open_message(data)
+        if isinstance(message.body, Hello):
+            self.handshake.receive(message.of(Hello))
+            self.advertise()
+            return
+        message_is_error = type(message.body).__name__ == "Error"
+        if not message_is_error:
+            self.act(self.session.receive(message, self.world.now))
+
+    def advertise(self) -> None:
+        session = self.handshake.session
+        if self.role is Role.WORKER and session is not None:
+            self.sequence += 1
+            body = Advertise(session, self.sequence, Role.WORKER, 1, (REPLAY,), 2, 0, 1000, 60_000)
+            self.world.post(self.key.thumbprint, None, seal(self.key, body).data)
+
+    def act(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Save):
+                self.disk.save(action)
+        for action in actions:
+            match action:
+                case Send(_, data):
+                    self.world.post(self.key.thumbprint, None, data)
+                case Publish(_, blobs):
+                    self.world.upload(blobs)
+                case Stage(task, blobs):
+                    if all(blob.digest in self.world.blobs for blob in blobs):
+                        self.act(self.session.fetched(task, self.world.now))
+                case Run(job):
+                    self.jobs[job.lease] = action
+                case Abort(lease):
+                    self.jobs.pop(lease, None)
+                case Judge(job, _):
+                    self.judging[job.lease] = action
+                case _:
+                    pass
+
+    def work(self, *, honest: bool = True) -> None:
+        """Finish one job."""
+        if not self.jobs:
+            return
+        lease, run = next(iter(self.jobs.items()))
+        del self.jobs[lease]
+        outputs = ref((TRUTH if honest else LIE) + run.job.task)
+        self.act(self.session.computed(lease, Product(outputs, REPLAY, None), self.world.now))
+
+    def judge(self) -> None:
+        """Finish one check."""
+        if not self.judging:
+            return
+        lease, judge = next(iter(self.judging.items()))
+        del self.judging[lease]
+        right = judge.result.body.outputs == ref(TRUTH + judge.job.task)
+        self.act(self.session.judged(lease, None if right else ErrorCode.OUTPUT_MISMATCH, self.world.now))
+
+
+class World:
+    """All parties and the network between them."""
+
+    def __init__(self, workers: int = 2, seed: int = 0, faults: Faults | None = None) -> None:
+        self.random = random.Random(seed)
+        self.faults = faults or Faults()
+        self.now = NOW
+        self.network: list[tuple[bytes, bytes | None, bytes]] = []
+        self.wire: list[tuple[bytes, bytes | None, bytes]] = []
+        self.blobs: set[bytes] = set()
+        self.staging: dict[bytes, tuple[Any, ...]] = {}
+        self.disk = Disk()
+        self.ledger = Ledger(SqliteBook(":memory:"), SETTLEMENT)
+        self.settlement_up = True
+        self.crash_after_call = False
+        self.coordinator: CoordinatorSession
+        self.boot()
+        keys = [PrivateKey.from_seed(b"world worker %d" % index) for index in range(workers)]
+        for key in (REQUESTER, *keys):
+            self.ledger.fund(key.thumbprint, FUNDS, key.thumbprint, self.now)
+        self.funded = workers
+        self.workers = [Client(self, key, Role.WORKER) for key in keys]
+        self.requester = Client(self, REQUESTER, Role.REQUESTER)
+        self.verifier = Client(self, VERIFIER, Role.VERIFIER)
+        self.clients = {c.key.thumbprint: c for c in (*self.workers, self.requester, self.verifier)}
+        self.tasks: list[bytes] = []
+
+    def nonce(self) -> bytes:
+        return self.random.randbytes(16)
+
+    def boot(self) -> None:
+        """Start the coordinator from its disk."""
+        self.coordinator = CoordinatorSession(COORDINATOR, SETTLEMENT.thumbprint, self.nonce)
+        self.staging.clear()
+        self.act(self.coordinator.restore(self.disk.load("task"), self.disk.load("standing"), self.now))
+
+    def offer(self, **changes: Any) -> bytes:
+        terms = replace(OFFER, nonce=self.nonce(), deadline=self.now + 60_000, **changes)
+        offer = seal(REQUESTER, terms).of(Offer)
+        self.tasks.append(offer.digest)
+        self.requester.act(self.requester.session.offer(offer, self.now))
+        return offer.digest
+
+    # The network.
+
+    def post(self, source: bytes, target: bytes | None, data: bytes) -> None:
+        self.wire.append((source, target, data))
+        if self.random.random() < self.faults.drop:
+            return
+        copies = 2 if self.random.random() < self.faults.duplicate else 1
+        for _ in range(copies):
+            if self.random.random() < self.faults.corrupt:
+                position = self.random.randrange(len(data))
+                data = data[:position] + bytes([data[position] ^ 1 << self.random.randrange(8)]) + data[position + 1 :]
+            self.network.append((source, target, data))
+
+    def deliver(self) -> bool:
+        """Deliver one message."""
+        if not self.network:
+            return False
+        index = self.random.randrange(len(self.network)) if self.faults.reorder else 0
+        _, target, data = self.network.pop(index)
+        try:
+            if target is None:
+                self.act(self.coordinator.receive(open_message(data), self.now))
+            elif target in self.clients:
+                self.clients[target].receive(data)
+        except VcomputeError:
+            pass
+        return True
+
+    def upload(self, blobs: tuple[Any, ...]) -> None:
+        self.blobs |= {blob.digest for blob in blobs}
+        self.stage()
+
+    def stage(self) -> None:
+        for task, blobs in list(self.staging.items()):
+            if all(blob.digest in self.blobs for blob in blobs):
+                del self.staging[task]
+                self.act(self.coordinator.staged(task, self.now))
+
+    def act(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Save):
+                self.disk.save(action)
+        for action in actions:
+            match action:
+                case Send(to, data):
+                    assert to is not None
+                    self.post(COORDINATOR.thumbprint, to, data)
+                case Stage(task, blobs):
+                    self.staging[task] = blobs
+                case Call():
+                    self.call(action)
+                case _:
+                    pass
+        self.stage()
+
+    def call(self, call: Call) -> None:
+        if not self.settlement_up:
+            self.act(self.coordinator.unknown(call, self.now))
+            return
+        try:
+            holding = settle(self.ledger, call, self.now)
+        except VcomputeError as error:
+            self.act(self.coordinator.refused(call, error.code, self.now))
+            return
+        if self.crash_after_call:
+            self.act(self.coordinator.unknown(call, self.now))
+            return
+        self.act(self.coordinator.answered(call, holding.receipt, holding.until, self.now))
+
+    # Time and progress.
+
+    def tick(self, milliseconds: int) -> None:
+        self.now += milliseconds
+        self.act(self.coordinator.tick(self.now))
+        for client in self.clients.values():
+            client.act(client.session.tick(self.now))
+
+    def drain(self, limit: int = 10_000) -> None:
+        while limit and self.deliver():
+            limit -= 1
+
+    def run(self, rounds: int = 400, step: int = 500, cheats: Callable[[Client], bool] = lambda client: False) -> None:
+        """Let everything happen until no task is open, or ``rounds`` passed."""
+        for _ in range(rounds):
+            self.drain()
+            for worker in self.workers:
+                worker.work(honest=not cheats(worker))
+            self.drain()
+            self.verifier.judge()
+            self.drain()
+            if all(self.final(task) for task in self.tasks):
+                return
+            self.tick(step)
+            if self.random.random() < 0.1:
+                for worker in self.workers:
+                    worker.advertise()
+
+    def final(self, task: bytes) -> bool:
+        states = (RequesterState.DONE, RequesterState.REFUNDED, RequesterState.REFUSED)
+        return self.requester.session.records[task].state in states
+
+    def state(self, task: bytes) -> RequesterState:
+        return self.requester.session.records[task].state
+
+    def balances(self) -> dict[bytes, int]:
+        return {
+            key: self.ledger.balance(key) for key in (REQUESTER.thumbprint, *(w.key.thumbprint for w in self.workers))
+        }
+
+    def check_money(self) -> None:
+        report = self.ledger.audit()
+        assert report.conserved, report.problems
+        assert report.issued == FUNDS * (1 + self.funded)
+
+    def lose(self, worker: Client) -> None:
+        """A worker vanishes for good."""
+        self.workers.remove(worker)
+        del self.clients[worker.key.thumbprint]
+
+    def heal(self) -> None:
+        """No more faults; whoever lost its session says hello again."""
+        self.faults = Faults()
+        self.settlement_up, self.crash_after_call = True, False
+        self.network.clear()
+        for client in self.clients.values():
+            client.start()
+
+
+def settle(ledger: Ledger, call: Call, now: int) -> Any:
+    data, lease = call.data or b"", call.lease or b""
+    match call.operation:
+        case Operation.OPEN:
+            return ledger.open(data, now)
+        case Operation.BOND:
+            return ledger.bond(data, now)
+        case Operation.RENEW:
+            return ledger.renew(data, now)
+        case Operation.COMMIT:
+            return ledger.commit(data, now)
+        case Operation.SETTLE:
+            return ledger.settle(data, now)
+        case Operation.RELEASE:
+            return ledger.release(call.task, lease, call.data, now)
+        case Operation.REFUND:
+            return ledger.refund(call.task, call.data, now)
+
+
+STOP_REASONS = list(YieldReason)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a session asks its driver to do.
+
+A driver stores every :class:`Save` of a step in one transaction before it does anything else of the step; everything
+else may be lost at any time and is asked for again by the session after a restart.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Any, TypeAlias
+
+from vcompute.messages import BlobRef, Offer, Result, Signed
+
+
+@unique
+class Operation(Enum):
+    """What a settlement is asked."""
+
+    OPEN = "open"
+    BOND = "bond"
+    RENEW = "renew"
+    COMMIT = "commit"
+    SETTLE = "settle"
+    RELEASE = "release"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message; ``to`` is the party's thumbprint, or None for this party's coordinator."""
+
+    to: bytes | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Store a record under its kind and key before anything else of this step is done."""
+
+    kind: str
+    key: bytes
+    record: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Report ``staged`` for ``task`` once all these blobs are held here; accept uploads of them."""
+
+    task: bytes
+    blobs: tuple[BlobRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Upload these blobs to the coordinator, as far as it wants them."""
+
+    task: bytes
+    blobs: tuple[BlobRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task to run, or one that was run and is to be judged."""
+
+    task: bytes
+    lease: bytes
+    worker: bytes
+    offer: Signed[Offer]
+
+    @property
+    def context(self) -> bytes:
+        """What proofs of this job are bound to: task, then worker."""
+        return self.task + self.worker
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Fetch model and inputs, run the job, report ``computed`` or ``failed``."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Stop running a lease; its result no longer counts."""
+
+    lease: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Fetch what the result names, check it, report ``judged``."""
+
+    job: Job
+    result: Signed[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Ask the settlement; report ``answered``, ``refused`` or ``unknown``. ``lease`` and ``data`` as the operation
+    needs them."""
+
+    operation: Operation
+    task: bytes
+    lease: bytes | None
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A task came to its end here."""
+
+    task: bytes
+
+
+Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Judge | Call | Closed

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The coordinator: matches offers with workers, relays, keeps time, asks the settlement. It holds no trust: every
+message it relays is signed by who says it, and the settlement checks the evidence itself."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+from vcompute.errors import ProtocolError
+from vcompute.identity import PrivateKey
+from vcompute.messages import (
+    Accept,
+    Advertise,
+    Assign,
+    Cancel,
+    Check,
+    Decline,
+    Hello,
+    Message,
+    Offer,
+    Progress,
+    Receipt,
+    Result,
+    Signed,
+    Verdict,
+    Yield,
+    reopen,
+    seal,
+)
+from vcompute.registry import ErrorCode, Outcome
+from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send, Stage
+from vcompute.session.coordinator_table import TASK_TABLE, TaskEffect, TaskEvent, TaskRecord, TaskState
+from vcompute.session.handshake import answer
+from vcompute.session.roster import Roster, Standing
+from vcompute.session.timers import Timers, resend_after
+
+ACCEPT_WINDOW: Final = 5_000
+"""Milliseconds a worker has to accept, or the lease where that is shorter."""
+RETRY: Final = 1_000
+"""Milliseconds until a settlement that did not answer is asked again."""
+DISPATCH: Final = 256
+"""Queued tasks looked at in one step."""
+MAX_RECEIPTS: Final = 16
+_TASK: Final = "task"
+_STANDING: Final = "standing"
+_OPERATIONS: Final = {
+    TaskState.OPENING: Operation.OPEN,
+    TaskState.BONDING: Operation.BOND,
+    TaskState.COMMITTING: Operation.COMMIT,
+    TaskState.SETTLING: Operation.SETTLE,
+    TaskState.RELEASING: Operation.RELEASE,
+    TaskState.REFUNDING: Operation.REFUND,
+}
+_RESENT: Final = (TaskState.STAGING, TaskState.ASSIGNED, TaskState.COLLECTING, TaskState.JUDGING)
+
+
+class CoordinatorSession:
+    """All tasks and parties of one coordinator. ``nonce`` gives 16 fresh random bytes."""
+
+    def __init__(self, key: PrivateKey, settlement: bytes, nonce: Callable[[], bytes]) -> None:
+        self._key = key
+        self._settlement = settlement
+        self._nonce = nonce
+        self.roster = Roster()
+        self.records: dict[bytes, TaskRecord] = {}
+        self.timers: Timers[tuple[bytes, bool]] = Timers()
+        self._queue: deque[bytes] = deque()
+        self._tries: dict[bytes, int] = {}
+
+    def restore(self, records: Iterable[TaskRecord], standings: Iterable[Standing], now: int) -> list[Action]:
+        """Go on after a restart: every open task asks again for what its state waits for."""
+        actions: list[Action] = []
+        for standing in standings:
+            self.roster.standings[standing.worker] = standing
+        for record in records:
+            self.records[record.task] = record
+            if record.worker is not None and not TASK_TABLE.final(record.state):
+                self.roster.active[record.worker].add(record.task)
+            if record.state is TaskState.QUEUED:
+                self._queue.append(record.task)
+            if record.state in _OPERATIONS:
+                actions.append(self._call(record))
+            elif record.state in _RESENT:
+                actions += self._apply(record, TaskEvent.RESEND, now)
+            if not TASK_TABLE.final(record.state):
+                self._set_timers(record, now, entered=False)
+        return actions
+
+    def receive(self, message: Signed[Message], now: int) -> list[Action]:
+        """A message from any party.
+
+        Raises:
+            ProtocolError: the message is refused.
+        """
+        return self._received(message, now) + self._dispatch(now)
+
+    def _received(self, message: Signed[Message], now: int) -> list[Action]:
+        match message.body:
+            case Hello():
+                return self._greeted(message.of(Hello))
+            case Advertise():
+                self.roster.advertise(message.of(Advertise), now)
+                return []
+            case Offer():
+                return self._offered(message.of(Offer), now)
+            case Accept() | Decline() | Progress() | Yield() | Result():
+                return self._from_worker(message, now)
+            case Verdict():
+                return self._judged(message.of(Verdict), now)
+            case Cancel():
+                return self._cancelled(message.of(Cancel), now)
+            case _:
+                raise ProtocolError(
+                    f"a coordinator does not take a {type(message.body).__name__}", code=ErrorCode.UNEXPECTED_MESSAGE
+                )
+
+    def staged(self, task: bytes, now: int) -> list[Action]:
+        """The blobs a task waits for are here."""
+        return self._event(task, TaskEvent.STAGED, now) + self._dispatch(now)
+
+    def answered(self, call: Call, receipt: bytes | None, until: int, now: int) -> list[Action]:
+        """The settlement did as asked; ``receipt`` is what it signed, ``until`` the end of lease or window."""
+        record = self.records[call.task]
+        if call.operation is Operation.RENEW:
+            if record.lease != call.lease or record.state is not TaskState.LEASED:
+                return []
+            return self._apply(replace(record, until=until), TaskEvent.RENEWED, now)
+        if _OPERATIONS.get(record.state) is not call.operation:
+            return []
+        event = TaskEvent.DONE
+        if receipt is not None:
+            record = replace(record, receipts=(*record.receipts, receipt)[-MAX_RECEIPTS:])
+            outcome = reopen(receipt).of(Receipt).body.outcome
+            event = {Outcome.PAID: TaskEvent.PAID, Outcome.SLASHED: TaskEvent.SLASHED}.get(outcome, TaskEvent.DONE)
+        return self._apply(replace(record, until=until), event, now) + self._dispatch(now)
+
+    def refused(self, call: Call, code: ErrorCode, now: int) -> list[Action]:
+        """The settlement refused."""
+        return self._outcome(call, TaskEvent.DENIED, code, now) + self._dispatch(now)
+
+    def unknown(self, call: Call, now: int) -> list[Action]:
+        """The settlement did not answer; it is asked again later, and never does twice what it did."""
+        record = self.records[call.task]
+        if _OPERATIONS.get(record.state) is call.operation:
+            self.timers.set((call.task, True), now + RETRY)
+        return []
+
+    def tick(self, now: int) -> list[Action]:
+        """Time has passed."""
+        actions: list[Action] = []
+        for task, is_timeout in self.timers.due(now):
+            actions += self._event(task, TaskEvent.TIMEOUT if is_timeout else TaskEvent.RESEND, now)
+        return actions + self._dispatch(now)
+
+    # From messages to events.
+
+    def _greeted(self, hello: Signed[Hello]) -> list[Action]:
+        known = self.roster.parties.get(hello.signer)
+        if known is None or known.hello != hello.digest:
+            reply = seal(self._key, answer(hello, self._nonce(), self._settlement)).of(Hello)
+            self.roster.greet(hello, reply)
+            known = self.roster.parties[hello.signer]
+        return [Send(hello.signer, known.answer.data)]
+
+    def _offered(self, offer: Signed[Offer], now: int) -> list[Action]:
+        record = self.records.get(offer.digest)
+        if record is None:
+            record = TaskRecord(offer.digest, TaskState.OPENING, offer.data, offer.signer, 0, 0, 0, 0, (), ())
+        return self._apply(record, TaskEvent.OFFER, now)
+
+    def _task(self, task: bytes) -> TaskRecord:
+        record = self.records.get(task)
+        if record is None:
+            raise ProtocolError("no task of this name", code=ErrorCode.UNKNOWN_TASK, got=task.hex())
+        return record
+
+    def _from_worker(self, message: Signed[Message], now: int) -> list[Action]:
+        body = message.body
+        match body:
+            case Accept(task, attempt) | Decline(task, attempt):
+                record = self._task(task)
+                if message.signer != record.worker or attempt != record.attempt:
+                    return self._stale(record, message)
+                if isinstance(body, Accept):
+                    return self._apply(replace(record, accept=record.accept or message.data), TaskEvent.ACCEPT, now)
+                busy = body.code in (ErrorCode.BUSY, ErrorCode.DEVICE_UNAVAILABLE)
+                return self._apply(record, TaskEvent.BUSY if busy else TaskEvent.DECLINE, now)
+            case Progress(task, lease) | Yield(task, lease) | Result(task, lease):
+                record = self._task(task)
+                if message.signer != record.worker or lease != record.lease:
+                    return self._stale(record, message)
+                if isinstance(body, Progress):
+                    return self._progress(record, message.data, now)
+                if isinstance(body, Yield):
+                    return self._apply(replace(record, evidence=message.data), TaskEvent.YIELD, now)
+                return self._apply(replace(record, result=record.result or message.data), TaskEvent.RESULT, now)
+            case _:
+                return []
+
+    def _progress(self, record: TaskRecord, data: bytes, now: int) -> list[Action]:
+        if TaskEffect.RENEW in TASK_TABLE.rule(record.state, TaskEvent.PROGRESS).effects:
+            return [Call(Operation.RENEW, record.task, record.lease, data)]
+        return []
+
+    def _stale(self, record: TaskRecord, message: Signed[Message]) -> list[Action]:
+        """The answer to a lease that is over: its receipt, or a Cancel."""
+        body = message.body
+        lease = message.digest if isinstance(body, Accept) else getattr(body, "lease", None)
+        for receipt in record.receipts:
+            known = reopen(receipt).of(Receipt).body
+            if lease is not None and known.lease == lease and known.worker == message.signer:
+                return [Send(message.signer, receipt)]
+        if isinstance(body, Decline | Yield):
+            return []
+        return [self._cancel_to(message.signer, record.task, lease, ErrorCode.STALE_LEASE)]
+
+    def _judged(self, verdict: Signed[Verdict], now: int) -> list[Action]:
+        record = self._task(verdict.body.task)
+        offer = reopen(record.offer).of(Offer).body
+        if verdict.signer not in offer.verifiers:
+            raise ProtocolError("the offer names other verifiers", code=ErrorCode.VERDICT_NOT_ADMITTED)
+        if verdict.body.lease != record.lease or TASK_TABLE.final(record.state):
+            return self._stale_verdict(record, verdict)
+        if record.state is not TaskState.JUDGING:
+            return []
+        return self._apply(replace(record, verdict=verdict.data), TaskEvent.VERDICT, now)
+
+    def _stale_verdict(self, record: TaskRecord, verdict: Signed[Verdict]) -> list[Action]:
+        for receipt in record.receipts:
+            if reopen(receipt).of(Receipt).body.lease == verdict.body.lease:
+                return [Send(verdict.signer, receipt)]
+        return [self._cancel_to(verdict.signer, record.task, verdict.body.lease, ErrorCode.STALE_LEASE)]
+
+    def _cancelled(self, cancel: Signed[Cancel], now: int) -> list[Action]:
+        record = self._task(cancel.body.task)
+        cancel.require_signer(record.requester)
+        if cancel.body.lease is not None:
+            raise ProtocolError("a requester cancels the whole task", code=ErrorCode.UNEXPECTED_MESSAGE)
+        if TASK_TABLE.final(record.state):
+            return [Send(cancel.signer, receipt) for receipt in record.receipts[-1:]]
+        return self._apply(replace(record, cancel=cancel.data), TaskEvent.CANCEL, now)
+
+    def _event(self, task: bytes, event: TaskEvent, now: int) -> list[Action]:
+        record = self.records.get(task)
+        return [] if record is None else self._apply(record, event, now)
+
+    def _outcome(self, call: Call, event: TaskEvent, code: ErrorCode, now: int) -> list[Action]:
+        record = self.records[call.task]
+        if _OPERATIONS.get(record.state) is not call.operation:
+            return []
+        if call.operation in (Operation.RELEASE, Operation.REFUND):
+            # Not due by the settlement's clock, or a race: ask again.
+            self.timers.set((call.task, True), now + RETRY)
+            return []
+        return self._apply(replace(record, code=code), event, now)
+
+    # From events to actions.
+
+    def _apply(self, record: TaskRecord, event: TaskEvent, now: int) -> list[Action]:
+        rule = TASK_TABLE.rule(record.state, event)
+        if rule.effects == (TaskEffect.IGNORE,):
+            return []
+        entered = rule.to is not record.state or record.task not in self.records
+        record = replace(record, state=rule.to)
+        actions: list[Action] = []
+        for effect in rule.effects:
+            record = self._effect(effect, record, actions, now)
+        self.records[record.task] = record
+        self._set_timers(record, now, entered=entered)
+        actions.insert(0, Save(_TASK, record.task, self.records[record.task]))
+        if entered and record.cancel is not None:
+            pending = TASK_TABLE.rule(record.state, TaskEvent.CANCEL)
+            if pending.to is not record.state:
+                return actions + self._apply(self.records[record.task], TaskEvent.CANCEL, now)
+        return actions
+
+    def _effect(self, effect: TaskEffect, record: TaskRecord, actions: list[Action], now: int) -> TaskRecord:
+        match effect:
+            case TaskEffect.CALL:
+                actions.append(self._call(record))
+            case TaskEffect.STAGE | TaskEffect.COLLECT:
+                actions.append(_wanted(effect, record))
+            case TaskEffect.ENQUEUE:
+                self._queue.append(record.task)
+            case TaskEffect.ASSIGN | TaskEffect.CHECK | TaskEffect.FORWARD_ACCEPT | TaskEffect.CANCEL_WORKER:
+                self._send(effect, record, actions)
+            case TaskEffect.RECEIPTS | TaskEffect.STATUS | TaskEffect.TELL_REFUSED:
+                self._tell(effect, record, actions)
+            case TaskEffect.REST if record.worker is not None:
+                self.roster.rest(record.worker)
+            case TaskEffect.FREE | TaskEffect.LAPSE | TaskEffect.REWARD | TaskEffect.PUNISH:
+                return self._standing(effect, record, actions, now)
+            case TaskEffect.EXCLUDE:
+                if record.worker is not None and record.worker not in record.excluded:
+                    return replace(record, excluded=(*record.excluded, record.worker)[-1024:])
+            case TaskEffect.FORGET_LEASE:
+                return replace(record, worker=None, accept=None, result=None, verdict=None, evidence=None, until=0)
+            case TaskEffect.CLOSE:
+                actions.append(Closed(record.task))
+            case _:
+                pass  # the record holds the cancellation; renewals are sent by _progress
+        return record
+
+    def _call(self, record: TaskRecord) -> Call:
+        operation = _OPERATIONS[record.state]
+        data = {
+            Operation.OPEN: record.offer,
+            Operation.BOND: record.accept,
+            Operation.COMMIT: record.result,
+            Operation.SETTLE: record.verdict,
+            Operation.RELEASE: record.evidence or record.cancel,
+            Operation.REFUND: record.cancel,
+        }[operation]
+        return Call(operation, record.task, record.lease, data)
+
+    def _send(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
+        offer = reopen(record.offer).of(Offer).body
+        if effect is TaskEffect.ASSIGN and record.worker is not None:
+            assign = Assign(record.offer, record.attempt, offer.price)
+            actions.append(Send(record.worker, seal(self._key, assign).data))
+        elif effect is TaskEffect.CHECK and record.accept is not None and record.result is not None:
+            check = seal(self._key, Check(record.offer, record.accept, record.result)).data
+            actions += [Send(verifier, check) for verifier in offer.verifiers]
+        elif effect is TaskEffect.FORWARD_ACCEPT and record.accept is not None:
+            actions.append(Send(record.requester, record.accept))
+        elif effect is TaskEffect.CANCEL_WORKER and record.worker is not None:
+            code = ErrorCode.CANCELLED if record.cancel is not None else record.code or ErrorCode.LEASE_EXPIRED
+            actions.append(self._cancel_to(record.worker, record.task, record.lease, code))
+
+    def _cancel_to(self, party: bytes, task: bytes, lease: bytes | None, code: ErrorCode) -> Send:
+        return Send(party, seal(self._key, Cancel(task, code, lease)).data)
+
+    def _tell(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
+        if effect is TaskEffect.TELL_REFUSED:
+            decline = Decline(record.task, 0, record.code or ErrorCode.TERMS_NOT_ACCEPTABLE)
+            actions.append(Send(record.requester, seal(self._key, decline).data))
+        elif effect is TaskEffect.STATUS:
+            actions += [Send(record.requester, data) for data in record.receipts]
+            if record.accept is not None and record.state is not TaskState.BONDING:
+                actions.append(Send(record.requester, record.accept))
+        elif record.receipts:
+            receipt = record.receipts[-1]
+            body = reopen(receipt).of(Receipt).body
+            verifiers = {reopen(data).signer for data in body.verdicts}
+            concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
+            actions += [Send(party, receipt) for party in sorted(concerned)]
+
+    def _standing(self, effect: TaskEffect, record: TaskRecord, actions: list[Action], now: int) -> TaskRecord:
+        worker = record.worker
+        if worker is None:
+            return record
+        if effect is TaskEffect.FREE:
+            self.roster.free(worker, record.task)
+            moved = record.moved + (record.state is not TaskState.PAID)
+            return replace(record, moved=moved)
+        if effect is TaskEffect.REWARD:
+            standing = self.roster.reward(worker)
+        elif effect is TaskEffect.PUNISH:
+            standing = self.roster.punish(worker, now)
+            record = replace(record, rejected=record.rejected + 1)
+        else:
+            standing = self.roster.lapse(worker)
+        actions.append(Save(_STANDING, worker, standing))
+        return record
+
+    def _dispatch(self, now: int) -> list[Action]:
+        """Give queued tasks to workers, as far as both last; a step looks at a bounded part of the queue."""
+        actions: list[Action] = []
+        for _ in range(min(len(self._queue), DISPATCH)):
+            if self.roster.idle:
+                break
+            task = self._queue.popleft()
+            record = self.records[task]
+            if record.state is not TaskState.QUEUED:
+                continue
+            offer = reopen(record.offer).of(Offer).body
+            worker = self.roster.pick(offer, record.requester, record.excluded, now)
+            if worker is None:
+                self._queue.append(task)
+                continue
+            self.roster.take(worker, task)
+            record = replace(record, worker=worker, attempt=record.attempt + 1, code=None)
+            actions += self._apply(record, TaskEvent.PICKED, now)
+        return actions
+
+    def _set_timers(self, record: TaskRecord, now: int, *, entered: bool) -> None:
+        """One timer for the state's end, one for sending again."""
+        offer = reopen(record.offer).of(Offer).body
+        if entered:
+            self._tries.pop(record.task, None)
+        end: int | None = None
+        match record.state:
+            case TaskState.STAGING | TaskState.QUEUED:
+                end = offer.deadline
+            case TaskState.ASSIGNED:
+                if entered:
+                    record = replace(record, until=now + min(ACCEPT_WINDOW, offer.lease))
+                    self.records[record.task] = record
+                end = record.until
+            case TaskState.LEASED | TaskState.COLLECTING | TaskState.JUDGING:
+                end = record.until
+            case _ if record.state in _OPERATIONS:
+                end = now + RETRY
+        self.timers.set((record.task, True), end)
+        again: int | None = None
+        if record.state in _RESENT:
+            tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
+            again = now + resend_after(tries)
+        self.timers.set((record.task, False), again)
+
+
+def _wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
+    """The blobs a task waits for: model and inputs, or outputs and proof."""
+    if effect is TaskEffect.STAGE or record.result is None:
+        offer = reopen(record.offer).of(Offer).body
+        return Stage(record.task, (offer.model, offer.inputs))
+    result = reopen(record.result).of(Result).body
+    return Stage(record.task, (result.outputs,) if result.proof is None else (result.outputs, result.proof))

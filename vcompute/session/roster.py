@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is there: sessions of parties, advertisements and standing of workers, and who gets the next task.
+
+A worker's quota of tasks in flight grows with its verified results and falls to nothing for a while after a refused
+one. Who lets a lease lapse is offered nothing until it advertises again.
+"""
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vcompute.codec import Uint
+from vcompute.codec import field as wire
+from vcompute.errors import ProtocolError
+from vcompute.messages import Advertise, Hello, Offer, Signed
+from vcompute.messages.primitives import DIGEST, TIME
+from vcompute.registry import ErrorCode, Role
+
+FIRST_QUOTA: Final = 1
+"""Tasks in flight of a worker without history."""
+BAN: Final = 600_000
+"""Milliseconds without work after a first refused result; each further one doubles it."""
+MAX_SESSIONS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A worker's history with this coordinator."""
+
+    worker: bytes = wire(0, DIGEST, "worker")
+    verified: int = wire(1, Uint(53), "results verified")
+    rejected: int = wire(2, Uint(53), "results refused")
+    lapsed: int = wire(3, Uint(53), "leases that lapsed")
+    banned_until: int = wire(4, TIME, "no work before")
+
+    def quota(self, capacity: int) -> int:
+        """Tasks it may have in flight."""
+        return min(capacity, FIRST_QUOTA + self.verified // 2)
+
+
+@dataclass(slots=True)
+class Party:
+    """A party with a session."""
+
+    thumbprint: bytes
+    role: Role
+    hello: bytes
+    """Digest of its Hello."""
+    answer: Signed[Hello]
+    """The coordinator's Hello; its digest names the session."""
+    advertise: Advertise | None = None
+    expires: int = 0
+
+
+class Roster:
+    """All parties of a coordinator."""
+
+    def __init__(self) -> None:
+        self.parties: dict[bytes, Party] = {}
+        self.standings: dict[bytes, Standing] = {}
+        self.active: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        self._ready: OrderedDict[bytes, None] = OrderedDict()
+
+    def greet(self, hello: Signed[Hello], answer: Signed[Hello]) -> None:
+        """A party said hello and was answered.
+
+        Raises:
+            ProtocolError: ``busy``: too many sessions.
+        """
+        known = self.parties.get(hello.signer)
+        if known is None and len(self.parties) >= MAX_SESSIONS:
+            raise ProtocolError("too many sessions", code=ErrorCode.BUSY)
+        self.parties[hello.signer] = Party(hello.signer, hello.body.role, hello.digest, answer)
+        self._ready.pop(hello.signer, None)
+
+    def session(self, signer: bytes, name: bytes) -> Party:
+        """The party's session of this name.
+
+        Raises:
+            ProtocolError: ``unknown_session``: it must say hello again.
+        """
+        party = self.parties.get(signer)
+        if party is None or party.answer.digest != name:
+            raise ProtocolError("no session of this name; say hello again", code=ErrorCode.UNKNOWN_SESSION)
+        return party
+
+    def advertise(self, message: Signed[Advertise], now: int) -> None:
+        """A worker or verifier says what it can do; an older advertisement is ignored.
+
+        Raises:
+            ProtocolError: ``unknown_session``.
+        """
+        party = self.session(message.signer, message.body.session)
+        if party.advertise is not None and message.body.sequence <= party.advertise.sequence:
+            return
+        party.advertise = message.body
+        party.expires = now + message.body.valid
+        self.standings.setdefault(message.signer, Standing(message.signer, 0, 0, 0, 0))
+        self._refresh(message.signer)
+
+    def pick(self, offer: Offer, requester: bytes, excluded: tuple[bytes, ...], now: int) -> bytes | None:
+        """A worker for an offer, the one that waited longest first; None where none fits. Nobody works on a task
+        that it pays for or judges."""
+        barred = {requester, *offer.verifiers, *excluded}
+        resting = []
+        picked = None
+        for thumbprint in self._ready:
+            party = self.parties[thumbprint]
+            if now >= party.expires or now < self.standings[thumbprint].banned_until:
+                resting.append(thumbprint)
+            elif thumbprint not in barred and party.advertise is not None and _fits(party.advertise, offer):
+                picked = thumbprint
+                break
+        for thumbprint in resting:
+            del self._ready[thumbprint]
+        return picked
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker has a free place."""
+        return not self._ready
+
+    def take(self, thumbprint: bytes, task: bytes) -> None:
+        """A place of a worker is taken."""
+        self.active[thumbprint].add(task)
+        self._ready.pop(thumbprint, None)
+        self._refresh(thumbprint)
+
+    def free(self, thumbprint: bytes, task: bytes) -> None:
+        """A place of a worker is free again."""
+        self.active[thumbprint].discard(task)
+        if not self.active[thumbprint]:
+            del self.active[thumbprint]
+        self._refresh(thumbprint)
+
+    def rest(self, thumbprint: bytes) -> None:
+        """Nothing more for a worker until it advertises again."""
+        party = self.parties.get(thumbprint)
+        if party is not None:
+            party.expires = 0
+            self._ready.pop(thumbprint, None)
+
+    def lapse(self, thumbprint: bytes) -> Standing:
+        """A worker let a lease lapse: nothing more until it advertises again."""
+        self.rest(thumbprint)
+        return self._count(thumbprint, lapsed=1)
+
+    def reward(self, thumbprint: bytes) -> Standing:
+        """A result was verified."""
+        return self._count(thumbprint, verified=1)
+
+    def punish(self, thumbprint: bytes, now: int) -> Standing:
+        """A result was refused."""
+        standing = self._count(thumbprint, rejected=1)
+        ban = now + (BAN << min(standing.rejected - 1, 20))
+        self.standings[thumbprint] = replace(standing, banned_until=ban)
+        self._ready.pop(thumbprint, None)
+        return self.standings[thumbprint]
+
+    def _count(self, thumbprint: bytes, verified: int = 0, rejected: int = 0, lapsed: int = 0) -> Standing:
+        old = self.standings.get(thumbprint) or Standing(thumbprint, 0, 0, 0, 0)
+        new = replace(
+            old, verified=old.verified + verified, rejected=old.rejected + rejected, lapsed=old.lapsed + lapsed
+        )
+        self.standings[thumbprint] = new
+        return new
+
+    def _refresh(self, thumbprint: bytes) -> None:
+        party = self.parties.get(thumbprint)
+        advert = None if party is None else party.advertise
+        taken = len(self.active.get(thumbprint, ()))
+        if (
+            advert is None
+            or advert.role is not Role.WORKER
+            or taken >= self.standings[thumbprint].quota(advert.capacity)
+        ):
+            self._ready.pop(thumbprint, None)
+        elif thumbprint not in self._ready:
+            self._ready[thumbprint] = None
+
+
+def _fits(advert: Advertise, offer: Offer) -> bool:
+    return (
+        any(choice in offer.policy.suites for choice in advert.suites)
+        and offer.bond <= advert.bond
+        and offer.price * 1_000_000 >= advert.price * offer.work_units
+    )
