@@ -23,6 +23,14 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Entry]] = {
+    "import": Entry("vcompute.cli.model", "import_command", "Turn a .tflite model into a .vcm file."),
+    "inspect": Entry(
+        "vcompute.cli.inspect", "inspect", "Show what a file holds: a model, proof, batch, message or array."
+    ),
+    "run": Entry("vcompute.cli.model", "run", "Run a model on a batch of inputs, exactly."),
+    "prove": Entry("vcompute.cli.prove", "prove", "Run a model on a batch of inputs and prove the outputs."),
+    "verify": Entry("vcompute.cli.prove", "verify", "Check a proof that a model gives these outputs on these inputs."),
+    "suites": Entry("vcompute.cli.prove", "suites", "List the verification suites and their parameter sets."),
     "version": Entry("vcompute.cli.version", "version", "Show versions and the instruction set in use."),
     "conformance": Entry("vcompute.cli.conformance", "conformance", "Test an implementation of the protocol, offline."),
     "testee": Entry("vcompute.cli.conformance", "testee", "Be a testee: the reference library on JSON lines."),

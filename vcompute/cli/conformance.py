@@ -74,7 +74,10 @@ def conformance_list(reporter: Reporter) -> int:
 @click.command("testee")
 @click.option("--kernels", type=click.Choice(["portable", "native"]), default="portable", show_default=True)
 def testee(kernels: str) -> int:
-    """Be a testee: the reference library on JSON lines, for its own conformance and as an example."""
+    """Be a testee: the reference library on JSON lines.
+
+    It is there for the library's own conformance, and as an example of a testee.
+    """
     from vcompute.conformance.operations import operations
     from vcompute.conformance.serve import serve
 

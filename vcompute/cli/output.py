@@ -3,7 +3,7 @@
 
 import json as json_module
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from rich.console import Console
 
-Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ def _shown(value: Json) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:.6g}"
-        case list():
+        case str():
+            return value
+        case Sequence():
             return ", ".join(_shown(item) for item in value) or "none"
         case Mapping():
             return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())

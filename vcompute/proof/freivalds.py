@@ -185,6 +185,15 @@ class Freivalds:
         """``public-128`` and ``private-128``."""
         return registered_sets(SuiteId.FREIVALDS)
 
+    def security(self, graph: Graph, batch: int, parameter_set: int) -> Security:
+        """From the widest product of the graph.
+
+        Raises:
+            Rejected: ``suite_unsupported_model``, ``security_unreachable``.
+        """
+        floor = next(item.security_bits for item in self.parameter_sets if item.id == parameter_set)
+        return challenge.security(_columns(product_nodes(graph)), floor)
+
     def prove(
         self, model: Model, inputs: Batch, context: bytes, parameter_set: int, threads: int
     ) -> tuple[Batch, bytes]:
@@ -194,7 +203,7 @@ class Freivalds:
             TaskError: the inputs are not the model's.
             Rejected: ``suite_unsupported_model``, ``security_unreachable``.
         """
-        self._security(product_nodes(model.graph), parameter_set)
+        self.security(model.graph, inputs.size, parameter_set)
         kept: list[NDArray] = []
 
         def multiply(_position: int, node: Node, x: NDArray, zero_point: int) -> NDArray:
@@ -216,8 +225,7 @@ class Freivalds:
                 ``output_mismatch`` or ``proof_rejected``.
         """
         model = require_model(statement)
-        nodes = product_nodes(model.graph)
-        security = self._security(nodes, parameter_set)
+        security = self.security(model.graph, statement.inputs.size, parameter_set)
         claimed = read_products(model, statement, body)
         products: list[Product] = []
 
@@ -227,7 +235,7 @@ class Freivalds:
             return claimed[position]
 
         compare_outputs(evaluate(model, statement.inputs, multiply), statement.outputs)
-        count = challenge.variables(_columns(nodes))
+        count = challenge.variables(_columns(product_nodes(model.graph)))
         if parameter_set == ParameterSetId.PUBLIC_128:
             point = public_point(statement, body, count)
         else:
@@ -236,10 +244,6 @@ class Freivalds:
         for product in products:
             check_product(product, point, projection)
         return security
-
-    def _security(self, nodes: tuple[tuple[int, Node], ...], parameter_set: int) -> Security:
-        floor = next(item.security_bits for item in self.parameter_sets if item.id == parameter_set)
-        return challenge.security(_columns(nodes), floor)
 
 
 def _columns(nodes: tuple[tuple[int, Node], ...]) -> int:

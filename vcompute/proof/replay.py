@@ -10,7 +10,7 @@ from vcompute.kernels import reference
 from vcompute.proof.statement import Statement, require_model
 from vcompute.proof.suite import ParameterSet, Security, registered_sets
 from vcompute.registry import ErrorCode, SuiteId
-from vcompute.task import Batch, Model
+from vcompute.task import Batch, Graph, Model
 
 
 class Replay:
@@ -19,6 +19,10 @@ class Replay:
     id: Final[int] = SuiteId.REPLAY
     name: Final = "replay"
     parameter_sets: Final[tuple[ParameterSet, ...]] = registered_sets(SuiteId.REPLAY)
+
+    def security(self, graph: Graph, batch: int, parameter_set: int) -> Security:
+        """Exact: there is no error to bound."""
+        return Security()
 
     def prove(
         self, model: Model, inputs: Batch, context: bytes, parameter_set: int, threads: int

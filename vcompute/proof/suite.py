@@ -10,7 +10,7 @@ from vcompute.codec import Bytes, Int, Limits, Text, Uint, decode, encode, field
 from vcompute.errors import EncodingError, Rejected
 from vcompute.proof.statement import Statement
 from vcompute.registry import PARAMETER_SETS, ErrorCode, SuiteId
-from vcompute.task import Batch, Model
+from vcompute.task import Batch, Graph, Model
 
 PROOF_KIND: Final = "vcompute-proof"
 PROOF_VERSION: Final = 1
@@ -92,6 +92,14 @@ class Suite(Protocol):
         """What it can be run with; the first is what a prover uses unless told otherwise."""
         ...
 
+    def security(self, graph: Graph, batch: int, parameter_set: int) -> Security:
+        """How sure an accepted proof of such a statement makes a verifier; computed, not measured.
+
+        Raises:
+            Rejected: ``suite_unsupported_model`` or ``security_unreachable``.
+        """
+        ...
+
     def prove(
         self, model: Model, inputs: Batch, context: bytes, parameter_set: int, threads: int
     ) -> tuple[Batch, bytes]:
@@ -142,9 +150,16 @@ class Policy:
             raise Rejected(
                 "the verifier's policy does not accept this suite with this parameter set",
                 code=ErrorCode.SUITE_NOT_ACCEPTED,
-                expected=sorted(self.parameter_sets),
-                got=parameter_set,
+                expected=", ".join(_name(key) for key in sorted(self.parameter_sets)),
+                got=_name(parameter_set),
             )
+
+
+def _name(parameter_set: int) -> str:
+    for key, info in PARAMETER_SETS.items():
+        if key == parameter_set:
+            return f"{info.suite.name.lower()}/{info.name}"
+    return f"parameter set {parameter_set}"
 
 
 def decode_envelope(proof: bytes) -> ProofEnvelope:
