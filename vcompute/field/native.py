@@ -117,7 +117,7 @@ class NativeBackend:
     def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
         log_table = _log2(table.shape[0])
         _require(log_table <= log_domain and scales.shape == (len(positions), 2), table, scales)
-        at = np.array(positions, dtype=np.uint64)
+        at, scales = np.array(positions, dtype=np.uint64), np.ascontiguousarray(scales)
         scratch = np.empty(self._lib.vc_add_powers_scratch(log_table, log_domain), dtype=np.uint64)
         self._lib.vc_add_powers(
             _words(table),
@@ -155,7 +155,8 @@ class NativeBackend:
     def grind(self, seed: bytes, bits: int) -> int:
         if len(seed) != 32 or not 0 <= bits <= 64:
             raise ValueError(f"a seed of 32 bytes and at most 64 bits of work, not {len(seed)} bytes and {bits} bits")
-        return int(self._lib.vc_grind(seed, bits))
+        nonce: int = self._lib.vc_grind(seed, bits)
+        return nonce
 
 
 def _words(array: Words) -> Any:
@@ -191,6 +192,6 @@ def _log2(count: int) -> int:
     return count.bit_length() - 1
 
 
-def _require(condition: bool, *arrays: Words) -> None:
+def _require(condition: bool, *arrays: NDArray[Any]) -> None:
     if not condition:
         raise ValueError(f"arrays that do not fit: {[array.shape for array in arrays]}")
