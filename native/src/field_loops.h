@@ -168,11 +168,11 @@ static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
 }
 
 static void butterfly4(uint64_t *out, const uint64_t *in, size_t n, const uint64_t z[3]) {
-  const vec z0 = v_set1(z[0]), z1 = v_set1(z[1]), z2 = v_set1(z[2]), quarter = v_set1(VC_GL_FOURTH_ROOT);
+  const vec z0 = v_set1(z[0]), z1 = v_set1(z[1]), z2 = v_set1(z[2]);
   EACH(n, {
     vec x0 = load_some(in + i, k), x1 = v_mul(load_some(in + n + i, k), z1);
     vec x2 = v_mul(load_some(in + 2 * n + i, k), z0), x3 = v_mul(load_some(in + 3 * n + i, k), z2);
-    vec even = v_add(x0, x2), odd = v_add(x1, x3), below = v_sub(x0, x2), turned = v_mul(v_sub(x1, x3), quarter);
+    vec even = v_add(x0, x2), odd = v_add(x1, x3), below = v_sub(x0, x2), turned = v_turn(v_sub(x1, x3));
     store_some(out + i, v_add(even, odd), k);
     store_some(out + n + i, v_sub(even, odd), k);
     store_some(out + 2 * n + i, v_add(below, turned), k);

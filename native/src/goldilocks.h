@@ -15,7 +15,6 @@
 
 #define VC_P UINT64_C(0xffffffff00000001)
 #define VC_EPSILON UINT64_C(0xffffffff)
-#define VC_GL_FOURTH_ROOT (UINT64_C(1) << 48) /* vc_gl_root(2) */
 
 /* Keeps a compiler from turning a mask into a branch: carries are random, so a branch costs more than the mask. */
 #if defined(__GNUC__) || defined(__clang__)

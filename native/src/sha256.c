@@ -36,41 +36,64 @@ const vc_sha256_kernel *vc_sha256(void) {
 #define DIGEST 27 /* bytes kept of a digest */
 #define BLOCK 64
 
-/* Block number `index` of a message of `length` bytes after an optional prefix byte, padding included: a pointer into
- * the message where the block lies inside it, else `buffer`. */
-static const uint8_t *block_of(uint8_t buffer[BLOCK], const uint8_t *message, size_t length, int prefix, size_t index) {
-  const size_t start = index * BLOCK, extra = prefix >= 0, total = length + extra;
-  if (!extra && start + BLOCK <= length) return message + start;
-  memset(buffer, 0, BLOCK);
-  size_t at = 0;
-  if (extra && index == 0) buffer[at++] = (uint8_t)prefix;
-  if (start + at < total) {
-    size_t left = total - start - at, room = BLOCK - at;
-    memcpy(buffer + at, message + start + at - extra, left < room ? left : room);
+/* Messages of one length, after an optional prefix byte: whole blocks are read in place; the rest of a message goes into
+ * a lane's last blocks, whose prefix and padding are written once. */
+typedef struct {
+  size_t whole, rest, tail; /* blocks, bytes, blocks */
+  size_t offset;            /* of the rest in the tail: the prefix's place */
+  uint8_t tails[VC_SHA256_MAX_LANES][2 * BLOCK];
+} layout;
+
+static void lay_out(layout *m, size_t lanes, size_t length, int prefix) {
+  m->offset = prefix >= 0; /* only with messages shorter than a block */
+  m->whole = length / BLOCK;
+  m->rest = length % BLOCK;
+  m->tail = m->offset + m->rest + 9 <= BLOCK ? 1 : 2;
+  const uint64_t bits = (uint64_t)(length + m->offset) * 8;
+  for (size_t l = 0; l < lanes; l++) {
+    uint8_t *tail = m->tails[l];
+    memset(tail, 0, sizeof m->tails[l]);
+    if (prefix >= 0) tail[0] = (uint8_t)prefix;
+    tail[m->offset + m->rest] = 0x80;
+    for (unsigned i = 0; i < 8; i++) tail[m->tail * BLOCK - 1 - i] = (uint8_t)(bits >> (8 * i));
   }
-  if (total >= start && total < start + BLOCK) buffer[total - start] = 0x80;
-  if (total + 9 <= start + BLOCK)
-    for (unsigned i = 0; i < 8; i++) buffer[BLOCK - 1 - i] = (uint8_t)((uint64_t)total * 8 >> (8 * i));
-  return buffer;
+}
+
+/* The first DIGEST bytes of lane l's state. */
+static void store_digest(uint8_t *out, const uint32_t *state, size_t lanes, size_t l) {
+  uint8_t digest[32];
+  for (size_t i = 0; i < 8; i++) {
+    uint32_t word = state[i * lanes + l];
+    digest[4 * i] = (uint8_t)(word >> 24), digest[4 * i + 1] = (uint8_t)(word >> 16);
+    digest[4 * i + 2] = (uint8_t)(word >> 8), digest[4 * i + 3] = (uint8_t)word;
+  }
+  memcpy(out, digest, DIGEST);
 }
 
 /* out (DIGEST bytes each) = the truncated digests of `count` messages, one after another in memory. */
 static void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
   const vc_sha256_kernel *k = vc_sha256();
-  const size_t lanes = k->lanes, blocks = (length + (prefix >= 0) + 9 + BLOCK - 1) / BLOCK;
-  uint8_t buffers[VC_SHA256_MAX_LANES][BLOCK];
-  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  const size_t lanes = k->lanes;
+  uint32_t state[8 * VC_SHA256_MAX_LANES], initial[8 * VC_SHA256_MAX_LANES];
   const uint8_t *pointers[VC_SHA256_MAX_LANES];
+  layout m;
+  lay_out(&m, lanes, length, prefix);
+  for (size_t i = 0; i < 8 * lanes; i++) initial[i] = vc_sha256_initial[i / lanes];
   for (size_t first = 0; first < count; first += lanes) {
-    size_t used = count - first < lanes ? count - first : lanes;
-    for (size_t i = 0; i < 8 * lanes; i++) state[i] = vc_sha256_initial[i / lanes];
-    for (size_t b = 0; b < blocks; b++) {
-      for (size_t l = 0; l < lanes; l++) /* spare lanes repeat the last message */
-        pointers[l] = block_of(buffers[l], messages + (first + (l < used ? l : used - 1)) * length, length, prefix, b);
+    size_t used = count - first < lanes ? count - first : lanes; /* spare lanes repeat the last message */
+    const uint8_t *start = messages + first * length;
+    memcpy(state, initial, 8 * lanes * sizeof *state);
+    for (size_t b = 0; b < m.whole; b++) {
+      for (size_t l = 0; l < lanes; l++) pointers[l] = start + (l < used ? l : used - 1) * length + b * BLOCK;
       k->compress(state, pointers);
     }
-    for (size_t l = 0; l < used; l++)
-      for (size_t i = 0; i < DIGEST; i++) out[(first + l) * DIGEST + i] = (uint8_t)(state[i / 4 * lanes + l] >> (24 - i % 4 * 8));
+    for (size_t l = 0; l < used && m.rest; l++)
+      memcpy(m.tails[l] + m.offset, start + l * length + m.whole * BLOCK, m.rest);
+    for (size_t b = 0; b < m.tail; b++) {
+      for (size_t l = 0; l < lanes; l++) pointers[l] = m.tails[l] + b * BLOCK;
+      k->compress(state, pointers);
+    }
+    for (size_t l = 0; l < used; l++) store_digest(out + (first + l) * DIGEST, state, lanes, l);
   }
 }
 

@@ -36,8 +36,20 @@ static inline vec v_sub(vec a, vec b) {
 
 static inline vec v_add(vec a, vec b) { return v_sub(a, _mm256_sub_epi64(v_set1(VC_P), b)); }
 
-static inline vec v_mul(vec a, vec b) {
+static inline vec v_reduce(vec low, vec high) {
   const vec epsilon = v_set1(VC_EPSILON), p = v_set1(VC_P);
+  vec h1 = _mm256_srli_epi64(high, 32);
+  vec t = _mm256_sub_epi64(_mm256_sub_epi64(low, h1), _mm256_and_si256(v_less(low, h1), epsilon));
+  vec product = _mm256_mul_epu32(high, epsilon);
+  vec sum = _mm256_add_epi64(t, product);
+  sum = _mm256_add_epi64(sum, _mm256_and_si256(v_less(sum, product), epsilon));
+  return _mm256_sub_epi64(sum, _mm256_andnot_si256(v_less(sum, p), p));
+}
+
+static inline vec v_turn(vec a) { return v_reduce(_mm256_slli_epi64(a, 48), _mm256_srli_epi64(a, 16)); }
+
+static inline vec v_mul(vec a, vec b) {
+  const vec epsilon = v_set1(VC_EPSILON);
   vec a1 = _mm256_srli_epi64(a, 32), b1 = _mm256_srli_epi64(b, 32);
   vec p00 = _mm256_mul_epu32(a, b), p01 = _mm256_mul_epu32(a, b1);
   vec p10 = _mm256_mul_epu32(a1, b), p11 = _mm256_mul_epu32(a1, b1);
@@ -45,12 +57,7 @@ static inline vec v_mul(vec a, vec b) {
   vec cross = _mm256_add_epi64(p01, _mm256_and_si256(middle, epsilon));
   vec high = _mm256_add_epi64(_mm256_add_epi64(p11, _mm256_srli_epi64(middle, 32)), _mm256_srli_epi64(cross, 32));
   vec low = _mm256_blend_epi32(p00, _mm256_slli_epi64(cross, 32), 0xaa);
-  vec h1 = _mm256_srli_epi64(high, 32);
-  vec t = _mm256_sub_epi64(_mm256_sub_epi64(low, h1), _mm256_and_si256(v_less(low, h1), epsilon));
-  vec product = _mm256_mul_epu32(high, epsilon);
-  vec sum = _mm256_add_epi64(t, product);
-  sum = _mm256_add_epi64(sum, _mm256_and_si256(v_less(sum, product), epsilon));
-  return _mm256_sub_epi64(sum, _mm256_andnot_si256(v_less(sum, p), p));
+  return v_reduce(low, high);
 }
 
 static inline void v_split(vec *first, vec *second, vec x, vec y) {

@@ -56,6 +56,8 @@ static inline vec v_mul(vec a, vec b) {
   return v_reduce(low, high);
 }
 
+static inline vec v_turn(vec a) { return v_reduce(_mm512_slli_epi64(a, 48), _mm512_srli_epi64(a, 16)); }
+
 static inline void v_split(vec *first, vec *second, vec x, vec y) {
   const vec even = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), odd = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
   *first = _mm512_permutex2var_epi64(x, even, y);

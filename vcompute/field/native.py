@@ -183,7 +183,8 @@ def _elementwise(kernel: Any, a: Words, b: Words, words: int = 1) -> Words:
 
 def _half(table: Words) -> int:
     _require(table.shape[0] % 2 == 0, table)
-    return table.shape[0] // 2
+    half: int = table.shape[0] // 2
+    return half
 
 
 def _log2(count: int) -> int:
