@@ -78,6 +78,12 @@ size_t vc_add_powers_scratch(uint32_t log_table, uint32_t log_domain);
 void vc_add_powers(uint64_t *table, uint32_t log_table, uint32_t log_domain, const uint64_t *positions,
                    const uint64_t *scales, size_t count, uint64_t *scratch);
 
+/* The points at positions of the domain of size 2^log_domain; a polynomial's values (n pairs of words) at base points; the
+ * multilinear extension of the weights x^b, b < 2^variables, at r, for each base point x. */
+void vc_domain_points(uint64_t *out, uint32_t log_domain, const uint64_t *positions, size_t count);
+void vc_evaluate_at(uint64_t *out, const uint64_t *coefficients, size_t n, const uint64_t *points, size_t count);
+void vc_powers_extension(uint64_t *out, const uint64_t *r, size_t variables, const uint64_t *points, size_t count);
+
 /* SHA-256 truncated to 27 bytes: of each row of `width` words; of the byte 1 and two digests. */
 void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width);
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);

@@ -37,6 +37,8 @@ typedef struct {
   void (*butterfly2)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */
   void (*butterfly2_transposed)(uint64_t *data, size_t n, uint64_t z);
+  /* out[j] (pairs) = the sum over b < n of coefficients[b] * x[j]^b, t points */
+  void (*evaluate)(uint64_t *out, const uint64_t *coefficients, size_t n, const uint64_t *x, size_t t);
   /* out[i] = z * in[i] */
   void (*scale)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
 } vc_field_kernels;

@@ -196,7 +196,18 @@ static void butterfly2_transposed(uint64_t *data, size_t n, uint64_t z) {
   });
 }
 
+/* Horner's rule, a vector of points at a time. */
+static void evaluate(uint64_t *out, const uint64_t *coefficients, size_t n, const uint64_t *x, size_t t) {
+  EACH(t, {
+    const vec point = load_some(x + i, k);
+    evec sum = {v_set1(0), v_set1(0)};
+    for (size_t b = n; b-- > 0;) sum = e_add(e_mul_base(sum, point), e_set1(coefficients + 2 * b));
+    store_pairs(out + 2 * i, sum, k);
+  });
+}
+
 const vc_field_kernels VC_FIELD_NAME = {
     add,       sub,      mul,        ext_mul,   ext_mul_base, ext_scale,  dot_base,   dot_ext,
-    fold_base, fold_ext, round_base, round_ext, expand,       butterfly4, butterfly2, butterfly2_transposed, scale,
+    fold_base, fold_ext, round_base, round_ext, expand,       butterfly4, butterfly2, butterfly2_transposed,
+    evaluate,  scale,
 };

@@ -129,3 +129,30 @@ void vc_add_powers(uint64_t *table, uint32_t log_table, uint32_t log_domain, con
     start = stop;
   }
 }
+
+void vc_domain_points(uint64_t *out, uint32_t log_domain, const uint64_t *positions, size_t count) {
+  for (size_t i = 0; i < count; i++) out[i] = 1;
+  for (unsigned bit = 0; bit < log_domain; bit++) {
+    const uint64_t root = vc_gl_root(bit + 1); /* the generator to the power 2^(log_domain - 1 - bit) */
+    for (size_t i = 0; i < count; i++) out[i] = vc_gl_mul(out[i], positions[i] >> bit & 1 ? root : 1);
+  }
+}
+
+void vc_evaluate_at(uint64_t *out, const uint64_t *coefficients, size_t n, const uint64_t *points, size_t count) {
+  vc_field()->evaluate(out, coefficients, n, points, count);
+}
+
+/* The weights x^b at r: the product over the variables, the last one first, of 1 + r_k (x^(2^i) - 1). */
+void vc_powers_extension(uint64_t *out, const uint64_t *r, size_t variables, const uint64_t *points, size_t count) {
+  for (size_t j = 0; j < count; j++) {
+    uint64_t power = points[j], product[2] = {1, 0};
+    for (size_t k = variables; k-- > 0;) {
+      const uint64_t step = vc_gl_sub(power, 1);
+      const uint64_t factor[2] = {vc_gl_add(vc_gl_mul(r[2 * k], step), 1), vc_gl_mul(r[2 * k + 1], step)};
+      vc_ext_mul(product, product, factor);
+      power = vc_gl_mul(power, power);
+    }
+    out[2 * j] = product[0];
+    out[2 * j + 1] = product[1];
+  }
+}

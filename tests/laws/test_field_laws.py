@@ -119,6 +119,31 @@ def test_codes_are_evaluations(
         assert code[position].tolist() == expected
 
 
+@given(st.integers(0, 6), st.integers(0, 3), st.data())
+def test_powers_of_domain_points(backend: Backend, log_table: int, extra: int, data: st.DataObject) -> None:
+    """Adding powers, evaluating polynomials and extending the weights x^b all mean the same x^b."""
+    log_domain = log_table + extra
+    positions = sorted(data.draw(st.sets(st.integers(0, (1 << log_domain) - 1), max_size=20)))
+    scales = data.draw(st.lists(exts, min_size=len(positions), max_size=len(positions)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    start = rng.integers(0, P, (1 << log_table, 2), dtype=np.uint64)
+    table = start.copy()
+    backend.add_powers(table, positions, log_domain, to_array(scales))
+    points = [domain_point(log_domain, position) for position in positions]
+    assert backend.domain_points(log_domain, positions).tolist() == points
+    expected = [
+        value + sum((s * pow(x, b, P) for s, x in zip(scales, points, strict=True)), Ext(0))
+        for b, value in enumerate(from_array(start))
+    ]
+    assert from_array(table) == expected
+    xs = array(points)
+    at = from_array(backend.evaluate_at(start, xs))
+    assert at == [sum((c * pow(x, b, P) for b, c in enumerate(from_array(start))), Ext(0)) for x in points]
+    r = data.draw(st.lists(exts, min_size=log_table, max_size=log_table))
+    weights = from_array(backend.powers_extension(r, xs))
+    assert weights == [scalar.evaluate([Ext(pow(x, b, P)) for b in range(1 << log_table)], r) for x in points]
+
+
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_hashes_are_sha256(backend: Backend, rows: int, width: int, seed: int) -> None:
     data = np.random.default_rng(seed).integers(0, P, (rows, width), dtype=np.uint64)

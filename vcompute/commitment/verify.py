@@ -21,7 +21,6 @@ from vcompute.errors import Rejected
 from vcompute.field.backend import DIGEST_BYTES, Backend
 from vcompute.field.extension import ExtWords, lift
 from vcompute.field.goldilocks import Words, total
-from vcompute.field.ntt import domain_point
 from vcompute.field.scalar import ONE, ZERO, Ext, to_array
 from vcompute.registry import ErrorCode
 from vcompute.transcript import VerifierTranscript
@@ -82,7 +81,7 @@ def check_claims(
         ]
         if following:
             combination = transcript.challenge("combination")
-            running = running + _combined(answers, combination)
+            running = running + _combined(answers, combination, backend)
         else:
             combination = ZERO
             _check_final(answers, step.oracles, final, backend)
@@ -138,33 +137,36 @@ def _receive_rows(
     elements = rows.reshape(len(positions), lanes, 2) if root.extension else lift(rows)
     lane_weights = backend.eq_tensor(alphas)[:lanes]
     values = total(backend.ext_mul(elements, lane_weights[np.newaxis]), axis=1)
-    points = [domain_point(layout.log_domain, position) for position in positions]
-    return _Answers(np.array(points, dtype=np.uint64), values)
+    return _Answers(backend.domain_points(layout.log_domain, positions), values)
 
 
-def _combined(answers: Sequence[_Answers], combination: Ext) -> Ext:
-    """The sum of the new claims, in powers 1, 2, ... of the challenge."""
-    result, scale = ZERO, combination
-    for answer in answers:
-        for c0, c1 in answer.values:
-            result = result + scale * Ext(int(c0), int(c1))
-            scale = scale * combination
-    return result
+def _powers(challenge: Ext, answers: Sequence[_Answers]) -> list[ExtWords]:
+    """The powers 1, 2, ... of a challenge, as many as there are answers, cut as they are."""
+    powers, power = [], ONE
+    for _ in range(sum(len(answer.points) for answer in answers)):
+        power = power * challenge
+        powers.append(power)
+    cuts = np.cumsum([len(answer.points) for answer in answers])[:-1]
+    return np.split(to_array(powers), cuts)
+
+
+def _combined(answers: Sequence[_Answers], combination: Ext, backend: Backend) -> Ext:
+    """The sum of the new claims, in powers of the challenge."""
+    scales = _powers(combination, answers)
+    return sum((backend.dot_ext(a.values, s) for a, s in zip(answers, scales, strict=True)), ZERO)
 
 
 def _check_final(
     answers: Sequence[_Answers], layouts: Sequence[OracleRound], final: ExtWords, backend: Backend
 ) -> None:
-    """The final polynomial's blocks must take the folded values at the queried points (Horner, all points at once).
+    """The final polynomial's blocks must take the folded values at the queried points.
 
     Raises:
         Rejected: query_consistency.
     """
     for answer, layout in zip(answers, layouts, strict=True):
         block = final[layout.offset : layout.offset + (1 << layout.folded_variables)]
-        result = np.zeros_like(answer.values)
-        for coefficient in block[::-1]:
-            result = backend.add(backend.ext_mul_base(result, answer.points), coefficient[np.newaxis])
+        result = backend.evaluate_at(block, answer.points)
         if not np.array_equal(result, answer.values):
             raise Rejected("an opened leaf disagrees with the final polynomial", code=ErrorCode.QUERY_CONSISTENCY)
 
@@ -194,18 +196,10 @@ def _weights_at(
 
 
 def _query_weights_at(layouts: Sequence[OracleRound], seen: _RoundSeen, point: Sequence[Ext], backend: Backend) -> Ext:
-    """The weights y^b of all queried points y of a round, batched, at a point: products of 1 + r_k (y^(2^k) - 1)."""
-    result, scale = ZERO, seen.combination
-    for layout, answer in zip(layouts, seen.answers, strict=True):
+    """The weights y^b of all queried points y of a round, batched, at a point."""
+    result = ZERO
+    scales = _powers(seen.combination, seen.answers)
+    for layout, answer, scale in zip(layouts, seen.answers, scales, strict=True):
         prefix, rest = split_point(point, layout.folded_variables, layout.offset)
-        products, power = lift(np.ones_like(answer.points)), answer.points
-        for r in reversed(rest):
-            step = backend.ext_mul_base(to_array([r]), backend.sub(power, np.ones_like(power)))
-            products = backend.ext_mul(products, backend.add(step, to_array([ONE])))
-            power = backend.mul(power, power)
-        scales = []
-        for _ in answer.points:
-            scales.append(scale)
-            scale = scale * seen.combination
-        result = result + prefix * backend.dot_ext(products, to_array(scales))
+        result = result + prefix * backend.dot_ext(backend.powers_extension(rest, answer.points), scale)
     return result

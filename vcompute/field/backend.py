@@ -94,6 +94,18 @@ class Backend(Protocol):
         """
         ...
 
+    def domain_points(self, log_domain: int, positions: Sequence[int]) -> Words:
+        """The points at positions of a codeword (see :mod:`vcompute.field.ntt`)."""
+        ...
+
+    def evaluate_at(self, coefficients: ExtWords, points: Words) -> ExtWords:
+        """The sum over b of coefficients[b] * x^b for each base point x: (n, 2), (t,) to (t, 2)."""
+        ...
+
+    def powers_extension(self, point: Sequence[Ext], points: Words) -> ExtWords:
+        """For each base point x, the multilinear extension of the weights x^b at ``point``: (t, 2)."""
+        ...
+
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
         """Reed-Solomon code of each of ``lanes`` equal consecutive parts of a table of shape (lanes * n,) or
         (lanes * n, 2): rows (n * 2^rate_bits, lanes) or (n * 2^rate_bits, 2 * lanes); see :mod:`vcompute.field.ntt`.

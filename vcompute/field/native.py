@@ -129,6 +129,23 @@ class NativeBackend:
             _words(scratch),
         )
 
+    def domain_points(self, log_domain: int, positions: Sequence[int]) -> Words:
+        at, out = np.array(positions, dtype=np.uint64), np.empty(len(positions), dtype=np.uint64)
+        self._lib.vc_domain_points(_words(out), log_domain, _words(at), len(at))
+        return out
+
+    def evaluate_at(self, coefficients: ExtWords, points: Words) -> ExtWords:
+        coefficients, out = np.ascontiguousarray(coefficients), np.empty((points.shape[0], 2), dtype=np.uint64)
+        self._lib.vc_evaluate_at(
+            _words(out), _words(coefficients), coefficients.shape[0], _words(points), points.shape[0]
+        )
+        return out
+
+    def powers_extension(self, point: Sequence[Ext], points: Words) -> ExtWords:
+        out = np.empty((points.shape[0], 2), dtype=np.uint64)
+        self._lib.vc_powers_extension(_words(out), _words(to_array(point)), len(point), _words(points), points.shape[0])
+        return out
+
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
         words = table.size // table.shape[0]
         log_lane = _log2(table.shape[0] // lanes)

@@ -12,7 +12,7 @@ from vcompute.field import multilinear, ntt
 from vcompute.field.backend import DIGEST_BYTES, NODE_PREFIX, Digests
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
-from vcompute.field.scalar import ONE, Ext
+from vcompute.field.scalar import ONE, Ext, to_array
 
 
 class NumpyBackend:
@@ -70,6 +70,24 @@ class NumpyBackend:
         for position, scale in zip(positions, scales, strict=True):
             powers = base.powers(ntt.domain_point(log_domain, position), table.shape[0])
             table[...] = base.add(table, ext.mul_base(scale[np.newaxis], powers))
+
+    def domain_points(self, log_domain: int, positions: Sequence[int]) -> Words:
+        return np.array([ntt.domain_point(log_domain, position) for position in positions], dtype=np.uint64)
+
+    def evaluate_at(self, coefficients: ExtWords, points: Words) -> ExtWords:
+        result = np.zeros((points.shape[0], 2), dtype=np.uint64)
+        for coefficient in coefficients[::-1]:
+            result = base.add(ext.mul_base(result, points), coefficient)
+        return result
+
+    def powers_extension(self, point: Sequence[Ext], points: Words) -> ExtWords:
+        one = to_array([ONE])
+        product, power = ext.lift(np.ones_like(points)), points
+        for r in reversed(point):  # the last variable is the least significant bit of b
+            step = ext.mul_base(to_array([r]), base.sub(power, np.ones_like(power)))
+            product = ext.mul(product, base.add(step, one))
+            power = base.mul(power, power)
+        return product
 
     def encode(self, table: Words, lanes: int, rate_bits: int) -> Words:
         n = table.shape[0] // lanes
