@@ -102,11 +102,10 @@ void vc_run_mul(const vc_step *step) { each_row(step, mul_row, NULL); }
 
 void vc_lookup_pack(uint8_t *out, const vc_op *op) {
   for (int32_t byte = 0; byte < 256; byte++) {
-    int32_t x = op->a_stride[0] ? byte : (int8_t)byte; /* a_stride[0]: the operand is uint8 */
-    int64_t v = vc_requantize(x - (int32_t)op->zero_a, (int32_t)op->multiplier[0], (int32_t)op->shift[0],
+    int64_t v = vc_requantize((int8_t)byte - (int32_t)op->zero_a, (int32_t)op->multiplier[0], (int32_t)op->shift[0],
                               (int32_t)op->rounding) +
                 op->zero_out;
-    out[byte] = (uint8_t)(v < op->low ? op->low : v > op->high ? op->high : v); /* of an int8 or uint8 output */
+    ((int8_t *)out)[byte] = (int8_t)(v < op->low ? op->low : v > op->high ? op->high : v);
   }
 }
 

@@ -36,9 +36,8 @@ static int scalar_requant(const vc_op *op, int k) {
 }
 
 static int bytes_in_range(const vc_op *op) {
-  const int64_t top = op->kind == VC_KIND_LOOKUP ? 255 : 127; /* the one operator on uint8 */
-  return within(op->zero_a, -128, top) && within(op->zero_b, -128, top) && within(op->zero_out, -128, top) &&
-         within(op->low, -128, top) && within(op->high, -128, top);
+  return within(op->zero_a, -128, 127) && within(op->zero_b, -128, 127) && within(op->zero_out, -128, 127) &&
+         within(op->low, -128, 127) && within(op->high, -128, 127);
 }
 
 static int window_ok(const vc_op *op) {

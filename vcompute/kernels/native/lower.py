@@ -18,7 +18,7 @@ from vcompute.registry import ErrorCode
 from vcompute.task import operators as ops
 from vcompute.task.graph import Graph, Node
 from vcompute.task.model import Model
-from vcompute.task.tensor import NUMPY_DTYPE, DType, NDArray, Shape, ValueType
+from vcompute.task.tensor import NUMPY_DTYPE, NDArray, Shape, ValueType
 
 
 @unique
@@ -334,9 +334,7 @@ def _logistic(operator: ops.Logistic, c: Context) -> None:
 
 
 def _quantize(operator: ops.Quantize, c: Context) -> None:
-    unsigned = int(c.types[0].dtype is DType.UINT8)
-    requant, clamp = _scalar(operator.requant), _clamp(operator)
-    c.emit(Kind.LOOKUP, {"a_stride": (unsigned,)}, requant, _zeros(c), clamp, _rounding(operator))
+    c.emit(Kind.LOOKUP, _scalar(operator.requant), _zeros(c), _clamp(operator), _rounding(operator))
 
 
 def _constant(operator: ops.Constant, c: Context) -> None:

@@ -105,7 +105,7 @@ class Plan:
             _check(status, operation)
 
     def run(self, x: Arrays, threads: int = 1) -> Arrays:
-        """Run a batch: int8 or uint8 arrays (N, *shape), one or a tuple; the outputs in the same way.
+        """Run a batch: int8 arrays (N, *shape), one or a tuple; the outputs in the same way.
 
         With several threads the batch is shared out between them; each has an arena of its own.
 
