@@ -56,6 +56,7 @@ ENUMS = (
     ("attestation_types", "attestation_type", "AttestationType", "Types of platform evidence about a device key."),
     ("revocation_reasons", "revocation_reason", "RevocationReason", "Why a key is revoked."),
     ("signature_schemes", "signature_scheme", "SignatureScheme", "Signature schemes of devices and quorums."),
+    ("thermal_statuses", "thermal_status", "ThermalStatus", "How hot a device says it is, by severity."),
     ("transports", "transport", "TransportId", "The transports."),
     ("settlement", "driver", "SettlementId", "The settlement drivers."),
 )

@@ -500,6 +500,26 @@ class SignatureScheme(IntEnum):
     """BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_; verifier quorums"""
 
 
+@unique
+class ThermalStatus(IntEnum):
+    """How hot a device says it is, by severity."""
+
+    NONE = 0
+    """not throttled"""
+
+    LIGHT = 1
+    """light throttling, not noticed by the user"""
+
+    MODERATE = 2
+    """moderate throttling, the user is hardly affected"""
+
+    SEVERE = 3
+    """severe throttling, the user notices"""
+
+    CRITICAL = 4
+    """the platform has done everything to reduce power"""
+
+
 HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.MALFORMED_ENCODING: 400,
     ErrorCode.SCHEMA_VIOLATION: 422,

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which results are checked: a draw that nobody can grind, by commit and reveal after the worker's commitment.
+
+1. The worker signs its Result. Its digest r is fixed from here on.
+2. Requester and verifiers each commit to 32 random bytes, bound to r and to their key.
+3. When all commitments are there, all reveal. The draw is a hash of r and every revealed value.
+4. Who does not reveal in time loses its stake, and the result is checked.
+
+Why nobody can grind. The worker fixed r before any value was drawn, and the draw is uniform as soon as one party's
+value is: a hash of 32 bytes it does not know. Requester and verifiers are bound by their commitments before they see
+another's value, and a copied commitment is bound to another key and cannot be opened. The last to reveal knows the draw
+and can only stay silent; silence leads to a check, so that it never turns a check into none, and turning none into a
+check costs the silent party its stake and an honest worker nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Final
+
+from vcompute.codec import Bytes, decode, encode, field
+from vcompute.errors import ProtocolError
+from vcompute.identity import PrivateKey, open1, sign1
+from vcompute.messages.offer import RATE_ONE
+from vcompute.registry import ErrorCode
+from vcompute.task.digest import tagged
+
+COMMIT_AAD: Final = b"vcompute/1/sample-commit"
+REVEAL_AAD: Final = b"vcompute/1/sample-reveal"
+COMMIT_TAG: Final = b"vcompute/sample-commit/1\x00"
+DRAW_TAG: Final = b"vcompute/sample-draw/1\x00"
+NONCE_SIZE: Final = 32
+_DIGEST: Final = Bytes(32, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCommit:
+    """A party's commitment to its randomness for one result; signed."""
+
+    result: bytes = field(0, _DIGEST, "digest of the worker's signed Result")
+    commitment: bytes = field(1, _DIGEST, "commitment to the nonce, bound to result and signer")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReveal:
+    """The randomness behind a commitment; signed."""
+
+    result: bytes = field(0, _DIGEST, "digest of the worker's signed Result")
+    nonce: bytes = field(1, Bytes(NONCE_SIZE, NONCE_SIZE), "the random bytes")
+
+
+def commitment(result: bytes, party: bytes, nonce: bytes) -> bytes:
+    """A party's commitment: all arguments are 32 bytes, ``party`` the thumbprint of its key."""
+    return tagged(COMMIT_TAG, result, party, nonce)
+
+
+def drawn(result: bytes, nonces: Mapping[bytes, bytes], rate: int) -> bool:
+    """Whether the result is checked, given every party's nonce by thumbprint, at ``rate`` in 1/65536.
+
+    The first 128 bits of the draw, as a fraction, are below the rate with a bias under 2^-112.
+    """
+    ordered = b"".join(party + nonces[party] for party in sorted(nonces))
+    seed = tagged(DRAW_TAG, result, len(nonces).to_bytes(2, "big"), ordered)
+    return int.from_bytes(seed[:16], "big") * RATE_ONE < rate << 128
+
+
+def seal_commit(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
+    """The signed commitment of the holder of ``key``."""
+    body = SampleCommit(result, commitment(result, key.thumbprint, nonce))
+    return sign1(key, encode(body), COMMIT_AAD)
+
+
+def seal_reveal(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
+    """The signed opening of the commitment."""
+    return sign1(key, encode(SampleReveal(result, nonce)), REVEAL_AAD)
+
+
+@unique
+class RoundState(Enum):
+    """Where a draw stands."""
+
+    COMMITTING = "waiting for commitments"
+    REVEALING = "waiting for nonces"
+    CHECKED = "the result is checked"
+    NOT_SAMPLED = "the result is paid as not sampled"
+
+
+class SamplingRound:
+    """The draw for one result. Signed records in, a state out; time is an argument."""
+
+    def __init__(self, result: bytes, parties: frozenset[bytes], rate: int, reveal_within: int, now: int) -> None:
+        """Begin once the worker's Result is recorded.
+
+        Args:
+            result: digest of the signed Result.
+            parties: thumbprints of the requester and the verifiers that take part, at least one.
+            rate: share of results that are checked, in 1/65536, at least 1.
+            reveal_within: milliseconds for commitments, and again for reveals.
+            now: milliseconds.
+
+        Raises:
+            ProtocolError: ``terms_not_acceptable``: no party, or a rate outside 1 to 65536.
+        """
+        if not parties or not 0 < rate <= RATE_ONE:
+            raise ProtocolError(
+                "a draw has a party and a rate above zero",
+                code=ErrorCode.TERMS_NOT_ACCEPTABLE,
+                got=(len(parties), rate),
+            )
+        self.state = RoundState.COMMITTING
+        self.absent: frozenset[bytes] = frozenset()
+        """Parties that lose their stake."""
+        self.until = now + reveal_within
+        self._result = result
+        self._parties = parties
+        self._rate = rate
+        self._within = reveal_within
+        self._commits: dict[bytes, bytes] = {}
+        self._nonces: dict[bytes, bytes] = {}
+
+    def commit(self, data: bytes, now: int) -> None:
+        """A party's signed commitment; the same one again changes nothing.
+
+        Raises:
+            EncodingError: not the schema.
+            ProtocolError: the envelope is refused; ``unexpected_signer``: not a party; ``statement_mismatch``: for
+                another result; ``operation_conflict``: a second, different commitment; ``unexpected_message``: late.
+        """
+        sealed = open1(data, COMMIT_AAD)
+        party, body = sealed.signer.thumbprint, decode(SampleCommit, sealed.payload)
+        self._check(party, body.result)
+        if party in self._commits:
+            self._same(self._commits[party], body.commitment)
+            return
+        self._in_time(RoundState.COMMITTING, now)
+        self._commits[party] = body.commitment
+        if len(self._commits) == len(self._parties):
+            self.state, self.until = RoundState.REVEALING, now + self._within
+
+    def reveal(self, data: bytes, now: int) -> None:
+        """A party's signed nonce; the same one again changes nothing.
+
+        Raises:
+            EncodingError: not the schema.
+            ProtocolError: as :meth:`commit`, and ``digest_mismatch`` where the nonce is not the one committed to.
+        """
+        sealed = open1(data, REVEAL_AAD)
+        party, body = sealed.signer.thumbprint, decode(SampleReveal, sealed.payload)
+        self._check(party, body.result)
+        if party in self._nonces:
+            self._same(self._nonces[party], body.nonce)
+            return
+        self._in_time(RoundState.REVEALING, now)
+        if commitment(self._result, party, body.nonce) != self._commits[party]:
+            raise ProtocolError("the nonce is not the one committed to", code=ErrorCode.DIGEST_MISMATCH)
+        self._nonces[party] = body.nonce
+        if len(self._nonces) == len(self._parties):
+            checked = drawn(self._result, self._nonces, self._rate)
+            self.state = RoundState.CHECKED if checked else RoundState.NOT_SAMPLED
+
+    def tick(self, now: int) -> None:
+        """Let time pass: after ``until`` whoever is silent is absent and the result is checked."""
+        heard = {RoundState.COMMITTING: self._commits, RoundState.REVEALING: self._nonces}.get(self.state)
+        if heard is not None and now >= self.until:
+            self.absent = self._parties - heard.keys()
+            self.state = RoundState.CHECKED
+
+    def _check(self, party: bytes, result: bytes) -> None:
+        if party not in self._parties:
+            raise ProtocolError("not a party of this draw", code=ErrorCode.UNEXPECTED_SIGNER, got=party.hex())
+        if result != self._result:
+            raise ProtocolError("randomness for another result", code=ErrorCode.STATEMENT_MISMATCH)
+
+    def _in_time(self, state: RoundState, now: int) -> None:
+        self.tick(now)
+        if self.state is not state:
+            raise ProtocolError(
+                "not the time for this", code=ErrorCode.UNEXPECTED_MESSAGE, expected=state.value, got=self.state.value
+            )
+
+    @staticmethod
+    def _same(before: bytes, now: bytes) -> None:
+        if before != now:
+            raise ProtocolError("a second, different value", code=ErrorCode.OPERATION_CONFLICT)
