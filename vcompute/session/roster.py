@@ -14,12 +14,9 @@ from vcompute.codec import field as wire
 from vcompute.errors import ProtocolError
 from vcompute.messages import Advertise, Hello, Offer, Signed
 from vcompute.messages.primitives import DIGEST, TIME
+from vcompute.policy import standing as rules
 from vcompute.registry import ErrorCode, Role
 
-FIRST_QUOTA: Final = 1
-"""Tasks in flight of a worker without history."""
-BAN: Final = 600_000
-"""Milliseconds without work after a first refused result; each further one doubles it."""
 MAX_SESSIONS: Final = 100_000
 
 
@@ -35,7 +32,7 @@ class Standing:
 
     def quota(self, capacity: int) -> int:
         """Tasks it may have in flight."""
-        return min(capacity, FIRST_QUOTA + self.verified // 2)
+        return rules.quota(self.verified, self.rejected, capacity)
 
 
 @dataclass(slots=True)
@@ -152,7 +149,7 @@ class Roster:
     def punish(self, thumbprint: bytes, now: int) -> Standing:
         """A result was refused."""
         standing = self._count(thumbprint, rejected=1)
-        ban = now + (BAN << min(standing.rejected - 1, 20))
+        ban = now + rules.ban_after(standing.rejected)
         self.standings[thumbprint] = replace(standing, banned_until=ban)
         self._ready.pop(thumbprint, None)
         return self.standings[thumbprint]
