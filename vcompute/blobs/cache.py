@@ -24,13 +24,17 @@ class BlobCache:
     by is deleted when it is read, never returned. What an earlier process left half-way counts too, and goes first.
     """
 
-    def __init__(self, directory: Path, limit: int) -> None:
+    def __init__(self, directory: Path, limit: int, *, durable: bool = True) -> None:
         """Open or make the cache.
+
+        With ``durable`` what is put survives a power cut; without, only a crash of the process. Either way nothing
+        damaged is ever returned, so what another party can send again need not be durable.
 
         Raises:
             UsageError: ``unreadable_file``: the directory cannot be used.
         """
         self.limit = limit
+        self._durable = durable
         self._objects = directory / "objects"
         self._partial = directory / "partial"
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
@@ -102,8 +106,9 @@ class BlobCache:
             temporary = self._objects / f"{digest.hex()}.tmp"
             with temporary.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if self._durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             self._install(temporary, digest, len(data))
         return digest
 
@@ -121,7 +126,7 @@ class BlobCache:
         path = self._partial / f"{digest.hex()}.{size}"
         self._left.pop(path, None)
         self._evict(size)
-        store = FileStore(path, size)
+        store = FileStore(path, size, durable=self._durable)
         download = Download(digest, size, store)
         self._open[download] = store
         return download
@@ -161,7 +166,8 @@ class BlobCache:
 
     def _install(self, source: Path, digest: bytes, size: int) -> None:
         source.replace(self._objects / digest.hex())
-        _sync_directory(self._objects)
+        if self._durable:
+            _sync_directory(self._objects)
         self._sizes[digest] = size
 
     def _evict(self, needed: int) -> None:

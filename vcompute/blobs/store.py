@@ -70,14 +70,15 @@ class MemoryStore:
 class FileStore:
     """Chunks in ``path``, their leaf digests in ``path`` + ``.leaves``; resumes what an earlier process left."""
 
-    def __init__(self, path: Path, size: int) -> None:
-        """Open or make the two files for a blob of ``size`` bytes.
+    def __init__(self, path: Path, size: int, *, durable: bool = True) -> None:
+        """Open or make the two files for a blob of ``size`` bytes; without ``durable`` :meth:`sync` does not wait.
 
         Raises:
             UsageError: ``unreadable_file``: the files cannot be opened.
         """
         self.path = path
         self.size = size
+        self._durable = durable
         self._count = chunk_count(size)
         try:
             self._data = _open(path)
@@ -112,7 +113,8 @@ class FileStore:
     def sync(self) -> None:
         """See :class:`Store`."""
         self._data.truncate(self.size)
-        os.fsync(self._data.fileno())
+        if self._durable:
+            os.fsync(self._data.fileno())
 
     def close(self) -> None:
         """Close the files and keep them for a later resumption."""

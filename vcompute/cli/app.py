@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Entry]] = {
+    "demo": Entry("vcompute.cli.demo", "demo", "Outsource inference to workers on this machine, checked and paid."),
     "import": Entry("vcompute.cli.model", "import_command", "Turn a .tflite model into a .vcm file."),
     "inspect": Entry(
         "vcompute.cli.inspect", "inspect", "Show what a file holds: a model, proof, batch, message or array."
@@ -34,6 +35,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     "version": Entry("vcompute.cli.version", "version", "Show versions and the instruction set in use."),
     "conformance": Entry("vcompute.cli.conformance", "conformance", "Test an implementation of the protocol, offline."),
     "testee": Entry("vcompute.cli.conformance", "testee", "Be a testee: the reference library on JSON lines."),
+    "keygen": Entry("vcompute.cli.keygen", "keygen", "Make a device key."),
+    "coordinator": Entry("vcompute.cli.coordinator", "coordinator", "Match offers with workers and keep the ledger."),
+    "worker": Entry("vcompute.cli.worker", "worker", "Take tasks, run and prove them, be paid."),
+    "verifier": Entry("vcompute.cli.worker", "verifier", "Judge results."),
+    "submit": Entry("vcompute.cli.submit", "submit", "Offer a model and inputs, wait for checked outputs."),
+    "ledger": Entry("vcompute.cli.ledger", "ledger", "Look at a ledger, audit it, put money into it."),
 }
 """The commands in the order of ``--help``."""
 

@@ -8,6 +8,7 @@ the lease that of its Accept.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from vcompute.codec import Limits, Variant, dumps, loads
@@ -137,6 +138,7 @@ def open_message(data: bytes) -> Signed[Message]:
     return _read(open1(data, AAD))
 
 
+@lru_cache(maxsize=1024)
 def reopen(data: bytes) -> Signed[Message]:
     """Decode a message that this party opened before and kept in its own store, without checking it again.
 

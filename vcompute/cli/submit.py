@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vcompute submit``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vcompute.cli.command import Command, pass_reporter
+from vcompute.cli.output import Json, Reporter
+from vcompute.cli.party import Connection, connection_options, thumbprint
+
+if TYPE_CHECKING:
+    from vcompute.node.requester import RequesterNode, Terms
+    from vcompute.session.requester import RequesterRecord
+    from vcompute.task import Model
+
+
+@click.command("submit", cls=Command)
+@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("input_path", metavar="INPUT.npy", type=click.Path(path_type=Path, dir_okay=False))
+@connection_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the outputs go (.npy).")
+@click.option("--batch", default=16, show_default=True, type=click.IntRange(1, 1 << 16), help="Samples in a task.")
+@click.option("--suite", "suites", multiple=True, help="SUITE or SUITE/SET to accept; replay by default.")
+@click.option("--price", required=True, type=click.IntRange(0, 2**62), help="Paid for each task.")
+@click.option("--bond", default=0, show_default=True, type=click.IntRange(0, 2**62), help="The worker's bond for each.")
+@click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
+@click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
+@click.option("--within", default=600.0, show_default=True, type=click.FloatRange(1), help="Seconds until the refund.")
+@pass_reporter
+def submit(
+    reporter: Reporter,
+    /,
+    model_path: Path,
+    input_path: Path,
+    output: Path | None,
+    batch: int,
+    suites: tuple[str, ...],
+    price: int,
+    bond: int,
+    verifiers: tuple[str, ...],
+    quorum: int,
+    within: float,
+    **connection: Any,
+) -> int:
+    """Offer INPUT.npy, an array with a leading batch axis, as tasks and wait for the checked outputs."""
+    from vcompute.messages import Always
+    from vcompute.node.requester import Terms
+
+    model, inputs = _load_model(model_path), _load_input(input_path)
+    terms = Terms(
+        policy=Always(_choices(suites)),
+        price=price,
+        bond=bond,
+        verifiers=tuple(thumbprint(text) for text in verifiers),
+        quorum=quorum,
+        within=int(within * 1000),
+    )
+    with reporter.progress("tasks", -(-len(inputs) // batch)) as advance:
+        record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance)
+    if output is not None and arrays is not None:
+        import numpy as np
+
+        with output.open("wb") as file:
+            np.save(file, arrays, allow_pickle=False)
+    reporter.result(record)
+    return 0 if arrays is not None else 1
+
+
+def _load_model(path: Path) -> "Model":
+    import vcompute
+
+    model: Model = vcompute.load_model(path)
+    return model
+
+
+def _load_input(path: Path) -> Any:
+    import numpy as np
+
+    from vcompute.errors import UsageError
+    from vcompute.registry import ErrorCode
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"cannot read {path} as a .npy array: {error}", code=ErrorCode.UNREADABLE_FILE) from error
+
+
+def _choices(names: tuple[str, ...]) -> Any:
+    from vcompute.messages import SuiteChoice
+    from vcompute.proof.suites import suite_table
+
+    table = suite_table()
+    admitted = table.policy(names or ("replay",)).parameter_sets
+    return tuple(
+        SuiteChoice(int(suite.id), int(item.id))
+        for suite in table
+        for item in suite.parameter_sets
+        if item.id in admitted
+    )
+
+
+def _run(
+    connection: Connection, model: "Model", inputs: Any, batch: int, terms: "Terms", advance: Callable[[float], None]
+) -> tuple[dict[str, Json], Any]:
+    """Submit and wait; the record to report, and the outputs where every task was paid."""
+    import asyncio
+
+    import numpy as np
+
+    from vcompute.node.compute import SuiteCompute, work_units
+    from vcompute.node.requester import RequesterNode
+    from vcompute.registry import Role
+    from vcompute.session.requester import RequesterState
+    from vcompute.task import decode_batch, encode_model, make_batch
+
+    arguments = connection.arguments()
+    batches = [make_batch(inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
+
+    async def main() -> tuple[dict[str, Json], Any]:
+        closed: set[bytes] = set()
+
+        def watch(record: "RequesterRecord") -> None:
+            done = (RequesterState.DONE, RequesterState.REFUNDED, RequesterState.REFUSED)
+            if record.state in done and record.task in tasks and record.task not in closed:
+                closed.add(record.task)
+                advance(1)
+
+        tasks: list[bytes] = []
+        node = RequesterNode(role=Role.REQUESTER, checker=SuiteCompute(), watch=watch, **arguments)
+        running = asyncio.ensure_future(node.run())
+        try:
+            await _or_fail(running, node.connected.wait())
+            data = encode_model(model)
+            for item in batches:
+                units = work_units(model, item.size)
+                tasks.append(await node.submit(data, item.encoded, item.size, units, terms))
+            await _or_fail(running, node.finished(tasks))
+        finally:
+            node.stop()
+            await asyncio.gather(running, return_exceptions=True)
+        records = [node.record(task) for task in tasks]
+        done = [record for record in records if record.state is RequesterState.DONE]
+        report = _report(node, records, terms)
+        if len(done) < len(records):
+            return report, None
+        parts = [decode_batch(node.outputs(task)).arrays[0] for task in tasks]
+        return report, np.concatenate(parts)
+
+    return asyncio.run(main())
+
+
+async def _or_fail(running: Any, waiting: Any) -> None:
+    """Wait, but not longer than the node runs."""
+    import asyncio
+
+    job = asyncio.ensure_future(waiting)
+    await asyncio.wait([running, job], return_when=asyncio.FIRST_COMPLETED)
+    if not job.done():
+        job.cancel()
+        running.result()
+
+
+def _report(node: "RequesterNode", records: "list[RequesterRecord]", terms: "Terms") -> dict[str, Json]:
+    from vcompute.session.requester import RequesterState
+
+    count = {state: sum(record.state is state for record in records) for state in RequesterState}
+    codes = sorted({record.code.name.lower() for record in records if record.code is not None})
+    return {
+        "requester": node.key.thumbprint.hex(),
+        "tasks": len(records),
+        "accepted": count[RequesterState.DONE],
+        "rejected": sum(record.rejected for record in records),
+        "reassigned": sum(record.rejected + record.moved for record in records),
+        "refunded": count[RequesterState.REFUNDED],
+        "refused": count[RequesterState.REFUSED],
+        "reasons": list[Json](codes),
+        "paid": count[RequesterState.DONE] * terms.price,
+    }

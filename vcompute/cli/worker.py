@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vcompute worker`` and ``vcompute verifier``."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vcompute.cli.command import Command, pass_reporter
+from vcompute.cli.output import Reporter
+from vcompute.cli.party import Connection, connection_options, thumbprint
+
+if TYPE_CHECKING:
+    from vcompute.node.client import ClientNode
+
+
+@click.command("worker", cls=Command)
+@connection_options
+@click.option("--capacity", default=1, show_default=True, type=click.IntRange(1, 1024), help="Tasks at once.")
+@click.option("--price", default=0, show_default=True, type=click.IntRange(0), help="Least for a million work units.")
+@click.option("--bond", default=2**62, type=click.IntRange(0), help="Largest bond for a task.")
+@click.option("--trust-verifier", multiple=True, help="Accept verdicts of these thumbprints only.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads for a task.")
+@pass_reporter
+def worker(
+    reporter: Reporter,
+    /,
+    capacity: int,
+    price: int,
+    bond: int,
+    trust_verifier: tuple[str, ...],
+    threads: int,
+    **connection: Any,
+) -> None:
+    """Take tasks, run them, prove them, be paid. A first interrupt gives the leases back."""
+    from vcompute.node.compute import SuiteCompute
+    from vcompute.node.worker import WorkerNode
+    from vcompute.policy import WorkerTerms
+    from vcompute.registry import Role, YieldReason
+
+    compute = SuiteCompute(threads)
+    verifiers = frozenset(thumbprint(text) for text in trust_verifier) or None
+    terms = WorkerTerms(compute.suites, price, bond, verifiers=verifiers)
+    arguments = Connection(**connection).arguments()
+
+    def build() -> WorkerNode:
+        return WorkerNode(role=Role.WORKER, compute=compute, terms=terms, capacity=capacity, **arguments)
+
+    _run(reporter, "worker", build, lambda node: node.give_back(YieldReason.USER), connection["url"])
+
+
+@click.command("verifier", cls=Command)
+@connection_options
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Checks at once.")
+@pass_reporter
+def verifier(reporter: Reporter, /, threads: int, **connection: Any) -> None:
+    """Judge the results of offers that name this verifier."""
+    from vcompute.node.compute import SuiteCompute
+    from vcompute.node.verifier import VerifierNode
+    from vcompute.registry import Role
+
+    arguments = Connection(**connection).arguments()
+
+    def build() -> VerifierNode:
+        return VerifierNode(role=Role.VERIFIER, checker=SuiteCompute(), threads=threads, **arguments)
+
+    _run(reporter, "verifier", build, lambda node: None, connection["url"])
+
+
+def _run(reporter: Reporter, name: str, build: Any, before_stop: Any, url: str) -> None:
+    """Run a node until it is interrupted."""
+    import asyncio
+
+    from vcompute.node.serve import on_signals
+
+    async def main() -> None:
+        node: ClientNode = build()
+
+        def stop() -> None:
+            before_stop(node)
+            asyncio.get_running_loop().call_later(0.5, node.stop)
+
+        with on_signals(stop):
+            reporter.result({name: node.key.thumbprint.hex(), "url": url})
+            sys.stdout.flush()
+            await node.run()
+
+    asyncio.run(main())

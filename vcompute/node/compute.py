@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the protocol meets the proofs: how a worker runs a job and how a verifier checks one.
+
+Sessions see bytes alone; these two small interfaces turn them into models, batches and proofs.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vcompute.errors import ProtocolError, Rejected, VcomputeError
+from vcompute.messages import Offer, SuiteChoice
+from vcompute.registry import ErrorCode
+from vcompute.task import Batch, Model, decode_batch, decode_model
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job with its content."""
+
+    offer: Offer
+    model: bytes
+    inputs: bytes
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker made of an order."""
+
+    outputs: bytes
+    suite: SuiteChoice
+    proof: bytes | None
+    energy: int | None = None
+
+
+class Compute(Protocol):
+    """How a worker runs an order."""
+
+    @property
+    def suites(self) -> tuple[SuiteChoice, ...]:
+        """What it can prove with."""
+
+    def execute(self, order: Order) -> Work:
+        """Run and prove; any VcomputeError means that it cannot be done here."""
+
+
+class Checker(Protocol):
+    """How a verifier checks a result."""
+
+    def check(self, order: Order, work: Work) -> None:
+        """Return where the result stands.
+
+        Raises:
+            Rejected: it does not, with the code that the verdict carries.
+            VcomputeError: the check could not be made; no verdict follows.
+        """
+
+
+def work_units(model: Model, batch: int) -> int:
+    """Work units of a batch: multiply-accumulates and elements written, from the graph alone."""
+    work = model.work()
+    return (work.macs + work.elements) * batch
+
+
+def open_order(order: Order) -> tuple[Model, Batch]:
+    """The model and inputs of an order, checked against what the offer says of them.
+
+    Raises:
+        ProtocolError: ``work_units_mismatch``.
+        EncodingError, TaskError: the content is malformed.
+    """
+    model, inputs = decode_model(order.model), decode_batch(order.inputs)
+    units = work_units(model, order.offer.batch)
+    if inputs.size != order.offer.batch or units != order.offer.work_units:
+        raise ProtocolError(
+            "the offer's batch or work units are not those of its content",
+            code=ErrorCode.WORK_UNITS_MISMATCH,
+            expected=units,
+            got=order.offer.work_units,
+        )
+    return model, inputs
+
+
+class SuiteCompute:
+    """Runs and checks with the installed verification suites."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads: Final = threads
+
+    @property
+    def suites(self) -> tuple[SuiteChoice, ...]:
+        """Every secure parameter set installed here."""
+        from vcompute.proof.suites import suite_table
+
+        return tuple(
+            SuiteChoice(int(suite.id), int(item.id))
+            for suite in suite_table()
+            for item in suite.parameter_sets
+            if item.secure
+        )
+
+    def execute(self, order: Order) -> Work:
+        """Prove with the first suite of the offer's policy that can prove this model.
+
+        Raises:
+            ProtocolError: ``work_units_mismatch`` or ``no_common_suite``.
+            VcomputeError: the content is malformed.
+        """
+        from vcompute.proof.api import prove
+        from vcompute.proof.suites import suite_table
+
+        model, inputs = open_order(order)
+        for choice in order.offer.policy.suites:
+            if choice not in self.suites:
+                continue
+            suite, parameters = suite_table().numbered(choice.suite, choice.parameter_set)
+            try:
+                outputs, proof = prove(model, inputs, suite.name, order.context, parameters.name, self._threads)
+            except Rejected as error:
+                if error.code in (ErrorCode.SUITE_UNSUPPORTED_MODEL, ErrorCode.SECURITY_UNREACHABLE):
+                    continue
+                raise
+            return Work(outputs.encoded, choice, proof)
+        raise ProtocolError("no suite of the policy can prove this model here", code=ErrorCode.NO_COMMON_SUITE)
+
+    def check(self, order: Order, work: Work) -> None:
+        """Check a result's proof against the verifier's own model and inputs.
+
+        Raises:
+            Rejected: the result does not stand.
+            VcomputeError: model or inputs are malformed; that is no fault of the worker.
+        """
+        from vcompute.proof.api import verify
+        from vcompute.proof.statement import Statement
+        from vcompute.proof.suite import Policy
+
+        model, inputs = open_order(order)
+        try:
+            outputs = decode_batch(work.outputs)
+        except VcomputeError as error:
+            raise Rejected(f"the outputs do not decode: {error}", code=ErrorCode.STATEMENT_MISMATCH) from error
+        if work.proof is None:
+            raise Rejected("the result has no proof", code=ErrorCode.PROOF_MALFORMED)
+        policy = Policy(frozenset({work.suite.parameter_set}))
+        verify(Statement(model, inputs, outputs, order.context), work.proof, policy, self._threads)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A coordinator: sessions, mailboxes, blobs in transit, and the settlement it asks."""
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+from vcompute.blobs import BlobCache, Chunk, Upload
+from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.identity import PrivateKey
+from vcompute.messages import BlobRef, Fetch, Hello, Signed, open_message
+from vcompute.node.client import Clock, wall_clock
+from vcompute.node.mailbox import Mailbox
+from vcompute.node.store import Store
+from vcompute.registry import ErrorCode, Role
+from vcompute.session import Action, Call, CoordinatorSession, Operation, Save, Send, Stage
+from vcompute.session.coordinator_table import TaskRecord
+from vcompute.session.roster import Standing
+from vcompute.settlement import Holding, Settlement
+
+logger = logging.getLogger(__name__)
+MAX_READERS: Final = 64
+"""Blobs whose chunk trees are kept in memory."""
+
+
+class CoordinatorNode:
+    """A coordinator in an event loop; it is the hub that transports serve."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        settlement: Settlement,
+        store: Store,
+        blobs: BlobCache,
+        *,
+        nonce: Callable[[int], bytes],
+        clock: Clock = wall_clock,
+    ) -> None:
+        self.session = CoordinatorSession(key, settlement.thumbprint, lambda: nonce(16))
+        self.settlement = settlement
+        self.store = store
+        self.blobs = blobs
+        self.clock = clock
+        self._mailboxes: dict[bytes, Mailbox] = {}
+        self._staging: dict[bytes, tuple[BlobRef, ...]] = {}
+        self._announced: Counter[BlobRef] = Counter()
+        self._readers: OrderedDict[bytes, Upload] = OrderedDict()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Go on from the stored state and keep time, until cancelled."""
+        self.restore()
+        while True:
+            time = self.session.timers.next()
+            self._changed.clear()
+            wait = None if time is None else max(time - self.clock(), 0) / 1000
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+            self.act(self.session.tick(self.clock()))
+
+    def restore(self) -> None:
+        """Go on from the stored state."""
+        tasks, standings = self.store.load("task", TaskRecord), self.store.load("standing", Standing)
+        self.act(self.session.restore(tasks, standings, self.clock()))
+
+    # The hub.
+
+    async def message(self, data: bytes) -> bytes | None:
+        """See :class:`vcompute.transport.Hub`."""
+        message = open_message(data)
+        if isinstance(message.body, Fetch):
+            return await self._fetch(message.of(Fetch))
+        actions = self.session.receive(message, self.clock())
+        if isinstance(message.body, Hello):
+            self._mailbox(message.signer).restart()
+            answers = [action.data for action in actions if isinstance(action, Send) and action.to == message.signer]
+            self.act(action for action in actions if not (isinstance(action, Send) and action.data in answers))
+            return answers[0]
+        self.act(actions)
+        return None
+
+    async def _fetch(self, fetch: Signed[Fetch]) -> bytes | None:
+        self.session.roster.session(fetch.signer, fetch.body.session)
+        return await self._mailbox(fetch.signer).fetch(fetch.body.sequence, fetch.body.wait)
+
+    def wanted(self, blob: BlobRef) -> list[int]:
+        """See :class:`vcompute.transport.Hub`."""
+        if blob.digest in self.blobs:
+            return []
+        self._require_announced(blob)
+        download = self.blobs.download(blob.digest, blob.size)
+        download.lost()
+        return download.wanted(self.clock())
+
+    def put_chunk(self, blob: BlobRef, chunk: Chunk) -> None:
+        """See :class:`vcompute.transport.Hub`."""
+        if blob.digest in self.blobs:
+            return
+        self._require_announced(blob)
+        download = self.blobs.download(blob.digest, blob.size)
+        download.receive(chunk)
+        if download.complete:
+            self.blobs.commit(download)
+            self._check_staging()
+
+    def get_chunk(self, blob: BlobRef, index: int) -> Chunk:
+        """See :class:`vcompute.transport.Hub`."""
+        reader = self._readers.get(blob.digest)
+        if reader is None:
+            data = self.blobs.get(blob.digest)
+            if data is None:
+                raise ProtocolError("no blob of this name is held here", code=ErrorCode.BLOB_UNKNOWN)
+            reader = self._readers[blob.digest] = Upload.of_bytes(data)
+            if len(self._readers) > MAX_READERS:
+                self._readers.popitem(last=False)
+        self._readers.move_to_end(blob.digest)
+        return reader.chunk(index)
+
+    def _require_announced(self, blob: BlobRef) -> None:
+        if blob not in self._announced:
+            raise ProtocolError("no signed message here announced this blob", code=ErrorCode.BLOB_UNWANTED)
+
+    # Doing.
+
+    def act(self, actions: Iterable[Action]) -> None:
+        """Store the step's records, then do the rest; the settlement's answers are further steps."""
+        pending = list(actions)
+        while pending:
+            self.store.save(action for action in pending if isinstance(action, Save))
+            following: list[Action] = []
+            for action in pending:
+                match action:
+                    case Send(to, data) if to is not None:
+                        self._mailbox(to).put(data)
+                    case Stage():
+                        following += self._stage(action)
+                    case Call():
+                        following += self._call(action)
+                    case _:
+                        pass
+            pending = following
+        self._changed.set()
+
+    def _mailbox(self, party: bytes) -> Mailbox:
+        if party not in self._mailboxes:
+            self._mailboxes[party] = Mailbox()
+        return self._mailboxes[party]
+
+    def _stage(self, action: Stage) -> list[Action]:
+        self._unstage(action.task)
+        if all(blob.digest in self.blobs for blob in action.blobs):
+            return self.session.staged(action.task, self.clock())
+        self._staging[action.task] = action.blobs
+        self._announced.update(action.blobs)
+        return []
+
+    def _unstage(self, task: bytes) -> None:
+        for blob in self._staging.pop(task, ()):
+            self._announced[blob] -= 1
+            if self._announced[blob] <= 0:
+                del self._announced[blob]
+
+    def _check_staging(self) -> None:
+        for task, blobs in list(self._staging.items()):
+            if all(blob.digest in self.blobs for blob in blobs):
+                self._unstage(task)
+                self.act(self.session.staged(task, self.clock()))
+
+    def _call(self, call: Call) -> list[Action]:
+        now = self.clock()
+        try:
+            holding = ask(self.settlement, call, now)
+        except VcomputeError as error:
+            if error.code is ErrorCode.SETTLEMENT_UNKNOWN:
+                logger.warning("%s", error)
+                return self.session.unknown(call, now)
+            logger.info("the settlement refuses to %s: %s", call.operation.value, error)
+            return self.session.refused(call, error.code, now)
+        return self.session.answered(call, holding.receipt, holding.until, now)
+
+    def status(self) -> dict[str, Any]:
+        """Counts for people and monitors."""
+        now = self.clock()
+        parties = self.session.roster.parties.values()
+        ready = [party for party in parties if party.advertise is not None and now < party.expires]
+        return {
+            "parties": dict(Counter(party.role.name.lower() for party in parties)),
+            "workers": sum(party.role is Role.WORKER for party in ready),
+            "tasks": dict(Counter(record.state.name.lower() for record in self.session.records.values())),
+            "rejected": sum(record.rejected for record in self.session.records.values()),
+            "moved": sum(record.moved for record in self.session.records.values()),
+        }
+
+
+def ask(settlement: Settlement, call: Call, now: int) -> Holding:
+    """Make a session's call.
+
+    Raises:
+        ProtocolError: the settlement refuses, or its answer is not known.
+    """
+    lease, data = call.lease or bytes(32), call.data or b""
+    match call.operation:
+        case Operation.OPEN:
+            return settlement.open(data, now)
+        case Operation.BOND:
+            return settlement.bond(data, now)
+        case Operation.RENEW:
+            return settlement.renew(data, now)
+        case Operation.COMMIT:
+            return settlement.commit(data, now)
+        case Operation.SETTLE:
+            return settlement.settle(data, now)
+        case Operation.RELEASE:
+            return settlement.release(call.task, lease, call.data, now)
+        case Operation.REFUND:
+            return settlement.refund(call.task, call.data, now)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A requester: offers tasks, judges results where the offer says so, keeps outputs and receipts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vcompute.blobs import Upload
+from vcompute.errors import ProtocolError
+from vcompute.messages import BlobRef, Check, Message, Offer, Policy, Signed, seal
+from vcompute.node.client import Session
+from vcompute.node.verifier import VerifierNode
+from vcompute.registry import ErrorCode
+from vcompute.session import Action, RequesterSession, Stage
+from vcompute.session.requester import REQUESTER_TABLE, RequesterRecord, RequesterState
+from vcompute.session.verifier import VerifierRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a requester offers for each task."""
+
+    policy: Policy
+    price: int
+    bond: int
+    verifiers: tuple[bytes, ...] = ()
+    """Keys that judge; empty for the requester itself."""
+    quorum: int = 1
+    within: int = 600_000
+    """Milliseconds until an unpaid escrow goes back."""
+    lease: int = 30_000
+    verdict_within: int = 120_000
+
+
+class RequesterNode(VerifierNode):
+    """A requester, which judges results itself where its offers name no other verifiers."""
+
+    def __init__(self, *args: Any, watch: Callable[[RequesterRecord], None] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.requester = RequesterSession(self.key)
+        self._watch = watch
+        self._progress = asyncio.Event()
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """See :class:`ClientNode`."""
+        return (self.requester, self.verifier)
+
+    def restore(self) -> list[Action]:
+        """See :class:`ClientNode`."""
+        now = self.clock()
+        judged = self.verifier.restore(self.store.load("verifier", VerifierRecord), now)
+        return judged + self.requester.restore(self.store.load("requester", RequesterRecord), now)
+
+    def route(self, message: Signed[Message]) -> Session:
+        """See :class:`ClientNode`."""
+        body = message.body
+        lease = getattr(body, "lease", None)
+        if isinstance(body, Check):
+            return self.verifier
+        if lease in self.verifier.records:
+            # A receipt or cancellation of a result judged here concerns the judgement too.
+            self.act(self.verifier.receive(message, self.clock()))
+        return self.requester
+
+    async def submit(self, model: bytes, inputs: bytes, batch: int, work_units: int, terms: Terms) -> bytes:
+        """Offer a task; its id. It is stored before it is sent, and goes on after a restart.
+
+        Raises:
+            ProtocolError: no session with a coordinator was ever made, so that no settlement is known.
+        """
+        peer = None if self.handshake is None else self.handshake.peer
+        if peer is None or peer.body.settlement is None:
+            raise ProtocolError("the settlement is not known before the greeting", code=ErrorCode.UNKNOWN_SESSION)
+        offer = Offer(
+            nonce=self._nonce(16),
+            settlement=peer.body.settlement,
+            model=self._keep(model),
+            inputs=self._keep(inputs),
+            batch=batch,
+            work_units=work_units,
+            policy=terms.policy,
+            verifiers=terms.verifiers or (self.key.thumbprint,),
+            quorum=terms.quorum,
+            price=terms.price,
+            bond=terms.bond,
+            deadline=self.clock() + terms.within,
+            lease=terms.lease,
+            verdict_within=terms.verdict_within,
+            extensions=(),
+        )
+        signed = seal(self.key, offer).of(Offer)
+        self.act(self.requester.offer(signed, self.clock()))
+        return signed.digest
+
+    def _keep(self, data: bytes) -> BlobRef:
+        digest = Upload.of_bytes(data).digest
+        if digest not in self.blobs:
+            self.blobs.put(data)
+        return BlobRef(digest, len(data))
+
+    def act(self, actions: Any) -> None:
+        """See :class:`ClientNode`."""
+        super().act(actions)
+        self._progress.set()
+        if self._watch is not None:
+            for record in self.requester.records.values():
+                self._watch(record)
+
+    def perform(self, action: Action) -> None:
+        """See :class:`ClientNode`."""
+        if isinstance(action, Stage):
+            self.spawn(("fetch", action.task), self._fetch_outputs(action))
+        else:
+            super().perform(action)
+
+    async def _fetch_outputs(self, action: Stage) -> None:
+        for blob in action.blobs:
+            await self.download(blob)
+        self.act(self.requester.fetched(action.task, self.clock()))
+
+    def record(self, task: bytes) -> RequesterRecord:
+        """Where a task stands.
+
+        Raises:
+            ProtocolError: ``unknown_task``.
+        """
+        record = self.requester.records.get(task)
+        if record is None:
+            raise ProtocolError("no task of this name", code=ErrorCode.UNKNOWN_TASK, got=task.hex())
+        return record
+
+    async def finished(self, tasks: list[bytes]) -> None:
+        """Return once every task has come to its end."""
+        while not all(REQUESTER_TABLE.final(self.record(task).state) for task in tasks):
+            self._progress.clear()
+            await self._progress.wait()
+
+    def outputs(self, task: bytes) -> bytes:
+        """The outputs of a paid task.
+
+        Raises:
+            ProtocolError: ``blob_unknown``: it is not paid, or the cache dropped them.
+        """
+        record = self.record(task)
+        result = record.result
+        data = (
+            None if result is None or record.state is not RequesterState.DONE else self.blobs.get(result.outputs.digest)
+        )
+        if data is None:
+            raise ProtocolError("no outputs are held for this task", code=ErrorCode.BLOB_UNKNOWN)
+        return data

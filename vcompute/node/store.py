@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The durable state of a party: records by kind and key in one SQLite file of its state directory."""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from vcompute.codec import Limits, decode, encode
+from vcompute.errors import UsageError
+from vcompute.registry import ErrorCode
+from vcompute.session import Save
+
+R = TypeVar("R")
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS records (kind TEXT, key BLOB, data BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+"""
+_LIMITS: Final = Limits(bytes=1 << 22, depth=8, items=1 << 16)
+
+
+class Store:
+    """Records on disk, each step's in one transaction.
+
+    A crash of the process at any moment loses nothing. A power cut may lose the last steps, never tear one: the other
+    parties send again what they got no answer to, and the ledger, which is synced at every step, is the truth on money.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open or create the file.
+
+        Raises:
+            UsageError: ``unreadable_file``.
+        """
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise UsageError(f"cannot open the state {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
+
+    def save(self, saves: Iterable[Save]) -> None:
+        """Write the records of a step; the last of equal keys wins."""
+        rows = {(save.kind, save.key): save.record for save in saves}
+        if not rows:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        done = False
+        try:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+                [(kind, key, encode(record)) for (kind, key), record in rows.items()],
+            )
+            done = True
+        finally:
+            self._db.execute("COMMIT" if done else "ROLLBACK")
+
+    def load(self, kind: str, cls: type[R]) -> list[R]:
+        """All records of a kind.
+
+        Raises:
+            EncodingError: the file holds something else.
+        """
+        rows = self._db.execute("SELECT data FROM records WHERE kind = ? ORDER BY key", (kind,)).fetchall()
+        return [decode(cls, data, _LIMITS) for (data,) in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def state_directory(path: Path) -> Path:
+    """Make a state directory that only its owner reads.
+
+    Raises:
+        UsageError: ``unreadable_file``.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the state directory {path}: {error.strerror}", code=ErrorCode.UNREADABLE_FILE
+        ) from error
+    return path
+
+
+def lock(path: Path) -> Any:
+    """Hold a state directory for this process alone; keep the returned object as long as it is used.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    try:
+        db = sqlite3.connect(path / "lock", isolation_level=None, timeout=0)
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        raise UsageError(f"the state directory {path} is in use by another process") from error
+    return db

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A verifier: fetches the evidence, checks it in threads, speaks verdicts."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from vcompute.errors import Rejected, VcomputeError
+from vcompute.messages import Message, Signed
+from vcompute.node.client import ClientNode, Session
+from vcompute.node.compute import Checker, Order, Work
+from vcompute.registry import ErrorCode
+from vcompute.session import Action, Judge, VerifierSession
+from vcompute.session.verifier import VerifierRecord
+
+logger = logging.getLogger(__name__)
+
+
+class VerifierNode(ClientNode):
+    """A verifier. Arguments beside those of :class:`ClientNode`: what it checks with, and how many at once."""
+
+    def __init__(self, *args: Any, checker: Checker, threads: int = 1, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._checker = checker
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
+        self.verifier = VerifierSession(self.key)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """See :class:`ClientNode`."""
+        return (self.verifier,)
+
+    def restore(self) -> list[Action]:
+        """See :class:`ClientNode`."""
+        return self.verifier.restore(self.store.load("verifier", VerifierRecord), self.clock())
+
+    def route(self, message: Signed[Message]) -> Session:
+        """See :class:`ClientNode`."""
+        return self.verifier
+
+    async def run(self) -> None:
+        """See :class:`ClientNode`."""
+        try:
+            await super().run()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def perform(self, action: Action) -> None:
+        """See :class:`ClientNode`."""
+        if isinstance(action, Judge):
+            self.spawn(("judge", action.job.lease), self._judge(action))
+
+    async def _judge(self, action: Judge) -> None:
+        offer, result = action.job.offer.body, action.result.body
+        # What cannot be fetched or read here is not the worker's fault: no verdict, the session asks again.
+        model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+        outputs = await self.download(result.outputs)
+        proof = None if result.proof is None else await self.download(result.proof)
+        order = Order(offer, model, inputs, action.job.context)
+        work = Work(outputs, result.suite, proof)
+        code = await asyncio.get_running_loop().run_in_executor(self._pool, self._check, order, work)
+        self.act(self.verifier.judged(action.job.lease, code, self.clock()))
+
+    def _check(self, order: Order, work: Work) -> ErrorCode | None:
+        try:
+            self._checker.check(order, work)
+        except Rejected as error:
+            logger.info("a result is refused: %s", error)
+            return error.code
+        except VcomputeError as error:
+            logger.warning("a result could not be checked: %s", error)
+            raise
+        return None

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker: advertises, runs jobs in threads, keeps outputs and proofs until they are paid."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.messages import Advertise, BlobRef, Message, Offer, Signed, seal
+from vcompute.node.client import ClientNode, Session
+from vcompute.node.compute import Compute, Order
+from vcompute.policy import WorkerTerms
+from vcompute.registry import ErrorCode, Role, YieldReason
+from vcompute.session import Abort, Action, Job, Run, Send, WorkerSession
+from vcompute.session.worker import Product, WorkerRecord
+
+logger = logging.getLogger(__name__)
+OPERATOR_SET: Final = 1
+ADVERTISED: Final = 60_000
+"""Milliseconds an advertisement stands; it is renewed after half of them."""
+
+
+class WorkerNode(ClientNode):
+    """A worker. Arguments beside those of :class:`ClientNode`: what it computes with, its terms, its capacity."""
+
+    def __init__(self, *args: Any, compute: Compute, terms: WorkerTerms, capacity: int = 1, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._compute = compute
+        self._terms = terms
+        self._capacity = capacity
+        self._sequence = 0
+        self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="compute")
+        self._running: dict[bytes, asyncio.Task[None]] = {}
+        self.session = WorkerSession(self.key, self._willing)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """See :class:`ClientNode`."""
+        return (self.session,)
+
+    def restore(self) -> list[Action]:
+        """See :class:`ClientNode`."""
+        return self.session.restore(self.store.load("worker", WorkerRecord), self.clock())
+
+    def route(self, message: Signed[Message]) -> Session:
+        """See :class:`ClientNode`."""
+        return self.session
+
+    async def run(self) -> None:
+        """See :class:`ClientNode`."""
+        self.spawn("advertise", self._advertise())
+        try:
+            await super().run()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def greeted(self) -> None:
+        """See :class:`ClientNode`."""
+        self._sequence = 0
+        self._say_advertisement()
+
+    def give_back(self, reason: YieldReason) -> None:
+        """Give every lease back, without fault, and take no more."""
+        self._capacity = 0
+        self._say_advertisement()
+        self.act(self.session.stop(reason, self.clock()))
+
+    async def _advertise(self) -> None:
+        while True:
+            await asyncio.sleep(ADVERTISED / 2000)
+            self._say_advertisement()
+
+    def _say_advertisement(self) -> None:
+        session = None if self.handshake is None else self.handshake.session
+        if session is None:
+            return
+        self._sequence += 1
+        body = Advertise(
+            session=session,
+            sequence=self._sequence,
+            role=Role.WORKER,
+            operator_set=OPERATOR_SET,
+            suites=self._terms.suites,
+            capacity=self._capacity,
+            price=self._terms.price,
+            bond=self._terms.bond,
+            valid=ADVERTISED,
+        )
+        self.act([Send(None, seal(self.key, body).data)])
+
+    def _willing(self, offer: Signed[Offer], now: int) -> None:
+        if len(self.session.active) >= self._capacity:
+            raise ProtocolError("no free place", code=ErrorCode.BUSY)
+        peer = None if self.handshake is None else self.handshake.peer
+        self._terms.check(offer, (peer.body.settlement if peer is not None else None) or bytes(32))
+
+    def perform(self, action: Action) -> None:
+        """See :class:`ClientNode`."""
+        match action:
+            case Run(job):
+                self._running[job.lease] = task = asyncio.ensure_future(self._guarded(self._work(job)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(lambda _: self._running.pop(job.lease, None))
+            case Abort(lease) if lease in self._running:
+                self._running[lease].cancel()
+            case _:
+                pass
+
+    async def _work(self, job: Job) -> None:
+        offer = job.offer.body
+        try:
+            model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+            order = Order(offer, model, inputs, job.context)
+            work = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.execute, order)
+            outputs = BlobRef(self.blobs.put(work.outputs), len(work.outputs))
+            proof = None if work.proof is None else BlobRef(self.blobs.put(work.proof), len(work.proof))
+        except VcomputeError as error:
+            logger.warning("task %s could not be done: %s", job.task.hex()[:16], error)
+            network = error.code in (ErrorCode.TRANSPORT_FAILED, ErrorCode.BLOB_UNKNOWN)
+            reason = YieldReason.NETWORK if network else YieldReason.INTERNAL
+            self.act(self.session.failed(job.lease, reason, self.clock()))
+            return
+        product = Product(outputs, work.suite, proof, work.energy)
+        self.act(self.session.computed(job.lease, product, self.clock()))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The coordinator's end of the HTTP transport: an ASGI application over a hub."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from vcompute.blobs import Chunk
+from vcompute.codec import encode
+from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.messages import MAX_MESSAGE, BlobRef
+from vcompute.registry import HTTP_STATUS, ErrorCode
+from vcompute.transport.base import Hub
+from vcompute.transport.http_common import (
+    CBOR_TYPE,
+    MAX_CHUNK,
+    MAX_WANTED,
+    MESSAGE_TYPE,
+    PROBLEM_BASE,
+    PROBLEM_TYPE,
+    Wanted,
+)
+
+logger = logging.getLogger(__name__)
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def problem(error: VcomputeError) -> Response:
+    """The problem details of an error."""
+    status = HTTP_STATUS[error.code]
+    body: dict[str, Any] = {
+        "type": PROBLEM_BASE + error.code.name.lower(),
+        "title": error.code.name.lower(),
+        "status": status,
+        "detail": str(error)[:512],
+        "code": int(error.code),
+    }
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_TYPE)
+
+
+def _typed(endpoint: Endpoint) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except VcomputeError as error:
+            logger.info("refused %s: %s", request.url.path, error)
+            return problem(error)
+
+    return answer
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The request's body, given up as soon as it is longer than ``limit``."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > limit:
+            raise ProtocolError("the body is too long", code=ErrorCode.LIMIT_EXCEEDED, expected=f"<= {limit} bytes")
+    return bytes(data)
+
+
+def _blob(request: Request) -> BlobRef:
+    name, size = request.path_params["digest"], request.query_params.get("size", "")
+    if len(name) != 64 or set(name) - set("0123456789abcdef") or not size.isdecimal() or len(size) > 13:
+        raise ProtocolError("a blob is named by its digest in hexadecimal and its size")
+    return BlobRef(bytes.fromhex(name), int(size))
+
+
+def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) -> Starlette:
+    """The ASGI application of a hub; ``status`` is served as JSON for people and monitors."""
+
+    async def messages(request: Request) -> Response:
+        answer = await hub.message(await _body(request, MAX_MESSAGE))
+        return Response(status_code=204) if answer is None else Response(answer, media_type=MESSAGE_TYPE)
+
+    async def wanted(request: Request) -> Response:
+        indices = tuple(hub.wanted(_blob(request))[:MAX_WANTED])
+        return Response(encode(Wanted(indices)), media_type=CBOR_TYPE)
+
+    async def put(request: Request) -> Response:
+        blob = _blob(request)
+        chunk = Chunk.decode(await _body(request, MAX_CHUNK))
+        if chunk.index != request.path_params["index"]:
+            raise ProtocolError("the chunk is another than the path names")
+        hub.put_chunk(blob, chunk)
+        return Response(status_code=204)
+
+    async def get(request: Request) -> Response:
+        return Response(hub.get_chunk(_blob(request), request.path_params["index"]).encode(), media_type=CBOR_TYPE)
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(status() if status is not None else {})
+
+    return Starlette(
+        routes=[
+            Route("/v1/messages", _typed(messages), methods=["POST"]),
+            Route("/v1/blobs/{digest}", _typed(wanted), methods=["GET"]),
+            Route("/v1/blobs/{digest}/{index:int}", _typed(put), methods=["PUT"]),
+            Route("/v1/blobs/{digest}/{index:int}", _typed(get), methods=["GET"]),
+            Route("/v1/status", state, methods=["GET"]),
+        ]
+    )
