@@ -53,11 +53,7 @@ static inline evec e_mul_base(evec a, vec b) {
   return c;
 }
 static inline evec e_mul(evec a, evec b) {
-  vec low = v_mul(a.c0, b.c0), high = v_mul(a.c1, b.c1);
-  vec cross = v_mul(v_add(a.c0, a.c1), v_add(b.c0, b.c1));
-  vec twice = v_add(high, high), eight = v_add(twice, twice);
-  eight = v_add(eight, eight);
-  evec c = {v_add(low, v_sub(eight, high)), v_sub(cross, v_add(low, high))};
+  evec c = {v_mul_add(a.c0, b.c0, a.c1, v_mul7(b.c1)), v_mul_add(a.c0, b.c1, a.c1, b.c0)};
   return c;
 }
 
@@ -100,20 +96,45 @@ static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], siz
   EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), factor), k););
 }
 
-static void store_sum(uint64_t *out, evec sum) {
-  out[0] = v_sum(sum.c0);
-  out[1] = v_sum(sum.c1);
+/* Sums of products of extension elements, by Karatsuba's three products, reduced at the end. */
+typedef struct {
+  vsum low, high, cross;
+} esum;
+
+static inline vsum v_zero(void) {
+  vsum sum = {v_set1(0), v_set1(0), v_set1(0)};
+  return sum;
+}
+static inline esum e_zero(void) {
+  esum sum = {v_zero(), v_zero(), v_zero()};
+  return sum;
+}
+static inline void e_mac(esum *sum, evec a, evec b) {
+  v_mac(&sum->low, a.c0, b.c0);
+  v_mac(&sum->high, a.c1, b.c1);
+  v_mac(&sum->cross, v_add(a.c0, a.c1), v_add(b.c0, b.c1));
+}
+static inline void e_total(uint64_t *out, const esum *sum) {
+  uint64_t low = v_total(&sum->low), high = v_total(&sum->high), cross = v_total(&sum->cross);
+  out[0] = vc_gl_add(low, vc_gl_mul7(high));
+  out[1] = vc_gl_sub(cross, vc_gl_add(low, high));
 }
 
 static void dot_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  evec sum = {v_set1(0), v_set1(0)};
-  EACH(n, sum = e_add(sum, e_mul_base(load_pairs(a + 2 * i, k), load_some(b + i, k))););
-  store_sum(out, sum);
+  vsum c0 = v_zero(), c1 = v_zero();
+  EACH(n, {
+    evec x = load_pairs(a + 2 * i, k);
+    vec y = load_some(b + i, k);
+    v_mac(&c0, x.c0, y);
+    v_mac(&c1, x.c1, y);
+  });
+  out[0] = v_total(&c0);
+  out[1] = v_total(&c1);
 }
 static void dot_ext(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  evec sum = {v_set1(0), v_set1(0)};
-  EACH(n, sum = e_add(sum, e_mul(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k))););
-  store_sum(out, sum);
+  esum sum = e_zero();
+  EACH(n, e_mac(&sum, load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)););
+  e_total(out, &sum);
 }
 
 static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
@@ -136,26 +157,27 @@ static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, c
 
 static void round_base(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
                        size_t n) {
-  evec zero = {v_set1(0), v_set1(0)}, first = zero, second = zero;
+  vsum s[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
   EACH(n, {
-    vec f = load_some(f0 + i, k);
-    evec w = load_pairs(w0 + 2 * i, k);
-    first = e_add(first, e_mul_base(w, f));
-    second = e_add(second, e_mul_base(e_sub(load_pairs(w1 + 2 * i, k), w), v_sub(load_some(f1 + i, k), f)));
+    vec f = load_some(f0 + i, k), df = v_sub(load_some(f1 + i, k), f);
+    evec w = load_pairs(w0 + 2 * i, k), dw = e_sub(load_pairs(w1 + 2 * i, k), w);
+    v_mac(&s[0], w.c0, f);
+    v_mac(&s[1], w.c1, f);
+    v_mac(&s[2], dw.c0, df);
+    v_mac(&s[3], dw.c1, df);
   });
-  store_sum(sums, first);
-  store_sum(sums + 2, second);
+  for (int j = 0; j < 4; j++) sums[j] = v_total(&s[j]);
 }
 static void round_ext(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
                       size_t n) {
-  evec zero = {v_set1(0), v_set1(0)}, first = zero, second = zero;
+  esum first = e_zero(), second = e_zero();
   EACH(n, {
     evec f = load_pairs(f0 + 2 * i, k), w = load_pairs(w0 + 2 * i, k);
-    first = e_add(first, e_mul(w, f));
-    second = e_add(second, e_mul(e_sub(load_pairs(w1 + 2 * i, k), w), e_sub(load_pairs(f1 + 2 * i, k), f)));
+    e_mac(&first, w, f);
+    e_mac(&second, e_sub(load_pairs(w1 + 2 * i, k), w), e_sub(load_pairs(f1 + 2 * i, k), f));
   });
-  store_sum(sums, first);
-  store_sum(sums + 2, second);
+  e_total(sums, &first);
+  e_total(sums + 2, &second);
 }
 
 static void expand(uint64_t *table, const uint64_t r[2], size_t n) {

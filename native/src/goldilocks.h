@@ -59,6 +59,11 @@ static inline uint64_t vc_gl_reduce(uint64_t low, uint64_t high) {
   return sum - vc_gl_if(sum >= VC_P, VC_P);
 }
 
+/* low + 2^64 * high + 2^128 * top, for any words: 2^128 = -2^32. */
+static inline uint64_t vc_gl_reduce3(uint64_t low, uint64_t high, uint64_t top) {
+  return vc_gl_sub(vc_gl_reduce(low, high), vc_gl_reduce(top << 32, top >> 32));
+}
+
 /* a * b for any words. */
 static inline uint64_t vc_gl_mul(uint64_t a, uint64_t b) {
   uint64_t low, high;

@@ -36,9 +36,9 @@ static inline vec v_sub(vec a, vec b) {
 
 static inline vec v_add(vec a, vec b) { return v_sub(a, _mm256_sub_epi64(v_set1(VC_P), b)); }
 
-static inline vec v_reduce(vec low, vec high) {
+/* low + (high mod 2^32) * 2^64 - h1, h1 < 2^34. */
+static inline vec v_reduce_parts(vec low, vec high, vec h1) {
   const vec epsilon = v_set1(VC_EPSILON), p = v_set1(VC_P);
-  vec h1 = _mm256_srli_epi64(high, 32);
   vec t = _mm256_sub_epi64(_mm256_sub_epi64(low, h1), _mm256_and_si256(v_less(low, h1), epsilon));
   vec product = _mm256_mul_epu32(high, epsilon);
   vec sum = _mm256_add_epi64(t, product);
@@ -46,17 +46,24 @@ static inline vec v_reduce(vec low, vec high) {
   return _mm256_sub_epi64(sum, _mm256_andnot_si256(v_less(sum, p), p));
 }
 
+static inline vec v_reduce(vec low, vec high) { return v_reduce_parts(low, high, _mm256_srli_epi64(high, 32)); }
+
 static inline vec v_turn(vec a) { return v_reduce(_mm256_slli_epi64(a, 48), _mm256_srli_epi64(a, 16)); }
 
-static inline vec v_mul(vec a, vec b) {
+static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
   const vec epsilon = v_set1(VC_EPSILON);
   vec a1 = _mm256_srli_epi64(a, 32), b1 = _mm256_srli_epi64(b, 32);
   vec p00 = _mm256_mul_epu32(a, b), p01 = _mm256_mul_epu32(a, b1);
   vec p10 = _mm256_mul_epu32(a1, b), p11 = _mm256_mul_epu32(a1, b1);
   vec middle = _mm256_add_epi64(p10, _mm256_srli_epi64(p00, 32));
   vec cross = _mm256_add_epi64(p01, _mm256_and_si256(middle, epsilon));
-  vec high = _mm256_add_epi64(_mm256_add_epi64(p11, _mm256_srli_epi64(middle, 32)), _mm256_srli_epi64(cross, 32));
-  vec low = _mm256_blend_epi32(p00, _mm256_slli_epi64(cross, 32), 0xaa);
+  *high = _mm256_add_epi64(_mm256_add_epi64(p11, _mm256_srli_epi64(middle, 32)), _mm256_srli_epi64(cross, 32));
+  *low = _mm256_blend_epi32(p00, _mm256_slli_epi64(cross, 32), 0xaa);
+}
+
+static inline vec v_mul(vec a, vec b) {
+  vec low, high;
+  v_mul_wide(&low, &high, a, b);
   return v_reduce(low, high);
 }
 
@@ -72,11 +79,43 @@ static inline void v_join(vec *x, vec *y, vec first, vec second) {
   *y = _mm256_permute2x128_si256(a, b, 0x31);
 }
 
-static inline uint64_t v_sum(vec a) {
-  uint64_t words[VEC_LANES], sum = 0;
-  v_store(words, a);
-  for (int i = 0; i < VEC_LANES; i++) sum = vc_gl_add(sum, words[i]);
-  return sum;
+static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
+  const vec overflow = v_set1(UINT64_C(1) << 32);
+  vec low, high, low2, high2;
+  v_mul_wide(&low, &high, a, b);
+  v_mul_wide(&low2, &high2, c, d);
+  low = _mm256_add_epi64(low, low2);
+  high2 = _mm256_sub_epi64(high2, v_less(low, low2)); /* minus all ones is plus one */
+  high = _mm256_add_epi64(high, high2);
+  vec h1 = _mm256_srli_epi64(high, 32);
+  h1 = _mm256_add_epi64(h1, _mm256_and_si256(v_less(high, high2), overflow)); /* 2^128 = -2^32 */
+  return v_reduce_parts(low, high, h1);
+}
+
+static inline vec v_mul7(vec a) {
+  return v_sub(v_reduce_parts(_mm256_slli_epi64(a, 3), _mm256_srli_epi64(a, 61), _mm256_setzero_si256()), a);
+}
+
+typedef struct {
+  vec low, high, top;
+} vsum;
+
+static inline void v_mac(vsum *sum, vec a, vec b) {
+  vec low, high;
+  v_mul_wide(&low, &high, a, b);
+  sum->low = _mm256_add_epi64(sum->low, low);
+  high = _mm256_sub_epi64(high, v_less(sum->low, low));
+  sum->high = _mm256_add_epi64(sum->high, high);
+  sum->top = _mm256_sub_epi64(sum->top, v_less(sum->high, high));
+}
+
+static inline uint64_t v_total(const vsum *sum) {
+  uint64_t low[VEC_LANES], high[VEC_LANES], top[VEC_LANES], total = 0;
+  v_store(low, sum->low);
+  v_store(high, sum->high);
+  v_store(top, sum->top);
+  for (int i = 0; i < VEC_LANES; i++) total = vc_gl_add(total, vc_gl_reduce3(low[i], high[i], top[i]));
+  return total;
 }
 
 #endif

@@ -26,9 +26,9 @@ static inline vec v_sub(vec a, vec b) {
 
 static inline vec v_add(vec a, vec b) { return v_sub(a, _mm512_sub_epi64(v_set1(VC_P), b)); }
 
-static inline vec v_reduce(vec low, vec high) {
+/* low + (high mod 2^32) * 2^64 - h1, h1 < 2^34. */
+static inline vec v_reduce_parts(vec low, vec high, vec h1) {
   const vec epsilon = v_set1(VC_EPSILON), p = v_set1(VC_P);
-  vec h1 = _mm512_srli_epi64(high, 32);
   __mmask8 borrow = _mm512_cmplt_epu64_mask(low, h1);
   vec t = _mm512_sub_epi64(low, h1);
   t = _mm512_mask_sub_epi64(t, borrow, t, epsilon);
@@ -38,6 +38,8 @@ static inline vec v_reduce(vec low, vec high) {
   sum = _mm512_mask_add_epi64(sum, carry, sum, epsilon);
   return _mm512_min_epu64(sum, _mm512_sub_epi64(sum, p)); /* sum - p wraps to a large word where sum < p */
 }
+
+static inline vec v_reduce(vec low, vec high) { return v_reduce_parts(low, high, _mm512_srli_epi64(high, 32)); }
 
 static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
   const vec mask = v_set1(VC_EPSILON);
@@ -56,6 +58,23 @@ static inline vec v_mul(vec a, vec b) {
   return v_reduce(low, high);
 }
 
+static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
+  const vec one = v_set1(1), overflow = v_set1(UINT64_C(1) << 32);
+  vec low, high, low2, high2;
+  v_mul_wide(&low, &high, a, b);
+  v_mul_wide(&low2, &high2, c, d);
+  low = _mm512_add_epi64(low, low2);
+  high2 = _mm512_mask_add_epi64(high2, _mm512_cmplt_epu64_mask(low, low2), high2, one);
+  high = _mm512_add_epi64(high, high2);
+  vec h1 = _mm512_srli_epi64(high, 32);
+  h1 = _mm512_mask_add_epi64(h1, _mm512_cmplt_epu64_mask(high, high2), h1, overflow); /* 2^128 = -2^32 */
+  return v_reduce_parts(low, high, h1);
+}
+
+static inline vec v_mul7(vec a) {
+  return v_sub(v_reduce_parts(_mm512_slli_epi64(a, 3), _mm512_srli_epi64(a, 61), _mm512_setzero_si512()), a);
+}
+
 static inline vec v_turn(vec a) { return v_reduce(_mm512_slli_epi64(a, 48), _mm512_srli_epi64(a, 16)); }
 
 static inline void v_split(vec *first, vec *second, vec x, vec y) {
@@ -70,11 +89,27 @@ static inline void v_join(vec *x, vec *y, vec first, vec second) {
   *y = _mm512_permutex2var_epi64(first, high, second);
 }
 
-static inline uint64_t v_sum(vec a) {
-  uint64_t words[VEC_LANES], sum = 0;
-  v_store(words, a);
-  for (int i = 0; i < VEC_LANES; i++) sum = vc_gl_add(sum, words[i]);
-  return sum;
+typedef struct {
+  vec low, high, top;
+} vsum;
+
+static inline void v_mac(vsum *sum, vec a, vec b) {
+  const vec one = v_set1(1);
+  vec low, high;
+  v_mul_wide(&low, &high, a, b);
+  sum->low = _mm512_add_epi64(sum->low, low);
+  high = _mm512_mask_add_epi64(high, _mm512_cmplt_epu64_mask(sum->low, low), high, one);
+  sum->high = _mm512_add_epi64(sum->high, high);
+  sum->top = _mm512_mask_add_epi64(sum->top, _mm512_cmplt_epu64_mask(sum->high, high), sum->top, one);
+}
+
+static inline uint64_t v_total(const vsum *sum) {
+  uint64_t low[VEC_LANES], high[VEC_LANES], top[VEC_LANES], total = 0;
+  v_store(low, sum->low);
+  v_store(high, sum->high);
+  v_store(top, sum->top);
+  for (int i = 0; i < VEC_LANES; i++) total = vc_gl_add(total, vc_gl_reduce3(low[i], high[i], top[i]));
+  return total;
 }
 
 #endif

@@ -2,8 +2,9 @@
 /* Vectors of one word: the plain meaning of every operation of the vector headers.
  *
  * A vector header defines VEC_LANES, `vec`, and on canonical words v_add, v_sub, v_mul (any words), v_load, v_store,
- * v_set1, v_turn (times 2^48, a fourth root of unity); v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
- * memory order) into their first and second members, v_join turns them back; v_sum adds all lanes.
+ * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once), v_turn (times 2^48, a fourth root of unity); v_mac adds a product to sums that are reduced at their end alone:
+ * low + 2^64 high + 2^128 top in each lane, v_total the element all lanes add up to; v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
+ * memory order) into their first and second members, v_join turns them back.
  */
 #ifndef VC_VECTOR_H
 #define VC_VECTOR_H
@@ -23,9 +24,32 @@ static inline vec v_set1(uint64_t a) { return a; }
 static inline vec v_add(vec a, vec b) { return vc_gl_add(a, b); }
 static inline vec v_sub(vec a, vec b) { return vc_gl_sub(a, b); }
 static inline vec v_mul(vec a, vec b) { return vc_gl_mul(a, b); }
+static inline vec v_mul7(vec a) { return vc_gl_mul7(a); }
 static inline vec v_turn(vec a) { return vc_gl_reduce(a << 48, a >> 16); }
 static inline void v_split(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }
 static inline void v_join(vec *x, vec *y, vec first, vec second) { *x = first, *y = second; }
-static inline uint64_t v_sum(vec a) { return a; }
+
+typedef struct {
+  vec low, high, top;
+} vsum;
+
+static inline void v_mac(vsum *sum, vec a, vec b) {
+  uint64_t low, high;
+  vc_mul_wide(&low, &high, a, b);
+  sum->low += low;
+  high += sum->low < low; /* a product's upper word is below 2^64 - 1 */
+  sum->high += high;
+  sum->top += sum->high < high;
+}
+static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
+  vsum sum = {0, 0, 0};
+  v_mac(&sum, a, b);
+  v_mac(&sum, c, d);
+  uint64_t h1 = (sum.high >> 32) + (sum.top << 32), product = (sum.high & VC_EPSILON) * VC_EPSILON;
+  uint64_t t = sum.low - h1 - vc_gl_if(sum.low < h1, VC_EPSILON), total = t + product;
+  total += vc_gl_if(total < t, VC_EPSILON);
+  return total - vc_gl_if(total >= VC_P, VC_P);
+}
+static inline uint64_t v_total(const vsum *sum) { return vc_gl_reduce3(sum->low, sum->high, sum->top); }
 
 #endif

@@ -17,9 +17,8 @@ def test_query_counts_of_the_standard_set() -> None:
     counts = [soundness.queries_for(rate_bits, 84) for rate_bits in (1, 2, 3, 4)]
     assert counts == [203, 124, 102, 93]
     for rate_bits, t in zip((1, 2, 3, 4), counts, strict=True):
-        assert (
-            soundness.query_error(rate_bits, count) <= Fraction(1, 2**84) < soundness.query_error(rate_bits, count - 1)
-        )
+        assert soundness.query_error(rate_bits, t) <= Fraction(1, 2**84)
+        assert soundness.query_error(rate_bits, t - 1) > Fraction(1, 2**84)
 
 
 def test_worst_round_and_union() -> None:
