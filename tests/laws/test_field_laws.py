@@ -63,6 +63,7 @@ def test_extension_axioms(backend: Backend, x: Ext, y: Ext, z: Ext) -> None:
 
 @given(st.integers(0, 7), st.data())
 def test_eq_fold_and_evaluation_share_one_variable_order(backend: Backend, n: int, data: st.DataObject) -> None:
+    """VC-FLD-002."""
     point = data.draw(st.lists(exts, min_size=n, max_size=n))
     seed = data.draw(st.integers(0, 2**32 - 1))
     table = gl.elements(np.random.default_rng(seed).integers(0, P, 1 << n, dtype=np.uint64))
@@ -103,6 +104,7 @@ def test_round_polynomials(backend: Backend, n: int, seed: int) -> None:
 def test_codes_are_evaluations(
     backend: Backend, log_n: int, rate_bits: int, lanes: int, extension: bool, seed: int
 ) -> None:
+    """VC-FLD-003, VC-COM-001."""
     n = 1 << log_n
     shape = (lanes * n, 2) if extension else (lanes * n,)
     table = np.random.default_rng(seed).integers(0, P, shape, dtype=np.uint64)

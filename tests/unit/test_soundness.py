@@ -47,6 +47,7 @@ def test_grinding_fills_the_gap_and_no_more() -> None:
 
 @pytest.mark.parametrize("variables", range(4, 33))
 def test_the_standard_set_reaches_its_level_at_every_size(variables: int) -> None:
+    """VC-COM-006."""
     shapes = [TableShape(variables, 16), TableShape(max(4, variables - 3), 9)]
     plan = schedule(STANDARD, shapes, claims=2000)
     report = Report(plan.terms())
@@ -94,6 +95,7 @@ def test_every_challenge_of_a_schedule_has_a_term() -> None:
 
 
 def test_instances_that_cannot_reach_the_level_are_refused() -> None:
+    """VC-COM-006."""
     demanding = dataclasses.replace(STANDARD, security_bits=108, query_grinding=26)
     with pytest.raises(Rejected) as caught:
         schedule(demanding, [TableShape(32, 16)], 1)

@@ -18,7 +18,7 @@ def prover() -> ProverTranscript:
 
 
 def test_first_challenge_by_hand() -> None:
-    """The state machine of the module's docstring, written out again."""
+    """The state machine of the module's docstring, written out again. (VC-TRN-001, VC-TRN-002, VC-TRN-003)"""
     fed = b"vcompute transcript v1\0"
     fed += bytes([1, 8]) + b"protocol" + (4).to_bytes(8, "little") + b"test"
     fed += bytes([2, 1]) + b"n" + (8).to_bytes(8, "little") + (77).to_bytes(8, "little")
@@ -73,6 +73,7 @@ def test_round_trip_and_agreement() -> None:
 
 
 def test_leftovers_truncation_and_noncanonical_words_are_refused() -> None:
+    """VC-FLD-001, VC-TRN-004."""
     with pytest.raises(Rejected) as caught:
         VerifierTranscript("test", b"x").finish()
     assert caught.value.code is ErrorCode.TRAILING_BYTES
@@ -86,6 +87,7 @@ def test_leftovers_truncation_and_noncanonical_words_are_refused() -> None:
 
 
 def test_grinding_is_checked() -> None:
+    """VC-TRN-005."""
     p = prover()
     p.grind("work", 10)
     nonce = int.from_bytes(p.finish(), "little")
@@ -98,7 +100,7 @@ def test_grinding_is_checked() -> None:
 
 
 def test_challenges_are_rejection_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words of p and more are skipped, not reduced."""
+    """Words of p and more are skipped, not reduced. (VC-TRN-003)"""
     from vcompute import transcript as module
 
     monkeypatch.setattr(module, "_stream", lambda seed: iter([P, 5, 2**64 - 1, P - 1]))

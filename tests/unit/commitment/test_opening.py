@@ -18,6 +18,7 @@ SIZES = [[16], [17], [100], [256], [1000], [1024], [5000], [64, 64], [2000, 33],
 
 @pytest.mark.parametrize("lengths", SIZES, ids=str)
 def test_honest_openings_pass(lengths: list[int]) -> None:
+    """VC-COM-004."""
     made = instance(lengths, seed=sum(lengths))
     made.verify(made.prove())
 
@@ -54,6 +55,7 @@ def test_a_false_claim_is_rejected(which: int) -> None:
 
 
 def test_other_claims_than_proved_are_rejected() -> None:
+    """VC-COM-005."""
     made = instance([700, 100], seed=2)
     proof = made.prove()
     variants = [
@@ -78,7 +80,7 @@ def test_other_shapes_than_proved_are_rejected() -> None:
 
 @pytest.mark.parametrize("part", range(4))
 def test_every_flipped_bit_is_rejected(part: int) -> None:
-    """Two rounds, so that every kind of message is there; flips go through the proof with a stride of four bits."""
+    """VC-COM-005. Two rounds, so that every kind of message is there; flips have a stride of four bits."""
     made = instance([520], seed=4)
     made.claims = made.claims[-1:]
     proof = made.prove()
@@ -92,6 +94,7 @@ def test_every_flipped_bit_is_rejected(part: int) -> None:
 
 
 def test_every_truncation_and_extension_is_rejected() -> None:
+    """VC-TRN-004."""
     made = instance([300], seed=4)
     proof = made.prove()
     for length in range(len(proof)):
@@ -157,6 +160,7 @@ def test_a_codeword_of_too_high_degree_is_rejected() -> None:
 
 
 def test_another_parameter_set_is_rejected() -> None:
+    """VC-COM-003."""
     made = instance([3000], seed=8)
     proof = made.prove()
     for changes in (

@@ -40,6 +40,7 @@ def test_powers_and_totals() -> None:
 
 
 def test_encoding_round_trip_and_bounds() -> None:
+    """VC-FLD-001."""
     values = np.array([[0, P - 1], [1, 2**63]], dtype=np.uint64)
     data = to_bytes(values)
     assert data[8:16] == (P - 1).to_bytes(8, "little")
