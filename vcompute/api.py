@@ -11,7 +11,8 @@ import numpy as np
 from vcompute.errors import EncodingError, UsageError
 from vcompute.importers.tflite import import_tflite
 from vcompute.importers.tflite.semantics import Semantics
-from vcompute.kernels import reference
+from vcompute.kernels import executor
+from vcompute.kernels.reference.linear import exact_product
 from vcompute.proof.api import as_batch
 from vcompute.proof.matmul import check_shapes
 from vcompute.registry import ErrorCode
@@ -89,7 +90,7 @@ def run(model: Model, inputs: Batch | NDArray | Sequence[NDArray], threads: int 
     >>> bool((outputs.arrays[0].argmax(axis=1) == labels[:8]).all())
     True
     """
-    return reference.run(model, as_batch(inputs))
+    return executor.run(model, as_batch(inputs), threads)
 
 
 def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
@@ -104,5 +105,5 @@ def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
     array([[-5]], dtype=int32)
     """
     check_shapes(a, b)
-    product: NDArray = reference.linear.exact_product(a, b).astype("<i4")
+    product: NDArray = exact_product(a, b).astype("<i4")
     return np.ascontiguousarray(product)

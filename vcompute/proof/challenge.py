@@ -13,6 +13,8 @@ import secrets
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from vcompute.errors import Rejected
 from vcompute.field.backend import Backend
 from vcompute.field.extension import ExtWords
@@ -20,11 +22,14 @@ from vcompute.field.goldilocks import P
 from vcompute.field.scalar import Ext
 from vcompute.proof.suite import Security
 from vcompute.registry import ErrorCode
+from vcompute.transcript import Transcript
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
 """A source of secret uniform bytes, such as :func:`secrets.token_bytes`."""
 
 FIELD_BITS: Final = 2 * math.log2(P)
+BLOCK: Final = 4096
+"""Bytes that :func:`absorb_blocks` hashes to one digest."""
 
 
 def variables(columns: int) -> int:
@@ -60,3 +65,18 @@ def _word(random: RandomBytes) -> int:
 def weights(backend: Backend, point: list[Ext], columns: int) -> ExtWords:
     """eq(point, j) for j < columns, over the first variables of the point: (columns, 2)."""
     return backend.eq_tensor(point[: variables(columns)])[:columns]
+
+
+def absorb_blocks(transcript: Transcript, backend: Backend, label: str, data: bytes | memoryview) -> None:
+    """Absorb many bytes: their number, then the digests of their blocks, the last one filled up with zeros.
+
+    The digests, of 216 bits, are those of :meth:`vcompute.field.backend.Backend.hash_rows`, which hashes many blocks
+    side by side.
+    """
+    transcript.absorb_int(label, len(data))
+    whole = len(data) // BLOCK * BLOCK
+    tail = bytes(data[whole:])
+    for part in (data[:whole], tail.ljust(BLOCK, b"\x00") if tail else b""):
+        if len(part):
+            rows = np.frombuffer(part, "<u8").reshape(-1, BLOCK // 8)
+            transcript.absorb_bytes(label, backend.hash_rows(np.require(rows, np.uint64, ["C", "A"])).tobytes())

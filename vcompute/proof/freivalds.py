@@ -255,7 +255,7 @@ def public_point(statement: Statement, body: bytes, count: int) -> list[Ext]:
     transcript = Transcript(PROTOCOL)
     transcript.absorb_int("parameter set", ParameterSetId.PUBLIC_128)
     transcript.absorb_bytes("statement", encode(statement.record))
-    transcript.absorb_bytes("products", body)
+    challenge.absorb_blocks(transcript, default_backend(), "products", body)
     return transcript.challenges("point", count)
 
 

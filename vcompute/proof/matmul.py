@@ -18,7 +18,6 @@ from vcompute.proof.challenge import RandomBytes
 from vcompute.proof.projection import Projection, default_projection
 from vcompute.proof.suite import Security
 from vcompute.registry import PARAMETER_SETS, ErrorCode, ParameterSetId
-from vcompute.task.digest import blob_digest
 from vcompute.task.limits import INT32_MAX, MAX_DIMENSION, MAX_ELEMENTS
 from vcompute.task.tensor import NUMPY_DTYPE, DType, NDArray, Shape
 from vcompute.transcript import Transcript
@@ -117,13 +116,13 @@ def check_matmul(
 
 def public_point(a: NDArray, b: NDArray, c: NDArray, context: bytes) -> list[Ext]:
     """The challenge bound to the context, the sizes and every byte of the three matrices."""
-    transcript = Transcript(PROTOCOL)
+    transcript, backend = Transcript(PROTOCOL), default_backend()
     transcript.absorb_int("parameter set", ParameterSetId.PUBLIC_128)
     transcript.absorb_bytes("context", context)
     for name, size in zip("MKN", (*a.shape, b.shape[1]), strict=True):
         transcript.absorb_int(name, size)
     for name, matrix in (("a", a), ("b", b), ("c", c)):
-        transcript.absorb_bytes(name, blob_digest(matrix.data.cast("B")))
+        challenge.absorb_blocks(transcript, backend, name, matrix.data.cast("B"))
     return transcript.challenges("point", challenge.variables(b.shape[1]))
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from vcompute.errors import Rejected
-from vcompute.kernels import reference
+from vcompute.kernels import executor
 from vcompute.proof.statement import Statement, require_model
 from vcompute.proof.suite import ParameterSet, Security, registered_sets
 from vcompute.registry import ErrorCode, SuiteId
@@ -32,7 +32,7 @@ class Replay:
         Raises:
             TaskError: the inputs are not the model's.
         """
-        return reference.run(model, inputs), b""
+        return executor.run(model, inputs, threads), b""
 
     def verify(self, statement: Statement, body: bytes, parameter_set: int, threads: int) -> Security:
         """Run the model again and compare.
@@ -44,7 +44,7 @@ class Replay:
         if body:
             raise Rejected("a replay proof has no body", code=ErrorCode.TRAILING_BYTES, got=f"{len(body)} bytes")
         model = require_model(statement)
-        compare_outputs(reference.run(model, statement.inputs), statement.outputs)
+        compare_outputs(executor.run(model, statement.inputs, threads), statement.outputs)
         return Security()
 
 
