@@ -23,7 +23,11 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Entry]] = {
-    "demo": Entry("vcompute.cli.demo", "demo", "Outsource inference to workers on this machine, checked and paid."),
+    "demo": Entry(
+        "vcompute.cli.demo",
+        "demo",
+        "Outsource 64 digit images to workers on this machine, honest and not, and pay for checked results.",
+    ),
     "import": Entry("vcompute.cli.model", "import_command", "Turn a .tflite model into a .vcm file."),
     "inspect": Entry(
         "vcompute.cli.inspect", "inspect", "Show what a file holds: a model, proof, batch, message or array."
@@ -35,12 +39,26 @@ COMMANDS: Final[dict[str, Entry]] = {
     "version": Entry("vcompute.cli.version", "version", "Show versions and the instruction set in use."),
     "conformance": Entry("vcompute.cli.conformance", "conformance", "Test an implementation of the protocol, offline."),
     "testee": Entry("vcompute.cli.conformance", "testee", "Be a testee: the reference library on JSON lines."),
-    "keygen": Entry("vcompute.cli.keygen", "keygen", "Make a device key."),
-    "coordinator": Entry("vcompute.cli.coordinator", "coordinator", "Match offers with workers and keep the ledger."),
-    "worker": Entry("vcompute.cli.worker", "worker", "Take tasks, run and prove them, be paid."),
-    "verifier": Entry("vcompute.cli.worker", "verifier", "Judge results."),
-    "submit": Entry("vcompute.cli.submit", "submit", "Offer a model and inputs, wait for checked outputs."),
-    "ledger": Entry("vcompute.cli.ledger", "ledger", "Look at a ledger, audit it, put money into it."),
+    "keygen": Entry(
+        "vcompute.cli.keygen", "keygen", "Make a device key and write it to PATH, a new file that only its owner reads."
+    ),
+    "coordinator": Entry(
+        "vcompute.cli.coordinator",
+        "coordinator",
+        "Match offers with workers, relay, and keep the ledger. Prints its address once it listens.",
+    ),
+    "worker": Entry(
+        "vcompute.cli.worker",
+        "worker",
+        "Take tasks, run them, prove them, be paid. A first interrupt gives the leases back.",
+    ),
+    "verifier": Entry("vcompute.cli.worker", "verifier", "Judge the results of offers that name this verifier."),
+    "submit": Entry(
+        "vcompute.cli.submit",
+        "submit",
+        "Offer INPUT.npy, an array with a leading batch axis, as tasks and wait for the checked outputs.",
+    ),
+    "ledger": Entry("vcompute.cli.ledger", "ledger", "Look at a coordinator's ledger, audit it, put money into it."),
 }
 """The commands in the order of ``--help``."""
 
