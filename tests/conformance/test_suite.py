@@ -29,6 +29,11 @@ def test_reference_passes_vector(case) -> None:
     case.script(LocalTestee(operations()))
 
 
+@pytest.mark.parametrize("case", select(all_cases(), levels=[Level.L1]), ids=lambda case: case.id)
+def test_native_kernels_pass_vector(case) -> None:
+    case.script(LocalTestee(operations("native")))
+
+
 def test_negative_cases_and_levels() -> None:
     """VC-VEC-001 VC-ENC-001: at least four vectors in ten are negative, and each names one registered error."""
     cases = [case for _, group in load_groups() for case in group["cases"]]
