@@ -79,8 +79,7 @@ class Toy:
             size = int(np.prod(kind.shape))
             array = int8(f"{self.name}/input/{position}", samples, size).copy()
             array[-1] = np.where(np.arange(size) % 2, 127, -128)
-            dtype = np.uint8 if kind.dtype is DType.UINT8 else np.int8
-            arrays.append(array.view(dtype).reshape((samples, *kind.shape)))
+            arrays.append(array.reshape((samples, *kind.shape)))
         return make_batch(arrays).encoded
 
 
@@ -160,8 +159,6 @@ def _elementwise() -> Iterator[Toy]:
     for rounding in Rounding:
         down = ops.Quantize(Requant(1431655766, -1), rounding, -128, 127)
         yield Toy(f"quantize/int8-{rounding.name.lower()}", single(down, [value((257,), 3)], value((257,), -7)))
-    unsigned = ops.Quantize(Requant(1073741824, 1), Rounding.DOUBLE, -128, 127)
-    yield Toy("quantize/uint8", single(unsigned, [value((64,), 128, DType.UINT8)], value((64,), 0)))
     table = int8("logistic/table", 256)
     yield Toy("logistic/table", single(ops.Logistic(), [value((33,), 4)], value((33,), -128), (table,)))
     for name, multiplier, shift, depth in (
