@@ -44,6 +44,7 @@ myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fi
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+autodoc_mock_imports = ["py_arkworks_bls12381", "py_ecc"]  # optional backends
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_format = "short"
