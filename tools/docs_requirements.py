@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vcompute.conformance.vectors import REQUIREMENT
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHAPTERS: Final = ROOT / "spec" / "chapters"
 VECTORS: Final = ROOT / "spec" / "vectors"
 ID: Final = re.compile(r"\bVC-[A-Z]{2,6}-\d{3}\b")
-BLOCK: Final = re.compile(r"^(:{3,})\{requirement\}[ \t]*(\S+)[ \t]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def requirements() -> list[Requirement]:
     """Every requirement in order of id, refusing a duplicate or a malformed id."""
     found: dict[str, Requirement] = {}
     for path in sorted(CHAPTERS.glob("*.md")):
-        for _, name, text in BLOCK.findall(path.read_text(encoding="utf-8")):
+        for _, name, text in REQUIREMENT.findall(path.read_text(encoding="utf-8")):
             if not ID.fullmatch(name):
                 raise SystemExit(f"{path.relative_to(ROOT)}: {name!r} is not a requirement id such as VC-ENC-003")
             if name in found:

@@ -9,8 +9,6 @@ import json
 import sys
 from pathlib import Path
 
-import docs_requirements
-
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "spec" / "vectors"
 GROUPS = ("codec", "errors", "digests", "tasks", "compute")
@@ -22,8 +20,6 @@ def files() -> dict[Path, str]:
     for name in GROUPS:
         group = importlib.import_module(f"vectors.{name}").group()
         texts[TARGET / "v1" / f"{group.name}.json"] = json.dumps(group.document, indent=1) + "\n"
-    requirements = {item.id: item.text for item in docs_requirements.requirements()}
-    texts[TARGET / "requirements.json"] = json.dumps(requirements, indent=1, ensure_ascii=False) + "\n"
     return texts
 
 

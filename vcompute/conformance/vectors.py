@@ -2,6 +2,7 @@
 """The vectors: JSON files that any implementation can replay, and the cases they make."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +16,8 @@ from vcompute.registry import ErrorCode
 
 FORMAT: Final = "vcompute-vectors/1"
 VERSION: Final = "v1"
+REQUIREMENT: Final = re.compile(r"^(:{3,})\{requirement\}[ \t]*(\S+)[ \t]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+"""A numbered requirement in a chapter."""
 
 
 def directory() -> Path:
@@ -119,6 +122,9 @@ def load_cases() -> tuple[Case, ...]:
 
 @cache
 def requirement_texts() -> Mapping[str, str]:
-    """The text of each requirement, for reports."""
-    texts: dict[str, str] = json.loads((directory() / "requirements.json").read_text(encoding="utf-8"))
+    """The text of each requirement, from the chapters that are shipped beside the vectors."""
+    texts: dict[str, str] = {}
+    for path in sorted((directory().parent / "chapters").glob("*.md")):
+        for _, name, text in REQUIREMENT.findall(path.read_text(encoding="utf-8")):
+            texts[name] = " ".join(text.split())
     return texts
