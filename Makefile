@@ -59,6 +59,10 @@ generate: $(VENV)/.test ## write every generated file again: registries, schemas
 .PHONY: vectors
 vectors: generate ## write the test vectors again, byte for byte
 
+.PHONY: model
+model: $(VENV)/.run ## check the settlement's state model with spin over all its states
+	$(PY) tools/check_model.py
+
 .PHONY: docs linkcheck
 docs: $(VENV)/.docs ## build the book; warnings are errors
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html -c docs . docs/_build/html

@@ -2,7 +2,7 @@
 """Marks that need something the host may lack: skipped loudly, or with ``--require-all`` failed.
 
 ``models`` needs the directory ``VCOMPUTE_MODELS``, ``litert`` the package ai-edge-litert, ``cross`` a cross compiler
-and an emulator, ``browser`` a Chromium. A test for an instruction set (``isa``) skips itself where the processor has
+and an emulator, ``browser`` a Chromium, ``spin`` the model checker. A test for an instruction set (``isa``) skips itself where the processor has
 it not; that is the one skip that ``--require-all`` lets pass, listed.
 """
 
@@ -24,6 +24,10 @@ def _cross() -> bool:
     return any(shutil.which(f"qemu-{arch}") for arch in ("aarch64", "aarch64-static", "arm", "riscv64"))
 
 
+def _spin() -> bool:
+    return all(shutil.which(name) for name in ("spin", "gcc"))
+
+
 def _browser() -> bool:
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome"))
 
@@ -32,6 +36,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "models": (_models, "VCOMPUTE_MODELS does not name the directory of the real models"),
     "litert": (lambda: importlib.util.find_spec("ai_edge_litert") is not None, "ai-edge-litert is not installed"),
     "cross": (_cross, "no emulator of another processor is installed"),
+    "spin": (_spin, "the model checker spin, or gcc, is not installed"),
     "browser": (_browser, "no Chromium is installed"),
 }
 """What each mark needs, and what to say where it is missing."""

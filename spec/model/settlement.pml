@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The money of one task, against an adversary that holds every signed message.
+ *
+ * Whatever anyone may sign, the network has: it delivers any message to the settlement at any time, any number of
+ * times, in any order, or never. Workers may send wrong results or nothing. Of three verifiers two are honest and sign
+ * the truth about a recorded result, one signs anything; two that agree are a quorum. Nobody has to act but a clock and
+ * a keeper: anyone who asks for what is due. Under weak fairness that is enough for the money to find its owner.
+ *
+ * Transitions and movements are those of the table the ledger runs (escrow_table.pml). The operations around it
+ * mirror vcompute/settlement/ledger.py: the stored answer first, then the evidence, then the table.
+ *
+ * FAULT seeds one mistake of an implementation, to show that the properties find it (tests/session/test_model.py):
+ * 1 the new state is not stored, 2 a verdict on an earlier lease counts, 3 one verifier counts twice, 4 nobody asks for
+ * the end of a verdict's window, 5 a refund does not look at the state, 6 answers of bonds are not stored.
+ */
+#ifndef FAULT
+#define FAULT 0
+#endif
+#ifndef LEASES
+#define LEASES 3        /* leases before the deadline */
+#endif
+#define VERIFIERS 3
+#define DISHONEST 2
+#define QUORUM 2
+#define PRICE 2
+#define BOND 1
+#define NOBODY LEASES   /* no lease is active */
+#define TOTAL (PRICE + LEASES * BOND)
+
+byte state = 0;
+byte requester = PRICE, escrow = 0, bond = 0, worker = LEASES * BOND;
+byte paid = 0, refunded = 0;
+bool refused = false;
+
+byte lease = NOBODY;
+bool due = false;       /* the lease, or the verdict's window, is over */
+bool deadline = false;  /* the task's deadline has passed */
+bool wrong[LEASES];     /* whether the result recorded under a lease is wrong */
+
+/* Stored answers. A verdict is an operation of its own: bit v is verifier v's. */
+bool done_open = false, done_refund = false;
+bool done_bond[LEASES], done_commit[LEASES], done_release[LEASES];
+byte done_good[LEASES], done_bad[LEASES];
+
+/* Verdicts counted under the active lease. */
+byte counted = 0, votes_good = 0, votes_bad = 0;
+
+#include "escrow_table.pml"
+
+#define COUNT(bits) (((bits) & 1) + (((bits) >> 1) & 1) + (((bits) >> 2) & 1))
+#define BONDED (state == LEASED || state == COMMITTED)
+
+inline check() {
+  assert(requester + escrow + bond + worker == TOTAL);  /* money is conserved */
+  assert(paid + refunded <= 1);                         /* nothing is paid twice */
+  assert(!FINAL || (escrow == 0 && bond == 0));         /* nothing stays behind */
+  assert(BONDED || bond == 0)
+}
+
+inline forget_lease() {
+  lease = NOBODY; due = false; counted = 0; votes_good = 0; votes_bad = 0
+}
+
+inline operation_open() {
+  if
+  :: done_open -> skip
+  :: else -> apply(EV_OPEN); done_open = true
+  fi;
+  check()
+}
+
+inline operation_bond(l) {
+  if
+#if FAULT != 6
+  :: done_bond[l] -> skip
+#endif
+  :: !done_bond[l] && (state != OPEN || deadline) -> skip
+#if FAULT == 6
+  :: done_bond[l] && (state != OPEN || deadline) -> skip
+#endif
+  :: else -> apply(EV_BOND); lease = l; due = false; done_bond[l] = true
+  fi;
+  check()
+}
+
+inline operation_renew(l) {
+  if
+  :: lease != l || state != LEASED || due || deadline -> skip
+  :: else -> apply(EV_RENEW)
+  fi;
+  check()
+}
+
+inline operation_commit(l) {
+  if
+  :: done_commit[l] || lease != l || state != LEASED || due -> skip
+  :: else ->
+    apply(EV_COMMIT); due = false; done_commit[l] = true;
+    if
+    :: wrong[l] = true
+    :: wrong[l] = false
+    fi
+  fi;
+  check()
+}
+
+/* A quorum decides about the active lease. What it rests on is counted from what was delivered, not from the votes. */
+inline decide(event, delivered, truth) {
+  assert(lease != NOBODY && COUNT(delivered) >= QUORUM); /* no movement without a quorum of verdicts */
+  assert(truth);                                                  /* one dishonest verifier cannot bring it about */
+  apply(event);
+#if FAULT == 1
+  state = COMMITTED
+#else
+  forget_lease()
+#endif
+}
+
+#define SIGNED(l, v, isgood) (done_commit[l] && (v == DISHONEST || isgood != wrong[l]))
+#define ANSWERED(l, v) (((done_good[l] | done_bad[l]) >> v) & 1)
+
+inline operation_settle(l, v, isgood) {
+  if
+  :: !SIGNED(l, v, isgood) -> skip
+#if FAULT == 2
+  :: SIGNED(l, v, isgood) && (ANSWERED(l, v) || state != COMMITTED) -> skip
+#elif FAULT == 3
+  :: SIGNED(l, v, isgood) && (lease != l || state != COMMITTED) -> skip
+#else
+  :: SIGNED(l, v, isgood) && (ANSWERED(l, v) || lease != l || state != COMMITTED || (counted >> v) & 1) -> skip
+#endif
+  :: else ->
+    counted = counted | (1 << v);
+    if
+    :: isgood -> votes_good++; done_good[l] = done_good[l] | (1 << v)
+    :: else -> votes_bad++; done_bad[l] = done_bad[l] | (1 << v)
+    fi;
+    if
+    :: isgood && votes_good >= QUORUM -> decide(EV_ACCEPT, done_good[lease], !wrong[lease])
+    :: !isgood && votes_bad >= QUORUM -> decide(EV_REJECT, done_bad[lease], wrong[lease])
+    :: else -> skip
+    fi
+  fi;
+  check()
+}
+
+/* The end of a lease without fault: when it is due, or before a result by the worker's Yield. */
+inline operation_release(l) {
+  if
+  :: done_release[l] || lease != l || !BONDED || (!due && state != LEASED) -> skip
+#if FAULT == 4
+  :: state == COMMITTED && lease == l -> skip
+#endif
+  :: else -> apply(EV_RELEASE); done_release[l] = true; forget_lease()
+  fi;
+  check()
+}
+
+/* The end of the task: after the deadline, or before by the requester's Cancel. */
+inline operation_refund() {
+  if
+  :: done_refund || (FAULT != 5 && state != OPEN) -> skip
+  :: else ->
+#if FAULT == 5
+    if
+    :: state == COMMITTED -> escrow = escrow - PRICE; requester = requester + PRICE; refunded++
+    :: else -> apply(EV_REFUND)
+    fi;
+    done_refund = true
+#else
+    apply(EV_REFUND); done_refund = true
+#endif
+  fi;
+  check()
+}
+
+active proctype network() {
+  byte l, v;
+  bool isgood;
+  do
+  :: atomic {
+    select(l : 0 .. LEASES - 1);
+    if
+    :: true -> operation_open()
+    :: true -> operation_bond(l)
+    :: true -> operation_renew(l)
+    :: true -> operation_commit(l)
+    :: true -> select(v : 0 .. VERIFIERS - 1);
+       if
+       :: isgood = true
+       :: isgood = false
+       fi;
+       operation_settle(l, v, isgood)
+    :: true -> operation_release(l)
+    :: true -> operation_refund()
+    fi;
+    l = 0; v = 0; isgood = false
+  }
+  od
+}
+
+active proctype clock() {
+  do
+  :: atomic { !deadline -> deadline = true }
+  :: atomic { BONDED && !due -> due = true }
+  od
+}
+
+active proctype keeper() {
+  do
+  :: atomic { BONDED && due -> operation_release(lease) }
+  :: atomic { state == OPEN && deadline -> operation_refund() }
+  od
+}
+
+/* No stuck money: what was opened ends, paid or refunded, whatever the others do or leave. */
+ltl progress { [] ((state == OPEN) -> <> FINAL) }
