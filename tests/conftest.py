@@ -2,8 +2,8 @@
 """Marks that need something the host may lack: skipped loudly, or with ``--require-all`` failed.
 
 ``models`` needs the directory ``VCOMPUTE_MODELS``, ``litert`` the package ai-edge-litert, ``cross`` a cross compiler
-and an emulator, ``browser`` a Chromium, ``spin`` the model checker. A test for an instruction set (``isa``) skips itself where the processor has
-it not; that is the one skip that ``--require-all`` lets pass, listed.
+and an emulator, ``browser`` a Chromium, ``spin`` the model checker. A test for an instruction set (``isa``) skips
+itself where the processor has it not; that is the one skip that ``--require-all`` lets pass, listed.
 """
 
 import importlib.util
