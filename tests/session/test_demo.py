@@ -1,31 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo and the deployment commands, as a user runs them."""
 
-import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.session.processes import COMMAND, Deployment, run
 from vcompute.data import digits_model, digits_samples
 
 pytestmark = pytest.mark.server
-COMMAND = [sys.executable, "-m", "vcompute"]
-
-
-def run(*arguments: object, status: int = 0) -> dict[str, Any]:
-    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == status, done.stderr + done.stdout
-    lines = done.stdout.splitlines()
-    assert len(lines) == 1, done.stdout
-    record: dict[str, Any] = json.loads(lines[0])
-    return record
 
 
 def test_demo_runs_checks_and_pays() -> None:
@@ -57,34 +44,6 @@ def test_demo_shows_people_who_did_what() -> None:
         assert text in done.stdout
 
 
-class Deployment:
-    """A coordinator and one worker as separate processes."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.processes: list[subprocess.Popen[str]] = []
-        self.coordinator = self.start("coordinator", "--state", directory / "c", "--port", 0)
-        self.url = self.coordinator["url"]
-
-    def start(self, *arguments: object) -> dict[str, Any]:
-        process = subprocess.Popen([*COMMAND, *map(str, arguments), "--json"], stdout=subprocess.PIPE, text=True)
-        self.processes.append(process)
-        assert process.stdout is not None
-        record: dict[str, Any] = json.loads(process.stdout.readline())
-        return record
-
-    def fund(self, party: str, amount: int = 1000) -> None:
-        run("ledger", "fund", "--state", self.directory / "c", party, amount, "--json")
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait(15)
-            if process.stdout is not None:
-                process.stdout.close()
-
-
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[Deployment]:
     deployed = Deployment(tmp_path)
@@ -102,50 +61,49 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_deployment_from_the_command_line(deployment: Deployment, files: tuple[Path, Path], tmp_path: Path) -> None:
-    model, inputs = files
-    state = tmp_path / "r"
-    key = run("keygen", tmp_path / "requester.pem", "--json")
-    state.mkdir(mode=0o700)
-    (tmp_path / "requester.pem").rename(state / "key.pem")
-    deployment.fund(key["thumbprint"])
-    worker = deployment.start("worker", "--url", deployment.url, "--state", tmp_path / "w")
-    deployment.fund(worker["worker"])
-    common = ("--url", deployment.url, "--pin", deployment.coordinator["coordinator"], "--state", state, "--json")
+    state, requester = deployment.requester()
+    worker = deployment.worker("w").record["worker"]
+    pin = deployment.coordinator.record["coordinator"]
     out = tmp_path / "out.npy"
-    done = run("submit", model, inputs, "-o", out, "--batch", 4, "--price", 7, "--bond", 3, *common)
+    common = (
+        "--url",
+        deployment.url,
+        "--pin",
+        pin,
+        "--state",
+        state,
+        "--price",
+        7,
+        "--bond",
+        3,
+        "--batch",
+        4,
+        "--json",
+    )
+    done = run("submit", *files, "-o", out, *common)
     assert (done["tasks"], done["accepted"], done["paid"]) == (2, 2, 14)
-    assert np.load(out).shape == (6, 10)
-    shown = run("ledger", "show", "--state", tmp_path / "c", "--json")
-    assert shown["balances"] == {key["thumbprint"]: 986, worker["worker"]: 1014}
-    assert run("ledger", "verify", "--state", tmp_path / "c", "--json")["conserved"] is True
+    outputs = np.load(out)
+    assert outputs.shape == (6, 10)
+    again = run("submit", *files, "-o", out, *common)
+    assert again["accepted"] == 2
+    assert np.array_equal(np.load(out), outputs)
+    shown = deployment.ledger("show")
+    assert shown["balances"] == {requester: 986, worker: 1014}, "the same submission again is paid once"
+    assert deployment.ledger("verify")["conserved"] is True
 
 
 def test_a_separate_verifier_judges(deployment: Deployment, files: tuple[Path, Path], tmp_path: Path) -> None:
-    state = tmp_path / "r"
-    state.mkdir(mode=0o700)
-    key = run("keygen", state / "key.pem", "--json")
-    judge = deployment.start("verifier", "--url", deployment.url, "--state", tmp_path / "v")["verifier"]
-    worker = deployment.start("worker", "--url", deployment.url, "--state", tmp_path / "w", "--trust-verifier", judge)[
-        "worker"
-    ]
-    deployment.fund(key["thumbprint"])
-    deployment.fund(worker)
+    state, _ = deployment.requester()
+    judge = deployment.add("verifier", "--url", deployment.url, "--state", tmp_path / "v").record["verifier"]
+    deployment.worker("w", "--trust-verifier", judge)
     common = ("--url", deployment.url, "--state", state, "--json", "--price", 5, "--verifier", judge)
     done = run("submit", *files, *common)
     assert (done["tasks"], done["accepted"]) == (1, 1)
 
 
-def test_a_worker_declines_judges_it_does_not_trust(
-    deployment: Deployment, files: tuple[Path, Path], tmp_path: Path
-) -> None:
-    state = tmp_path / "r"
-    state.mkdir(mode=0o700)
-    key = run("keygen", state / "key.pem", "--json")
-    worker = deployment.start(
-        "worker", "--url", deployment.url, "--state", tmp_path / "w", "--trust-verifier", "00" * 32
-    )["worker"]
-    deployment.fund(key["thumbprint"])
-    deployment.fund(worker)
+def test_a_worker_declines_judges_it_does_not_trust(deployment: Deployment, files: tuple[Path, Path]) -> None:
+    state, _ = deployment.requester()
+    deployment.worker("w", "--trust-verifier", "00" * 32)
     common = ("--url", deployment.url, "--state", state, "--json", "--price", 5, "--within", 2)
     done = run("submit", *files, *common, status=1)
     assert (done["accepted"], done["refunded"], done["paid"]) == (0, 1, 0)
@@ -176,7 +134,6 @@ def test_one_process_holds_a_state_directory(deployment: Deployment, tmp_path: P
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupted_worker_gives_its_leases_back_and_ends(deployment: Deployment, tmp_path: Path) -> None:
-    deployment.start("worker", "--url", deployment.url, "--state", tmp_path / "w")
-    process = deployment.processes[-1]
-    process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 0
+    worker = deployment.add("worker", "--url", deployment.url, "--state", tmp_path / "w")
+    deployment.parties.remove(worker)
+    assert worker.stop() == 0

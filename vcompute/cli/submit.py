@@ -14,7 +14,7 @@ from vcompute.cli.party import Connection, connection_options, thumbprint
 if TYPE_CHECKING:
     from vcompute.node.requester import RequesterNode, Terms
     from vcompute.session.requester import RequesterRecord
-    from vcompute.task import Model
+    from vcompute.task import Batch, Model
 
 
 @click.command("submit", cls=Command)
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
 @click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
 @click.option("--within", default=600.0, show_default=True, type=click.FloatRange(1), help="Seconds until the refund.")
+@click.option("--lease", default=30.0, show_default=True, type=click.FloatRange(0.1), help="Seconds of a lease.")
 @pass_reporter
 def submit(
     reporter: Reporter,
@@ -43,9 +44,13 @@ def submit(
     verifiers: tuple[str, ...],
     quorum: int,
     within: float,
+    lease: float,
     **connection: Any,
 ) -> int:
-    """Offer INPUT.npy, an array with a leading batch axis, as tasks and wait for the checked outputs."""
+    """Offer INPUT.npy, an array with a leading batch axis, as tasks and wait for the checked outputs.
+
+    After an interruption the same command goes on where it stopped; nothing is paid twice.
+    """
     from vcompute.messages import Always
     from vcompute.node.requester import Terms
 
@@ -57,6 +62,7 @@ def submit(
         verifiers=tuple(thumbprint(text) for text in verifiers),
         quorum=quorum,
         within=int(within * 1000),
+        lease=int(lease * 1000),
     )
     with reporter.progress("tasks", -(-len(inputs) // batch)) as advance:
         record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance)
@@ -134,9 +140,10 @@ def _run(
         try:
             await _or_fail(running, node.connected.wait())
             data = encode_model(model)
-            for item in batches:
+            for index, item in enumerate(batches):
                 units = work_units(model, item.size)
-                tasks.append(await node.submit(data, item.encoded, item.size, units, terms))
+                memo = _memo(model, item, terms, index)
+                tasks.append(await node.submit(data, item.encoded, item.size, units, terms, memo))
             await _or_fail(running, node.finished(tasks))
         finally:
             node.stop()
@@ -150,6 +157,14 @@ def _run(
         return report, np.concatenate(parts)
 
     return asyncio.run(main())
+
+
+def _memo(model: "Model", batch: "Batch", terms: "Terms", index: int) -> bytes:
+    """What makes a task the same task when a submission is repeated: content, terms, place."""
+    import hashlib
+
+    parts = repr((model.digest, batch.digest, terms.policy, terms.price, terms.bond, terms.verifiers, index))
+    return hashlib.sha256(parts.encode()).digest()
 
 
 async def _or_fail(running: Any, waiting: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vcompute.blobs import Upload
 from vcompute.errors import ProtocolError
-from vcompute.messages import BlobRef, Check, Message, Offer, Policy, Signed, seal
+from vcompute.messages import BlobRef, Check, Message, Offer, Policy, Signed, reopen, seal
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
 from vcompute.registry import ErrorCode
@@ -64,8 +64,13 @@ class RequesterNode(VerifierNode):
             self.act(self.verifier.receive(message, self.clock()))
         return self.requester
 
-    async def submit(self, model: bytes, inputs: bytes, batch: int, work_units: int, terms: Terms) -> bytes:
+    async def submit(
+        self, model: bytes, inputs: bytes, batch: int, work_units: int, terms: Terms, memo: bytes | None = None
+    ) -> bytes:
         """Offer a task; its id. It is stored before it is sent, and goes on after a restart.
+
+        With a ``memo`` (at most 64 bytes) a task of the same memo that is under way or paid is taken up instead, so
+        that a submission repeated after a crash pays once.
 
         Raises:
             ProtocolError: no session with a coordinator was ever made, so that no settlement is known.
@@ -73,6 +78,9 @@ class RequesterNode(VerifierNode):
         peer = None if self.handshake is None else self.handshake.peer
         if peer is None or peer.body.settlement is None:
             raise ProtocolError("the settlement is not known before the greeting", code=ErrorCode.UNKNOWN_SESSION)
+        known = None if memo is None else self._by_memo(memo)
+        if known is not None:
+            return known
         offer = Offer(
             nonce=self._nonce(16),
             settlement=peer.body.settlement,
@@ -89,10 +97,23 @@ class RequesterNode(VerifierNode):
             lease=terms.lease,
             verdict_within=terms.verdict_within,
             extensions=(),
+            memo=memo,
         )
         signed = seal(self.key, offer).of(Offer)
         self.act(self.requester.offer(signed, self.clock()))
         return signed.digest
+
+    def _by_memo(self, memo: bytes) -> bytes | None:
+        """The task of a memo, unless it came to nothing or its outputs are lost."""
+        for record in self.requester.records.values():
+            if record.state in (RequesterState.REFUNDED, RequesterState.REFUSED):
+                continue
+            if reopen(record.offer).of(Offer).body.memo != memo:
+                continue
+            result = record.result
+            if record.state is not RequesterState.DONE or (result and result.outputs.digest in self.blobs):
+                return record.task
+        return None
 
     def _keep(self, data: bytes) -> BlobRef:
         digest = Upload.of_bytes(data).digest
