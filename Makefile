@@ -42,7 +42,7 @@ demo: $(VENV)/.run ## outsource inference to workers on this machine, checked an
 
 .PHONY: test
 test: $(VENV)/.test ## run the tests
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(VENV)/.test ## lint, format, types, import contracts, generated files
