@@ -66,6 +66,9 @@ void vc_round_ext(uint64_t *sums, const uint64_t *f0, const uint64_t *f1, const 
                   size_t n);
 void vc_eq_tensor(uint64_t *out, const uint64_t *point, size_t variables, const uint64_t *scale);
 
+/* table[i * n + j] += outer[i] * inner[j], i < m, j < n. */
+void vc_ext_add_outer(uint64_t *table, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);
+
 /* Reed-Solomon code of `count` lanes of 2^log_lane elements of `words` (1 or 2) words each, one lane after another:
  * out has 2^(log_lane + rate_bits) rows of count * words words, in bit-reversed order of the domain's points. */
 size_t vc_rs_scratch(uint32_t log_lane, uint32_t rate_bits);

@@ -55,6 +55,11 @@ void vc_eq_tensor(uint64_t *out, const uint64_t *point, size_t variables, const 
     k->expand(out, point + 2 * (variables - 1 - i), (size_t)1 << i);
 }
 
+void vc_ext_add_outer(uint64_t *table, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n) {
+  const vc_field_kernels *k = vc_field();
+  for (size_t i = 0; i < m; i++) k->ext_scale_add(table + 2 * n * i, inner, outer + 2 * i, n);
+}
+
 /* Montgomery's trick: one inversion for all. Zeros stay zero and are left out of the running product. */
 void vc_gl_inverse_n(uint64_t *out, const uint64_t *a, size_t n) {
   uint64_t product = 1;

@@ -96,6 +96,14 @@ static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], siz
   EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), factor), k););
 }
 
+static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, {
+    evec product = e_mul(load_pairs(a + 2 * i, k), factor);
+    store_pairs(out + 2 * i, e_add(load_pairs(out + 2 * i, k), product), k);
+  });
+}
+
 /* Sums of products of extension elements, by Karatsuba's three products, reduced at the end. */
 typedef struct {
   vsum low, high, cross;
@@ -229,7 +237,23 @@ static void evaluate(uint64_t *out, const uint64_t *coefficients, size_t n, cons
 }
 
 const vc_field_kernels VC_FIELD_NAME = {
-    add,       sub,      mul,        ext_mul,   ext_mul_base, ext_scale,  dot_base,   dot_ext,
-    fold_base, fold_ext, round_base, round_ext, expand,       butterfly4, butterfly2, butterfly2_transposed,
-    evaluate,  scale,
+    .add = add,
+    .sub = sub,
+    .mul = mul,
+    .ext_mul = ext_mul,
+    .ext_mul_base = ext_mul_base,
+    .ext_scale = ext_scale,
+    .ext_scale_add = ext_scale_add,
+    .dot_base = dot_base,
+    .dot_ext = dot_ext,
+    .fold_base = fold_base,
+    .fold_ext = fold_ext,
+    .round_base = round_base,
+    .round_ext = round_ext,
+    .expand = expand,
+    .butterfly4 = butterfly4,
+    .butterfly2 = butterfly2,
+    .butterfly2_transposed = butterfly2_transposed,
+    .evaluate = evaluate,
+    .scale = scale,
 };

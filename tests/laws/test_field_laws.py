@@ -78,8 +78,17 @@ def test_eq_fold_and_evaluation_share_one_variable_order(backend: Backend, n: in
             values[b] + point[0] * (values[b + (1 << n - 1)] - values[b]) for b in range(1 << n - 1)
         ]
         for r in point[1:]:
-            folded = backend.fold_ext(folded, r)
+            fresh = backend.fold_ext(folded, r)
+            folded = backend.fold_ext(folded, r, reuse=True)
+            assert from_array(folded) == from_array(fresh)
         assert from_array(folded) == [expected]
+
+
+@given(st.lists(exts, min_size=1, max_size=9), st.lists(exts, min_size=1, max_size=9), exts)
+def test_outer_products(backend: Backend, outer: list[Ext], inner: list[Ext], start: Ext) -> None:
+    table = to_array([start] * (len(outer) * len(inner)))
+    backend.add_outer(table, to_array(outer), to_array(inner))
+    assert from_array(table) == [start + a * b for a in outer for b in inner]
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -106,7 +106,7 @@ class _Folded:
 def _batched_weights(
     tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
 ) -> list[ExtWords]:
-    """For each table the sum over its claims of gamma^index * weight, on the stored lanes."""
+    """For each table the sum over its claims of gamma^index * weight."""
     weights = [np.zeros((1 << table.shape.variables, 2), dtype=np.uint64) for table in tables]
     scale = ONE
     for claim in claims:
@@ -127,20 +127,27 @@ def _first_folds(
     first = plan.rounds[0]
     words: list[Words] = []
     for table in tables:
-        padded = np.zeros(1 << table.shape.variables, dtype=np.uint64)
-        padded[: table.shape.stored] = table.table
-        words.append(padded)
+        words.append(_padded(table))
     alphas: list[Ext] = []
     for step in range(FOLD):
         kernel = backend.round_ext if step else backend.round_base
         parts = [kernel(f, w) for f, w in zip(words, weights, strict=True)]
         at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
         alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
-        fold = backend.fold_ext if step else backend.fold_base
-        words = [fold(f, alpha) for f in words]
-        weights = [backend.fold_ext(w, alpha) for w in weights]
+        words = [backend.fold_ext(f, alpha, reuse=True) if step else backend.fold_base(f, alpha) for f in words]
+        weights = [backend.fold_ext(w, alpha, reuse=True) for w in weights]
         alphas.append(alpha)
     return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
+
+
+def _padded(committed: Committed) -> Words:
+    """The table with its missing lanes."""
+    size = 1 << committed.shape.variables
+    if committed.shape.stored == size:
+        return committed.table
+    padded = np.zeros(size, dtype=np.uint64)
+    padded[: committed.shape.stored] = committed.table
+    return padded
 
 
 def _stacked(parts: list[ExtWords], step: Round) -> ExtWords:
@@ -161,7 +168,8 @@ def _folds(transcript: ProverTranscript, state: _Folded, count: int, grinding: i
     table, weights, alphas = state.table, state.weights, []
     for _ in range(count):
         alpha = _fold_challenge(transcript, *backend.round_ext(table, weights), grinding)
-        table, weights = backend.fold_ext(table, alpha), backend.fold_ext(weights, alpha)
+        table = backend.fold_ext(table, alpha, reuse=True)
+        weights = backend.fold_ext(weights, alpha, reuse=True)
         alphas.append(alpha)
     return _Folded(table, weights, alphas)
 

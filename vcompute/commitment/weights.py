@@ -8,13 +8,18 @@ suite checks it for every weight here, and a new kind of weight has only these t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+import numpy as np
 
 from vcompute.errors import Rejected
 from vcompute.field.backend import Backend
 from vcompute.field.extension import ExtWords
-from vcompute.field.scalar import ONE, Ext, eq_index, evaluate, from_array
+from vcompute.field.scalar import ONE, Ext, eq_index, evaluate, from_array, to_array
 from vcompute.registry import ErrorCode
+
+_INNER: Final = 9
+"""Variables of the inner part of a product: a table that stays in the fastest cache."""
 
 
 class Weight(Protocol):
@@ -40,7 +45,8 @@ class EqWeight:
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         block = table[self.offset : self.offset + (1 << len(self.point))]
-        block[...] = backend.add(block, backend.eq_tensor(self.point, scale))
+        outer, inner = self.point[:-_INNER], self.point[-_INNER:]
+        backend.add_outer(block, backend.eq_tensor(outer, scale), backend.eq_tensor(inner))
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         prefix, rest = split_point(point, len(self.point), self.offset)
@@ -66,13 +72,14 @@ class TensorWeight:
         return [factor.shape[0].bit_length() - 1 for factor in self.factors]
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
-        from vcompute.field.scalar import to_array
-
-        values = to_array([scale])
-        for factor in self.factors:
-            values = backend.ext_mul(values[:, None, :], factor[None, :, :]).reshape(-1, 2)
-        block = table[self.offset : self.offset + values.shape[0]]
-        block[...] = backend.add(block, values)
+        factors, inner = list(self.factors), to_array([ONE])
+        while factors and len(inner) < 1 << _INNER:
+            inner = _outer(factors.pop(), inner, backend)
+        outer = to_array([scale])
+        for factor in factors:
+            outer = _outer(outer, factor, backend)
+        block = table[self.offset : self.offset + len(outer) * len(inner)]
+        backend.add_outer(block, outer, inner)
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         variables = self._variables()
@@ -81,6 +88,12 @@ class TensorWeight:
             result = result * evaluate(from_array(factor), rest[:count])
             rest = rest[count:]
         return result
+
+
+def _outer(a: ExtWords, b: ExtWords, backend: Backend) -> ExtWords:
+    result = np.zeros((len(a) * len(b), 2), dtype=np.uint64)
+    backend.add_outer(result, a, b)
+    return result
 
 
 def split_point(point: Sequence[Ext], variables: int, offset: int) -> tuple[Ext, list[Ext]]:

@@ -71,12 +71,16 @@ class Backend(Protocol):
         """scale * eq(point, b) for every b: (2^n, 2)."""
         ...
 
+    def add_outer(self, table: ExtWords, outer: ExtWords, inner: ExtWords) -> None:
+        """Add outer[i] * inner[j] to table[i * n + j], in place: (m * n, 2), (m, 2), (n, 2)."""
+        ...
+
     def fold_base(self, table: Words, r: Ext) -> ExtWords:
         """Bind variable 0 of a base table to r."""
         ...
 
-    def fold_ext(self, table: ExtWords, r: Ext) -> ExtWords:
-        """Bind variable 0 of an extension table to r."""
+    def fold_ext(self, table: ExtWords, r: Ext, *, reuse: bool = False) -> ExtWords:
+        """Bind variable 0 of an extension table to r; with ``reuse`` the result may take the table's place."""
         ...
 
     def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:

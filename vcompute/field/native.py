@@ -88,16 +88,21 @@ class NativeBackend:
         self._lib.vc_eq_tensor(_words(out), _words(to_array(point)), len(point), _words(to_array([scale])))
         return out
 
+    def add_outer(self, table: ExtWords, outer: ExtWords, inner: ExtWords) -> None:
+        _require(table.shape == (len(outer) * len(inner), 2), table, outer, inner)
+        outer, inner = np.ascontiguousarray(outer), np.ascontiguousarray(inner)
+        self._lib.vc_ext_add_outer(_words(table), _words(outer), len(outer), _words(inner), len(inner))
+
     def fold_base(self, table: Words, r: Ext) -> ExtWords:
-        return self._fold(self._lib.vc_fold_base, table, r)
-
-    def fold_ext(self, table: ExtWords, r: Ext) -> ExtWords:
-        return self._fold(self._lib.vc_fold_ext, table, r)
-
-    def _fold(self, kernel: Any, table: Words, r: Ext) -> ExtWords:
         half = _half(table)
         out = np.empty((half, 2), dtype=np.uint64)
-        kernel(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
+        self._lib.vc_fold_base(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
+        return out
+
+    def fold_ext(self, table: ExtWords, r: Ext, *, reuse: bool = False) -> ExtWords:
+        half = _half(table)
+        out = table[:half] if reuse else np.empty((half, 2), dtype=np.uint64)
+        self._lib.vc_fold_ext(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
         return out
 
     def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:

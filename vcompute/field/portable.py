@@ -52,10 +52,14 @@ class NumpyBackend:
     def eq_tensor(self, point: Sequence[Ext], scale: Ext = ONE) -> ExtWords:
         return multilinear.eq_tensor(point, scale)
 
+    def add_outer(self, table: ExtWords, outer: ExtWords, inner: ExtWords) -> None:
+        product = ext.mul(outer[:, np.newaxis], inner[np.newaxis]).reshape(-1, 2)
+        table[...] = base.add(table, product)
+
     def fold_base(self, table: Words, r: Ext) -> ExtWords:
         return multilinear.fold_base(table, r)
 
-    def fold_ext(self, table: ExtWords, r: Ext) -> ExtWords:
+    def fold_ext(self, table: ExtWords, r: Ext, *, reuse: bool = False) -> ExtWords:
         return multilinear.fold_ext(table, r)
 
     def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
