@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcompute.field import Backend, Ext, P, from_array, implementations, scalar, to_array
@@ -23,6 +23,7 @@ def array(values: list[int]) -> np.ndarray:
     return np.array(values, dtype=np.uint64)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=40))
 def test_base_operations_are_those_of_integers(backend: Backend, pairs: list[tuple[int, int]]) -> None:
     a, b = (array([pair[i] for pair in pairs]) for i in (0, 1))
@@ -39,6 +40,7 @@ def test_every_pair_of_edges(backend: Backend) -> None:
     assert backend.sub(a, b).tolist() == [(int(x) - int(y)) % P for x, y in zip(a, b, strict=True)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(exts, exts), min_size=1, max_size=20))
 def test_extension_operations_are_the_scalar_ones(backend: Backend, pairs: list[tuple[Ext, Ext]]) -> None:
     a, b = (to_array([pair[i] for pair in pairs]) for i in (0, 1))
@@ -49,6 +51,7 @@ def test_extension_operations_are_the_scalar_ones(backend: Backend, pairs: list[
     assert backend.dot_base(a, b[:, 1].copy()) == sum((x * y.c1 for x, y in pairs), Ext(0))
 
 
+@settings(deadline=None)
 @given(exts, exts, exts)
 def test_extension_axioms(backend: Backend, x: Ext, y: Ext, z: Ext) -> None:
     assert (x + y) * z == x * z + y * z
@@ -61,6 +64,7 @@ def test_extension_axioms(backend: Backend, x: Ext, y: Ext, z: Ext) -> None:
         assert y / x * x == y
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.data())
 def test_eq_fold_and_evaluation_share_one_variable_order(backend: Backend, n: int, data: st.DataObject) -> None:
     """VC-FLD-002."""
@@ -84,6 +88,7 @@ def test_eq_fold_and_evaluation_share_one_variable_order(backend: Backend, n: in
         assert from_array(folded) == [expected]
 
 
+@settings(deadline=None)
 @given(st.lists(exts, min_size=1, max_size=9), st.lists(exts, min_size=1, max_size=9), exts)
 def test_outer_products(backend: Backend, outer: list[Ext], inner: list[Ext], start: Ext) -> None:
     table = to_array([start] * (len(outer) * len(inner)))
@@ -91,6 +96,7 @@ def test_outer_products(backend: Backend, outer: list[Ext], inner: list[Ext], st
     assert from_array(table) == [start + a * b for a in outer for b in inner]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_round_polynomials(backend: Backend, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -109,6 +115,7 @@ def test_round_polynomials(backend: Backend, n: int, seed: int) -> None:
         assert h(table, Ext(2)) - 2 * h(table, Ext(1)) + h(table, Ext(0)) == 2 * lead
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(0, 3), st.integers(1, 17), st.booleans(), st.integers(0, 2**32 - 1))
 def test_codes_are_evaluations(
     backend: Backend, log_n: int, rate_bits: int, lanes: int, extension: bool, seed: int
@@ -130,6 +137,7 @@ def test_codes_are_evaluations(
         assert code[position].tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.integers(0, 3), st.data())
 def test_powers_of_domain_points(backend: Backend, log_table: int, extra: int, data: st.DataObject) -> None:
     """Adding powers, evaluating polynomials and extending the weights x^b all mean the same x^b."""
@@ -155,6 +163,7 @@ def test_powers_of_domain_points(backend: Backend, log_table: int, extra: int, d
     assert weights == [scalar.evaluate([Ext(pow(x, b, P)) for b in range(1 << log_table)], r) for x in points]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_hashes_are_sha256(backend: Backend, rows: int, width: int, seed: int) -> None:
     data = np.random.default_rng(seed).integers(0, P, (rows, width), dtype=np.uint64)

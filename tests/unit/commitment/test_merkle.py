@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcompute.commitment import merkle
@@ -27,6 +27,7 @@ def root_by_hand(rows: np.ndarray) -> bytes:
     return level[0]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.data())
 def test_openings_lead_to_the_root(height: int, data: st.DataObject) -> None:
     """VC-COM-001, VC-COM-002."""
@@ -39,6 +40,7 @@ def test_openings_lead_to_the_root(height: int, data: st.DataObject) -> None:
     merkle.check_opening(tree.root, height, positions, rows[positions], siblings, BACKEND)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.data())
 def test_anything_else_is_refused(height: int, data: st.DataObject) -> None:
     """VC-COM-002: a changed row, sibling or root, siblings in another order, rows at another position."""
