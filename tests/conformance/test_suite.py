@@ -15,6 +15,7 @@ from vcompute.conformance.operations import operations
 from vcompute.conformance.report import FILES, write
 from vcompute.conformance.runner import greet
 from vcompute.conformance.vectors import load_groups
+from vcompute.conformance.wire import to_text
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = shlex.join([sys.executable, "-m", "vcompute", "testee"])
@@ -107,6 +108,36 @@ def test_command_fails_on_a_broken_testee(capfd: pytest.CaptureFixture[str]) -> 
     assert "testee" in json.loads(capfd.readouterr().out)["error"]["message"]
     assert main(["conformance", "run", "--testee", "/nonexistent/testee", "--json"]) == 1
     assert main(["conformance", "run", "--json"]) == 2
+
+
+def test_reference_seals_what_the_book_accepts() -> None:
+    """VC-ID-006: an envelope the testee signs opens under the rules, with a low s, whatever the payload."""
+    testee = LocalTestee(operations())
+    for length in (0, 1, 1000, 1 << 15):
+        given = {"private": to_text(bytes(31) + b"\x07"), "payload": to_text(bytes(length)), "aad": to_text(b"aad")}
+        sealed = testee.ask("envelope.seal", given).out
+        assert sealed is not None
+        opened = testee.ask("envelope.open", {"bytes": sealed["bytes"], "aad": given["aad"]}).out
+        assert opened is not None
+        assert opened["payload"] == given["payload"]
+
+
+def test_checks_stand_in_order() -> None:
+    """VC-SUI-003: with two faults at once, the one that stands first is named."""
+    cases = {case.id: case for case in all_cases()}
+    good = cases["proofs/replay/good"].input
+    faults = [
+        ("proof_malformed", {"proof": ""}),
+        ("suite_not_accepted", {"parameter_sets": []}),
+        ("invalid_input", {"inputs": cases["proofs/replay/inputs-of-other-model"].input["inputs"]}),
+        ("statement_mismatch", {"context": to_text(b"another")}),
+    ]
+    testee = LocalTestee(operations())
+    for index in range(len(faults)):
+        request = dict(good)
+        for _, change in faults[index:]:
+            request |= change
+        assert testee.ask("proof.verify", request).error == faults[index][0]
 
 
 def test_list_names_every_case(capfd: pytest.CaptureFixture[str]) -> None:

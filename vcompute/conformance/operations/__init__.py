@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from vcompute.conformance.operations import compute, content, encoding
+from vcompute.conformance.operations import compute, content, encoding, messages, proofs
 
 Operation: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -14,7 +14,13 @@ TESTEE_PROTOCOL: Final = 1
 
 def operations(kernels: str = "portable") -> dict[str, Operation]:
     """Every operation by name. ``kernels`` is ``portable`` (numpy, the specification) or ``native`` (the C core)."""
-    table: dict[str, Operation] = {**encoding.OPERATIONS, **content.OPERATIONS, **compute.operations(kernels)}
+    table: dict[str, Operation] = {
+        **encoding.OPERATIONS,
+        **content.OPERATIONS,
+        **messages.OPERATIONS,
+        **compute.operations(kernels),
+        **proofs.OPERATIONS,
+    }
 
     def hello(_request: Mapping[str, Any]) -> Mapping[str, Any]:
         from vcompute import __version__
