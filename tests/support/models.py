@@ -25,6 +25,8 @@ NAMES = (
 )
 """Every model of the collection."""
 
+WITHOUT_TENSORS = frozenset({"coral_mobilenet_v2_224_ptq", "mlperftiny_kws_dscnn"})
+"""Models of which no intermediate tensors are stored."""
 RUNTIME = {Semantics.LITERT: "litert230_ref", Semantics.CLASSIC: "classic_ref"}
 
 
@@ -54,11 +56,8 @@ def stored_outputs(name: str, semantics: Semantics, random: bool) -> npt.NDArray
 
 
 def stored_tensors(name: str, sample: int) -> list[npt.NDArray[Any]]:
-    """Every operator's output for one real input, in order; empty where there are none."""
-    path = directory() / "tensors" / f"{name}.litert230_ref.npz"
-    if not path.exists():
-        return []
-    with np.load(path) as file:
+    """Every operator's output for one real input, (1, ...), in the file's order."""
+    with np.load(directory() / "tensors" / f"{name}.litert230_ref.npz") as file:
         return [file[key] for key in sorted(file) if key.startswith(f"in{sample}/")]
 
 

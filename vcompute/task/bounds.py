@@ -5,6 +5,7 @@ A model is valid only where every accumulator, in whatever order its terms are a
 implementation may add in any order without wrapping. Ranges come from the operators' clamps, never from calibration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,7 +35,7 @@ from vcompute.task.operators import (
     Transpose,
 )
 from vcompute.task.operators.pooling import AveragePool2D, Pool2D
-from vcompute.task.tensor import DTYPE_RANGE, NDArray
+from vcompute.task.tensor import DTYPE_RANGE, NDArray, ValueType
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -95,11 +96,19 @@ def value_ranges(graph: Graph, constants: tuple[NDArray, ...], sums: Sums | None
     cache: Sums = {} if sums is None else sums
     ranges = [Range(*DTYPE_RANGE[value.dtype]) for value in graph.inputs]
     for node in graph.nodes:
-        ranges.append(_output_range(graph, node, [ranges[index] for index in node.inputs], constants, cache))
+        inputs = [ranges[index] for index in node.inputs]
+        ranges.append(output_range(graph.operand_types(node)[0], node, inputs, constants, cache))
     return tuple(ranges)
 
 
-def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...], sums: Sums) -> Range:
+def output_range(
+    types: tuple[ValueType, ...],
+    node: Node,
+    inputs: Sequence[Range],
+    constants: Sequence[NDArray],
+    sums: Sums | None = None,
+) -> Range:
+    """The range of a node's output from the types and ranges of its operands."""
     operator = node.operator
     match operator:
         case Reshape() | Transpose():
@@ -118,7 +127,7 @@ def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tupl
             low, high = operator.low, operator.high
             return Range(min(max(inputs[0].low, low), high), min(max(inputs[0].high, low), high))
         case MatMul():
-            bounds = accumulator_bounds(graph, node, inputs, constants, sums)
+            bounds = channel_bounds(types[0], node, inputs[0], constants, sums)
             return Range(int(bounds.low.min()), int(bounds.high.max()))
         case Logistic():
             table = constants[node.constants[0]][inputs[0].low + 128 : inputs[0].high + 129]
@@ -131,16 +140,22 @@ def _output_range(graph: Graph, node: Node, inputs: list[Range], constants: tupl
 
 
 def accumulator_bounds(
-    graph: Graph, node: Node, inputs: list[Range], constants: tuple[NDArray, ...], sums: Sums | None = None
+    graph: Graph, node: Node, inputs: Sequence[Range], constants: Sequence[NDArray], sums: Sums | None = None
+) -> AccumulatorBounds:
+    """:func:`channel_bounds` of a node of a graph; ``inputs`` are the ranges of its operands."""
+    return channel_bounds(graph.operand_types(node)[0][0], node, inputs[0], constants, sums)
+
+
+def channel_bounds(
+    operand: ValueType, node: Node, values: Range, constants: Sequence[NDArray], sums: Sums | None = None
 ) -> AccumulatorBounds:
     """The exact accumulator range of each output channel of a linear node with constant weights.
 
-    ``inputs`` are the ranges of its operands. The accumulator holds the bias and sum of w * (x - zero_point); taps
-    outside the image add nothing.
+    ``operand`` and ``values`` are the type and the range of what it reads. The accumulator holds the bias and sum of
+    w * (x - zero_point); taps outside the image add nothing.
     """
     operator = node.operator
-    zero_point = graph.operand_types(node)[0][0].zero_point
-    x = inputs[0].shifted(zero_point)
+    x = values.shifted(operand.zero_point)
     cache: Sums = {} if sums is None else sums
     key = (node.constants[0], isinstance(operator, DepthwiseConv2D))
     if key not in cache:

@@ -12,9 +12,11 @@ import numpy as np
 
 from vcompute.errors import ImportFailed
 from vcompute.importers.tflite.schema import OperatorCall, Subgraph, Tensor, TensorType
+from vcompute.task.bounds import Range, Sums, output_range
 from vcompute.task.graph import GRAPH_VERSION, Graph, Node
 from vcompute.task.operators import Constant, Operator
 from vcompute.task.tensor import (
+    DTYPE_RANGE,
     ConstantType,
     DType,
     NDArray,
@@ -44,6 +46,9 @@ class Assembly:
     """Values by tensor index."""
     constant_of: dict[tuple[int, Shape], int] = field(default_factory=dict)
     """Constants that stand in the file, by tensor index and shape."""
+    ranges: list[Range] = field(default_factory=list)
+    """The range of each value."""
+    sums: Sums = field(default_factory=dict)
     node_of: dict[tuple[int, Shape], int] = field(default_factory=dict)
     """Values of CONSTANT nodes, by tensor index and shape."""
 
@@ -58,6 +63,7 @@ class Assembly:
             raise ImportFailed(f"{tensor} is named twice as an input")
         self.value_of[tensor.index] = len(self.inputs)
         self.inputs.append(value_type(tensor))
+        self.ranges.append(Range(*DTYPE_RANGE[DType.INT8]))
 
     def operand(self, call: OperatorCall, position: int, rank: int | None = None) -> int:
         """The value an operator reads; a constant int8 operand becomes a CONSTANT node.
@@ -142,7 +148,9 @@ class Assembly:
                 got=(1, *output.shape),
             )
         operator.check_output(types, output)
-        self.nodes.append(Node(operator, tuple(inputs), tuple(constants), output))
+        node = Node(operator, tuple(inputs), tuple(constants), output)
+        self.ranges.append(output_range(types, node, [self.ranges[i] for i in inputs], self.constants, self.sums))
+        self.nodes.append(node)
         self.origins.append(call)
         return len(self.inputs) + len(self.nodes) - 1
 

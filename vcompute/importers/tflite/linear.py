@@ -2,6 +2,7 @@
 """CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, BATCH_MATMUL -> their operators, and windows with explicit padding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,9 @@ from vcompute.importers.tflite.assembly import Assembly, channel_scales, scale_o
 from vcompute.importers.tflite.scales import activation_range, float32_product, quantize_multiplier, requant
 from vcompute.importers.tflite.schema import OperatorCall, Tensor, TensorType
 from vcompute.importers.tflite.semantics import Semantics, rounding_of
+from vcompute.importers.tflite.single_rounding import single_rounding
+from vcompute.task.bounds import channel_bounds
+from vcompute.task.graph import Node
 from vcompute.task.operators import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Reshape, Window
 from vcompute.task.tensor import Shape, ValueType
 
@@ -78,9 +82,13 @@ def fully_connected(assembly: Assembly, call: OperatorCall, semantics: Semantics
     if options is None or not options.boolean(2):
         value = _flattened(assembly, call, value, depth)
     low, high = activation_range(_activation(call, 0), scale_of(output), value_type(output))
-    rule = double_scale if semantics is Semantics.LITERT else float32_product_scale
-    rescale = _per_channel(assembly, call, channels, 0, rule)
     operator = FullyConnected(rounding_of(call, semantics), low, high)
+    if semantics is Semantics.CLASSIC:
+        if kernel.scales.size != 1:
+            raise ImportFailed(f"{kernel}: classic kernels know one scale only", got=f"{kernel.scales.size} scales")
+        rescale = _per_channel(assembly, call, channels, 0, float32_product_scale)
+    else:
+        rescale = _binary64(assembly, call, channels, Node(operator, (value,), (weights,), value_type(output)))
     assembly.finish(call, operator, (value,), (weights, *rescale))
 
 
@@ -147,14 +155,44 @@ def _per_channel(
     x, y = scale_of(assembly.tensor(call, 0)), scale_of(assembly.output(call))
     scales = channel_scales(assembly.tensor(call, 1), channels, axis)
     pairs = {w: quantize_multiplier(rule(x, w, y)) for w in set(scales)}
-    multiplier = assembly.made_constant(np.array([pairs[w][0] for w in scales], "<i4"))
-    shift = assembly.made_constant(np.array([pairs[w][1] for w in scales], np.int8))
+    return _bias(assembly, call, channels), *_requantisation(assembly, [pairs[w] for w in scales])
+
+
+def _binary64(assembly: Assembly, call: OperatorCall, channels: int, node: Node) -> tuple[int, int, int]:
+    """As :func:`_per_channel`, for a kernel that requantises in binary64; see :mod:`.single_rounding`."""
+    x, y = scale_of(assembly.tensor(call, 0)), scale_of(assembly.output(call))
+    scales = np.array(channel_scales(assembly.tensor(call, 1), channels, 0))
+    bias = _bias(assembly, call, channels)
+    node = replace(node, constants=(*node.constants, bias))
+    value = node.inputs[0]
+    bounds = channel_bounds(assembly.type_of(value), node, assembly.ranges[value], assembly.constants, assembly.sums)
+    low, high = activation_range(_activation(call, 0), y, node.output)
+    clamp = (low - node.output.zero_point, high - node.output.zero_point)
+    pairs: list[tuple[int, int]] = [(0, 0)] * channels
+    for w in np.unique(scales):
+        group = np.flatnonzero(scales == w)
+        factor = double_scale(x, float(w), y)
+        for channel, pair in zip(
+            group, single_rounding(factor, bounds.low[group], bounds.high[group], clamp), strict=True
+        ):
+            pairs[channel] = pair
+    return bias, *_requantisation(assembly, pairs)
+
+
+def _requantisation(assembly: Assembly, pairs: list[tuple[int, int]]) -> tuple[int, int]:
+    """The constants ``multiplier`` and ``shift``."""
+    multiplier = assembly.made_constant(np.array([m for m, _ in pairs], "<i4"))
+    return multiplier, assembly.made_constant(np.array([s for _, s in pairs], np.int8))
+
+
+def _bias(assembly: Assembly, call: OperatorCall, channels: int) -> int:
+    """The constant ``bias``; zeros where the file has none."""
     bias = assembly.optional(call, 2)
     if bias is None:
-        return assembly.made_constant(np.zeros(channels, "<i4")), multiplier, shift
+        return assembly.made_constant(np.zeros(channels, "<i4"))
     if bias.type != TensorType.INT32 or bias.elements != channels:
         raise ImportFailed(f"{bias}: a bias is INT32 with {channels} elements", got=f"{bias.type_name} {bias.shape}")
-    return assembly.file_constant(bias, (channels,)), multiplier, shift
+    return assembly.file_constant(bias, (channels,))
 
 
 def _flattened(assembly: Assembly, call: OperatorCall, value: int, depth: int) -> int:
