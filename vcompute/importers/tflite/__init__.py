@@ -11,7 +11,7 @@ from typing import Final
 from vcompute.errors import EncodingError, ImportFailed, TaskError, UsageError
 from vcompute.importers.tflite import linear, others
 from vcompute.importers.tflite.assembly import Assembly
-from vcompute.importers.tflite.schema import BuiltinOperator, OperatorCall, Subgraph, read_subgraph
+from vcompute.importers.tflite.schema import BuiltinOperator, OperatorCall, Subgraph, TensorType, read_subgraph
 from vcompute.importers.tflite.semantics import Semantics
 from vcompute.registry import ErrorCode
 from vcompute.task.bounds import overflowing_node
@@ -38,6 +38,9 @@ _CONVERTERS: Final[dict[BuiltinOperator, tuple[int, linear.Convert]]] = {
     BuiltinOperator.LOGISTIC: (0, others.logistic),
     BuiltinOperator.QUANTIZE: (89, others.quantize),
 }
+
+_UINT8_OPERATORS: Final = frozenset({BuiltinOperator.QUANTIZE, BuiltinOperator.RESHAPE, BuiltinOperator.TRANSPOSE})
+"""Operators whose uint8 kernels are their int8 ones with everything 128 less."""
 
 
 def import_tflite(data: bytes, semantics: Semantics = LITERT) -> Model:
@@ -97,6 +100,13 @@ def _needed(source: Subgraph) -> list[OperatorCall]:
     return calls[::-1]
 
 
+def _refuse_uint8(source: Subgraph, call: OperatorCall) -> None:
+    """The uint8 kernels round in other ways; only what moves elements and zero points is the same."""
+    for index in (*call.inputs, *call.outputs):
+        if index >= 0 and source.tensors[index].type == TensorType.UINT8:
+            raise ImportFailed(f"{source.tensors[index]}: the operator's uint8 kernel is not in operator set v1")
+
+
 def _convert(assembly: Assembly, call: OperatorCall, semantics: Semantics) -> None:
     """Convert one operator; whatever goes wrong names it and its output."""
     try:
@@ -105,6 +115,8 @@ def _convert(assembly: Assembly, call: OperatorCall, semantics: Semantics) -> No
         options_type, converter = _CONVERTERS[BuiltinOperator(call.code)]
         if call.options is not None and options_type and call.options_type != options_type:
             raise ImportFailed("options of another operator", expected=options_type, got=call.options_type)
+        if call.code not in _UINT8_OPERATORS:
+            _refuse_uint8(source=assembly.source, call=call)
         converter(assembly, call, semantics)
     except TaskError as error:
         tensors = assembly.source.tensors
