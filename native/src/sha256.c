@@ -30,6 +30,9 @@ const vc_sha256_kernel *vc_sha256(void) {
 #if defined(VC_HAVE_AVX2)
   if (vc_cpu_has(VC_CPU_AVX2)) return &vc_sha256_avx2;
 #endif
+#if defined(VC_HAVE_ARMSHA2)
+  if (vc_cpu_has(VC_CPU_ARMSHA2)) return &vc_sha256_armv8;
+#endif
   return &vc_sha256_portable;
 }
 

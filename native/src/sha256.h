@@ -27,6 +27,9 @@ extern const vc_sha256_kernel vc_sha256_avx512;
 #if defined(VC_HAVE_SHANI)
 extern const vc_sha256_kernel vc_sha256_shani;
 #endif
+#if defined(VC_HAVE_ARMSHA2)
+extern const vc_sha256_kernel vc_sha256_armv8;
+#endif
 
 /* The fastest kernel for many messages at once. */
 const vc_sha256_kernel *vc_sha256(void);
