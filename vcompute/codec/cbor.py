@@ -9,7 +9,7 @@ byte string is refused.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from vcompute.errors import EncodingError
 from vcompute.registry import ErrorCode
@@ -62,6 +62,20 @@ def _encode_map(out: bytearray, value: Mapping[int, Value]) -> None:
 
 
 def _encode(out: bytearray, value: Value) -> None:
+    kind = type(value)
+    if kind is bytes:  # the common kinds first: this is the hot path of every message
+        out += _head(2, len(cast("bytes", value)))
+        out += cast("bytes", value)
+    elif kind is int:
+        number = cast("int", value)
+        out += _head(0, number) if number >= 0 else _head(1, -1 - number)
+    elif kind is dict:
+        _encode_map(out, cast("dict[int, Value]", value))
+    else:
+        _encode_rest(out, value)
+
+
+def _encode_rest(out: bytearray, value: Value) -> None:
     match value:
         case None:
             out.append(0xF6)
@@ -76,13 +90,13 @@ def _encode(out: bytearray, value: Value) -> None:
             text = value.encode("utf-8")
             out += _head(3, len(text))
             out += text
-        case Mapping():
-            _encode_map(out, value)
         case Tagged():
             if value.tag != COSE_SIGN1_TAG:
                 raise EncodingError("a tag outside the profile", expected=COSE_SIGN1_TAG, got=value.tag)
             out += _head(6, value.tag)
             _encode(out, value.value)
+        case Mapping():
+            _encode_map(out, value)
         case Sequence():
             out += _head(4, len(value))
             for item in value:
@@ -128,7 +142,10 @@ class _Reader:
     def head(self) -> tuple[int, int]:
         """The next item's major type and argument, its shortest form enforced."""
         start = self.position
-        initial = self.take(1)[0]
+        if start >= len(self.data):
+            self.take(1)
+        initial = self.data[start]
+        self.position = start + 1
         major, info = initial >> 5, initial & 31
         if info < 24:
             return major, info

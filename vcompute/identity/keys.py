@@ -31,8 +31,8 @@ _SHA256: Final = hashes.SHA256()
 class PublicKey:
     """A P-256 public key, checked to be a point of the curve."""
 
-    def __init__(self, cose_key: bytes) -> None:
-        """Read a COSE_Key.
+    def __init__(self, cose_key: bytes, *, check: bool = True) -> None:
+        """Read a COSE_Key. Without ``check`` the point is checked when a signature is: for keys that were checked.
 
         Raises:
             ProtocolError: ``invalid_key``: not the one encoding, or not a point of the curve.
@@ -49,13 +49,19 @@ class PublicKey:
                 expected=f"{COSE_KEY_SIZE} bytes",
                 got=f"{len(cose_key)} bytes",
             )
-        point = b"\x04" + cose_key[len(_KTY_CRV_X) : x_end] + cose_key[x_end + len(_Y) :]
-        try:
-            self._key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-        except ValueError as error:
-            raise ProtocolError("the key is not a point of P-256", code=ErrorCode.INVALID_KEY) from error
         self.cose_key: Final = bytes(cose_key)
         self.thumbprint: Final = hashlib.sha256(cose_key).digest()
+        if check:
+            self._key  # noqa: B018 - loads and thereby checks the point
+
+    @cached_property
+    def _key(self) -> ec.EllipticCurvePublicKey:
+        x_end = len(_KTY_CRV_X) + 32
+        point = b"\x04" + self.cose_key[len(_KTY_CRV_X) : x_end] + self.cose_key[x_end + len(_Y) :]
+        try:
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        except ValueError as error:
+            raise ProtocolError("the key is not a point of P-256", code=ErrorCode.INVALID_KEY) from error
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """Check an ES256 signature over ``data``.

@@ -8,7 +8,6 @@ the lease that of its Accept.
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from vcompute.codec import Limits, Variant, dumps, loads
@@ -61,7 +60,8 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.ERROR, Error),
     (MessageType.FETCH, Fetch),
 )
-_BODY: Final = Variant("message", TYPES)
+BODY: Final = Variant("message", TYPES)
+"""What an envelope's payload holds."""
 _KNOWN: Final = frozenset(int(tag) for tag, _ in TYPES)
 _LIMITS: Final = Limits(bytes=MAX_PAYLOAD, depth=8, items=1024)
 
@@ -124,8 +124,28 @@ def seal(key: PrivateKey, body: Message) -> Signed[Message]:
         EncodingError: a field is outside its schema.
         ProtocolError: ``limit_exceeded``: the message is too long.
     """
-    data = sign1(key, dumps(_BODY.to_wire(body, "message")), AAD)
+    data = sign1(key, dumps(BODY.to_wire(body, "message")), AAD)
     return Signed(body, key.thumbprint, data, hashlib.sha256(data).digest())
+
+
+class _Known:
+    """The last messages read, by their bytes: reading is a pure function, and one message is read by many."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._read: dict[bytes, Signed[Message]] = {}
+
+    def get(self, data: bytes) -> "Signed[Message] | None":
+        return self._read.get(data)
+
+    def add(self, data: bytes, message: "Signed[Message]") -> None:
+        while len(self._read) >= self._limit:
+            self._read.pop(next(iter(self._read)), None)
+        self._read[data] = message
+
+
+_CHECKED: Final = _Known(1024)
+_UNCHECKED: Final = _Known(1024)
 
 
 def open_message(data: bytes) -> Signed[Message]:
@@ -135,10 +155,13 @@ def open_message(data: bytes) -> Signed[Message]:
         EncodingError: not the deterministic profile, the schema or the bounds.
         ProtocolError: the envelope or its signature is refused, or the type is unknown.
     """
-    return _read(open1(data, AAD))
+    known = _CHECKED.get(data)
+    if known is None:
+        known = _read(open1(data, AAD))
+        _CHECKED.add(known.data, known)
+    return known
 
 
-@lru_cache(maxsize=1024)
 def reopen(data: bytes) -> Signed[Message]:
     """Decode a message that this party opened before and kept in its own store, without checking it again.
 
@@ -146,12 +169,16 @@ def reopen(data: bytes) -> Signed[Message]:
         EncodingError: the bytes were damaged in the store.
         ProtocolError: likewise.
     """
-    return _read(reopen1(data))
+    known = _CHECKED.get(data) or _UNCHECKED.get(data)
+    if known is None:
+        known = _read(reopen1(data))
+        _UNCHECKED.add(known.data, known)
+    return known
 
 
 def _read(sealed: Sealed) -> Signed[Message]:
     wire = loads(sealed.payload, _LIMITS)
     if isinstance(wire, list) and len(wire) == 2 and wire[0] not in _KNOWN:
         raise EncodingError("the message type is not registered", code=ErrorCode.UNKNOWN_MESSAGE, got=wire[0])
-    body: Message = _BODY.from_wire(wire, "message")
+    body: Message = BODY.from_wire(wire, "message")
     return Signed(body, sealed.signer.thumbprint, sealed.data, sealed.digest)

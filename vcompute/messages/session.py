@@ -11,8 +11,11 @@ from vcompute.registry import ErrorCode, Role
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Greeting. The answer names the digest of the Hello it answers and the choice; both are signed, so a changed
-    list is found out. Unregistered versions and suites (GREASE among them) are ignored."""
+    """Greeting: what each side speaks, and in the answer the choice.
+
+    The answer names the digest of the Hello it answers; both are signed, so that a changed list is found out.
+    Unregistered versions and suites (GREASE among them) are ignored.
+    """
 
     role: Role = field(0, Enum(Role), "the sender's role")
     nonce: bytes = field(1, NONCE, "fresh for each greeting")
