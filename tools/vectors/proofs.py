@@ -136,11 +136,15 @@ class _Suite:
             return dumps({**base, **{int(key[1:]): value for key, value in change.items()}})
 
         malformed = "proof_malformed"
-        self.refused("empty", malformed, "no byte", "VC-TSK-015", proof=b"")
-        self.refused("trailing", malformed, "a byte after the proof", "VC-TSK-015", proof=self.proof + b"\x00")
-        self.refused("cut", malformed, "the last byte missing", "VC-TSK-015", proof=self.proof[:-1])
-        self.refused("kind", malformed, "another kind of file", "VC-TSK-015", proof=edited(k0="vcompute-model"))
-        self.refused("version", malformed, "another version", "VC-TSK-015", proof=edited(k1=2))
+        self.refused("empty", malformed, "no byte", "VC-TSK-015 VC-SUI-006", proof=b"")
+        self.refused(
+            "trailing", malformed, "a byte after the proof", "VC-TSK-015 VC-SUI-006", proof=self.proof + b"\x00"
+        )
+        self.refused("cut", malformed, "the last byte missing", "VC-TSK-015 VC-SUI-006", proof=self.proof[:-1])
+        self.refused(
+            "kind", malformed, "another kind of file", "VC-TSK-015 VC-SUI-006", proof=edited(k0="vcompute-model")
+        )
+        self.refused("version", malformed, "another version", "VC-TSK-015 VC-SUI-006", proof=edited(k1=2))
         flipped = bytes([base[4][0] ^ 1]) + base[4][1:]
         self.refused(
             "statement-flipped",
@@ -254,5 +258,5 @@ def _operators(result: Group) -> None:
             given["proof"] = encode_envelope(SuiteId.FREIVALDS, FREIVALDS, statement, b"")
             text = "a network that freivalds does not prove"
             result.refused(
-                f"unsupported/{toy.name}", "proof.verify", "VC-SUI-005", given, "suite_unsupported_model", text
+                f"unsupported/{toy.name}", "proof.verify", "VC-SUI-020", given, "suite_unsupported_model", text
             )
