@@ -70,8 +70,7 @@ static void pack_weights(uint8_t *out, const vc_layout *layout, const shape *s, 
 
 void vc_depthwise_pack(uint8_t *out, const vc_op *op, const vc_layout *layout, const vc_channels *from) {
   const shape s = shape_of(op, layout);
-  const vc_quant quant = {(int32_t)op->rounding, (int32_t)op->zero_a, (int32_t)op->zero_out, (int32_t)op->low,
-                          (int32_t)op->high};
+  const vc_quant quant = {(int32_t)op->rounding, (int32_t)op->zero_a, (int32_t)op->zero_out, (int32_t)op->low};
   memset(out, 0, s.bytes);
   vc_form form = quant.rounding == VC_ROUND_SINGLE || quant.low >= quant.zero_out ? VC_FORM_FLOOR : VC_FORM_SIGNED;
   int32_t *rule = (int32_t *)(void *)(out + s.rule_at);
@@ -164,7 +163,7 @@ void vc_run_depthwise(const vc_step *step) {
   memcpy(&form, step->constants, sizeof form);
   run r = {step, &s, NULL, (const int8_t **)(void *)step->scratch, (const int8_t *)step->scratch + s.zeros,
            {(const int8_t *const *)(void *)step->scratch, s.groups, 0, s.period, step->constants + VC_ALIGN, s.block_bytes,
-            form == VC_FORM_RULE ? VC_FORM_RAW : form, (int32_t)op->low, (int32_t)op->high}};
+            form == VC_FORM_RULE ? VC_FORM_RAW : form, (int32_t)op->zero_out, (int32_t)op->low, (int32_t)op->high}};
   memset(step->scratch + s.zeros, (int)op->zero_a, s.accumulators - s.zeros);
   for (size_t t = s.taps; t < s.groups * layout->dw_group; t++) r.taps[t] = r.zeros;
   for (size_t i = 0; i < step->samples; i++) {

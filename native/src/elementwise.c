@@ -58,33 +58,15 @@ static void add_row(const vc_step *step, const void *context, int8_t *out, const
   step->kernels->add(out, a, b, n, (const vc_add *)context);
 }
 
-/* Sums whose last shift is too long for the normal form. */
-static void add_row_by_rule(const vc_step *step, const void *context, int8_t *out, const int8_t *a, const int8_t *b,
-                            size_t n) {
-  const vc_op *op = step->op;
-  int32_t m[3], s[3];
-  (void)context;
-  for (int k = 0; k < 3; k++) {
-    m[k] = (int32_t)op->multiplier[k];
-    s[k] = (int32_t)op->shift[k];
-  }
-  for (size_t i = 0; i < n; i++) {
-    int32_t x = vc_requantize((a[i] - (int32_t)op->zero_a) * (1 << 20), m[0], s[0], VC_ROUND_DOUBLE);
-    int32_t y = vc_requantize((b[i] - (int32_t)op->zero_b) * (1 << 20), m[1], s[1], VC_ROUND_DOUBLE);
-    int64_t v = vc_requantize(x + y, m[2], s[2], VC_ROUND_DOUBLE) + op->zero_out;
-    out[i] = (int8_t)(v < op->low ? op->low : v > op->high ? op->high : v);
-  }
-}
-
 void vc_run_add(const vc_step *step) {
   const vc_op *op = step->op;
-  vc_add add = {(int32_t)op->zero_a, (int32_t)op->zero_b, (int32_t)op->low, (int32_t)op->high, {0, 0, 0}, {{0, 0, 0}}};
+  vc_add add = {(int32_t)op->zero_a, (int32_t)op->zero_b, (int32_t)op->zero_out, (int32_t)op->low, (int32_t)op->high,
+                {0, 0, 0}, {{0, 0, 0}}};
   for (int k = 0; k < 3; k++) {
     add.multiplier[k] = (int32_t)op->multiplier[k];
-    add.normal[k] = vc_normal_form(VC_FORM_SIGNED, (int32_t)op->shift[k], VC_ROUND_DOUBLE,
-                                   k == 2 && op->shift[2] >= -VC_FORM_MAX_SHIFT ? (int32_t)op->zero_out : 0);
+    add.normal[k] = vc_normal_form(VC_FORM_SIGNED, (int32_t)op->shift[k], VC_ROUND_DOUBLE);
   }
-  each_row(step, op->shift[2] < -VC_FORM_MAX_SHIFT ? add_row_by_rule : add_row, &add);
+  each_row(step, add_row, &add);
 }
 
 static void mul_row(const vc_step *step, const void *context, int8_t *out, const int8_t *a, const int8_t *b, size_t n) {

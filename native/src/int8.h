@@ -51,8 +51,8 @@ typedef struct {
   const uint8_t *params;  /* panels of vc_params_bytes(nr) */
   size_t panel_bytes;
   size_t n;     /* columns */
-  vc_form form; /* RAW: int32 output; FLOOR, SIGNED: int8 output within low..high */
-  int32_t low, high;
+  vc_form form; /* RAW: int32 output; FLOOR, SIGNED: int8 output, zero added, within low..high */
+  int32_t zero, low, high;
 } vc_columns;
 
 /* Left-hand rows: row i is `segments` pieces of `groups` k-groups, from rows[i] on, `stride` bytes apart. A kernel
@@ -73,12 +73,12 @@ typedef struct {
   const uint8_t *weights; /* block b of `block_bytes`, followed by its parameters */
   size_t block_bytes;
   vc_form form;
-  int32_t low, high;
+  int32_t zero, low, high;
 } vc_depthwise;
 
 /* y = requant(requant(a << 20) + requant(b << 20)) with operands less their zero points; forms are SIGNED. */
 typedef struct {
-  int32_t zero_a, zero_b, low, high;
+  int32_t zero_a, zero_b, zero, low, high;
   int32_t multiplier[3];
   vc_normal normal[3];
 } vc_add;

@@ -66,15 +66,30 @@ VC_INLINE void store8(int8_t *out, __m128i bytes, size_t n) {
   }
 }
 
-/* Eight lanes as saturated, clamped bytes in the low half. */
-VC_INLINE __m128i bytes8(__m256i y, __m128i low, __m128i high) {
+/* What follows a requantisation: the zero point (words, saturating) and the clamp. */
+typedef struct {
+  __m128i zero, low, high;
+} range;
+
+VC_INLINE range range_of(int32_t zero, int32_t low, int32_t high) {
+  range r = {_mm_set1_epi16((short)zero), _mm_set1_epi8((char)low), _mm_set1_epi8((char)high)};
+  return r;
+}
+
+VC_INLINE __m128i bytes_of(__m128i words0, __m128i words1, const range *r) {
+  __m128i v = _mm_packs_epi16(_mm_adds_epi16(words0, r->zero), _mm_adds_epi16(words1, r->zero));
+  return _mm_min_epi8(_mm_max_epi8(v, r->low), r->high);
+}
+
+/* Eight lanes as bytes in the low half. */
+VC_INLINE __m128i bytes8(__m256i y, const range *r) {
   __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
-  return _mm_min_epi8(_mm_max_epi8(_mm_packs_epi16(words, words), low), high);
+  return bytes_of(words, words, r);
 }
 
 VC_INLINE void store_tile(int mr, int np, void *out, size_t stride, size_t left, const uint8_t *p, const vc_columns *b,
                           __m256i acc[][2]) {
-  const __m128i low = _mm_set1_epi8((char)b->low), high = _mm_set1_epi8((char)b->high);
+  const range r = range_of(b->zero, b->low, b->high);
   VC_UNROLL for (int j = 0; j < np; j++) {
     const size_t first = (size_t)j * NR, n = left - first;
     if (b->form == VC_FORM_RAW) {
@@ -86,7 +101,7 @@ VC_INLINE void store_tile(int mr, int np, void *out, size_t stride, size_t left,
     } else {
       const params q = load_params(p + (size_t)j * vc_params_bytes(NR));
       VC_UNROLL for (int i = 0; i < mr; i++)
-          store8((int8_t *)out + (size_t)i * stride + first, bytes8(requant(acc[i][j], &q, b->form), low, high), n);
+          store8((int8_t *)out + (size_t)i * stride + first, bytes8(requant(acc[i][j], &q, b->form), &r), n);
     }
   }
 }
@@ -130,7 +145,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
 
 static void depthwise(void *out, const vc_depthwise *op) {
   size_t weight_bytes = vc_round_up(op->n_groups * 64, VC_ALIGN), block = 0;
-  const __m128i low = _mm_set1_epi8((char)op->low), high = _mm_set1_epi8((char)op->high);
+  const range r = range_of(op->zero, op->low, op->high);
   for (size_t at = 0; at < op->count; at += 16, block = block + 1 == op->period ? 0 : block + 1) {
     const uint8_t *w = op->weights + block * op->block_bytes, *p = w + weight_bytes;
     __m256i acc[2] = {load(p), load(p + vc_params_bytes(NR))};
@@ -150,8 +165,7 @@ static void depthwise(void *out, const vc_depthwise *op) {
     }
     const params q0 = load_params(p), q1 = load_params(p + vc_params_bytes(NR));
     __m256i words = _mm256_packs_epi32(requant(acc[0], &q0, op->form), requant(acc[1], &q1, op->form));
-    __m128i v = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    v = _mm_min_epi8(_mm_max_epi8(v, low), high);
+    __m128i v = bytes_of(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1), &r);
     if (n >= 16) {
       _mm_storeu_si128((__m128i *)(void *)((int8_t *)out + at), v);
     } else {
@@ -176,14 +190,14 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
     negative[k] = _mm256_set1_epi32(op->normal[k].negative);
   }
   const __m256i zero_a = _mm256_set1_epi32(op->zero_a), zero_b = _mm256_set1_epi32(op->zero_b);
-  const __m128i low = _mm_set1_epi8((char)op->low), high = _mm_set1_epi8((char)op->high);
+  const range r = range_of(op->zero, op->low, op->high);
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
     __m256i x = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(a + i)));
     __m256i y = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(b + i)));
     x = requant_signed(_mm256_slli_epi32(_mm256_sub_epi32(x, zero_a), 20), &p[0], negative[0]);
     y = requant_signed(_mm256_slli_epi32(_mm256_sub_epi32(y, zero_b), 20), &p[1], negative[1]);
-    store8(out + i, bytes8(requant_signed(_mm256_add_epi32(x, y), &p[2], negative[2]), low, high), 8);
+    store8(out + i, bytes8(requant_signed(_mm256_add_epi32(x, y), &p[2], negative[2]), &r), 8);
   }
   if (i < n) vc_int8_portable.add(out + i, a + i, b + i, n - i, op);
 }

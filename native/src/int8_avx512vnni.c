@@ -58,9 +58,15 @@ VC_INLINE __m512i requant(__m512i x, const params *p, vc_form form) {
   return form == VC_FORM_FLOOR ? requant_floor(x, p) : requant_signed(x, p, _mm512_set1_epi32(-1));
 }
 
-/* Store the first n (1 to 16) lanes as saturated, clamped bytes. */
-VC_INLINE void store16(int8_t *out, __m512i y, size_t n, __m128i low, __m128i high) {
-  __m128i v = _mm_min_epi8(_mm_max_epi8(_mm512_cvtsepi32_epi8(y), low), high);
+/* What follows a requantisation: the zero point and the clamp. */
+typedef struct {
+  int32_t zero, low, high;
+} range;
+
+/* Store the first n (1 to 16) lanes as bytes. */
+VC_INLINE void store16(int8_t *out, __m512i y, size_t n, const range *r) {
+  __m128i v = _mm512_cvtsepi32_epi8(_mm512_add_epi32(y, _mm512_set1_epi32(r->zero)));
+  v = _mm_min_epi8(_mm_max_epi8(v, _mm_set1_epi8((char)r->low)), _mm_set1_epi8((char)r->high));
   if (n >= 16)
     _mm_storeu_si128((__m128i *)(void *)out, v);
   else
@@ -76,6 +82,15 @@ VC_INLINE __m512i dot4(__m512i acc, __m512i x, __m512i w) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
   return acc;
 #endif
+}
+
+/* 64 lanes as bytes, in the order that packing leaves: four of each vector in turn, four times. */
+VC_INLINE __m512i bytes64(const __m512i y[4], const range *r) {
+  const __m512i zero = _mm512_set1_epi16((short)r->zero);
+  __m512i even = _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[1]), zero);
+  __m512i odd = _mm512_adds_epi16(_mm512_packs_epi32(y[2], y[3]), zero);
+  __m512i v = _mm512_max_epi8(_mm512_packs_epi16(even, odd), _mm512_set1_epi8((char)r->low));
+  return _mm512_min_epi8(v, _mm512_set1_epi8((char)r->high));
 }
 
 VC_INLINE __m512i unsigned_dword(const uint8_t *p) {
@@ -96,7 +111,7 @@ typedef struct {
 /* Any tile, from memory: acc[i * np + j]. Edge tiles go this way, to keep one copy of this code. */
 static VC_NOINLINE void store_any(const __m512i *acc, int mr, int np, const target *t) {
   const vc_columns *b = t->b;
-  const __m128i low = _mm_set1_epi8((char)b->low), high = _mm_set1_epi8((char)b->high);
+  const range r = {b->zero, b->low, b->high};
   for (int j = 0; j < np; j++) {
     const size_t first = (size_t)j * NR, n = t->left - first;
     if (b->form == VC_FORM_RAW) {
@@ -107,7 +122,7 @@ static VC_NOINLINE void store_any(const __m512i *acc, int mr, int np, const targ
     }
     const params p = load_params(t->params + (size_t)j * vc_params_bytes(NR));
     int8_t *o = (int8_t *)t->out + first;
-    for (int i = 0; i < mr; i++, o += t->stride) store16(o, requant(acc[i * np + j], &p, b->form), n, low, high);
+    for (int i = 0; i < mr; i++, o += t->stride) store16(o, requant(acc[i * np + j], &p, b->form), n, &r);
   }
 }
 
@@ -121,21 +136,16 @@ VC_INLINE void store_whole(int mr, int np, __m512i acc[][4], const target *t) {
       VC_UNROLL for (int i = 0; i < mr; i++) acc[i][j] = requant_signed(acc[i][j], &p, _mm512_set1_epi32(-1));
     }
   }
+  const range r = {t->b->zero, t->b->low, t->b->high};
   int8_t *o = (int8_t *)t->out;
   if (np == 4) { /* 64 bytes a row */
-    const __m512i low = _mm512_set1_epi8((char)t->b->low), high = _mm512_set1_epi8((char)t->b->high);
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    VC_UNROLL for (int i = 0; i < mr; i++) {
-      __m512i words = _mm512_packs_epi16(_mm512_packs_epi32(acc[i][0], acc[i][1]),
-                                         _mm512_packs_epi32(acc[i][2], acc[i][3]));
-      words = _mm512_permutexvar_epi32(order, words);
-      _mm512_storeu_si512(o + (size_t)i * t->stride, _mm512_min_epi8(_mm512_max_epi8(words, low), high));
-    }
+    VC_UNROLL for (int i = 0; i < mr; i++)
+        _mm512_storeu_si512(o + (size_t)i * t->stride, _mm512_permutexvar_epi32(order, bytes64(acc[i], &r)));
     return;
   }
-  const __m128i low = _mm_set1_epi8((char)t->b->low), high = _mm_set1_epi8((char)t->b->high);
   VC_UNROLL for (int j = 0; j < np; j++) {
-    VC_UNROLL for (int i = 0; i < mr; i++) store16(o + (size_t)i * t->stride + j * NR, acc[i][j], NR, low, high);
+    VC_UNROLL for (int i = 0; i < mr; i++) store16(o + (size_t)i * t->stride + j * NR, acc[i][j], NR, &r);
   }
 }
 
@@ -231,8 +241,8 @@ VC_INLINE void depthwise_block(void *out, size_t at, size_t n, const int8_t *con
     params q = load_params(p + (size_t)j * vc_params_bytes(NR));
     acc[j] = requant(acc[j], &q, op->form);
   }
-  __m512i v = _mm512_packs_epi16(_mm512_packs_epi32(acc[0], acc[1]), _mm512_packs_epi32(acc[2], acc[3]));
-  v = _mm512_min_epi8(_mm512_max_epi8(v, _mm512_set1_epi8((char)op->low)), _mm512_set1_epi8((char)op->high));
+  const range r = {op->zero, op->low, op->high};
+  __m512i v = bytes64(acc, &r);
   if (n >= 64)
     _mm512_storeu_si512((int8_t *)out + at, v);
   else
@@ -261,14 +271,14 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
     negative[k] = _mm512_set1_epi32(op->normal[k].negative);
   }
   const __m512i zero_a = _mm512_set1_epi32(op->zero_a), zero_b = _mm512_set1_epi32(op->zero_b);
-  const __m128i low = _mm_set1_epi8((char)op->low), high = _mm_set1_epi8((char)op->high);
+  const range r = {op->zero, op->low, op->high};
   for (size_t i = 0; i < n; i += 16) {
     __mmask16 mask = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
     __m512i x = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, a + i));
     __m512i y = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, b + i));
     x = requant_signed(_mm512_slli_epi32(_mm512_sub_epi32(x, zero_a), 20), &p[0], negative[0]);
     y = requant_signed(_mm512_slli_epi32(_mm512_sub_epi32(y, zero_b), 20), &p[1], negative[1]);
-    store16(out + i, requant_signed(_mm512_add_epi32(x, y), &p[2], negative[2]), n - i, low, high);
+    store16(out + i, requant_signed(_mm512_add_epi32(x, y), &p[2], negative[2]), n - i, &r);
   }
 }
 

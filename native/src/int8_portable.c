@@ -19,15 +19,15 @@ static params params_at(const uint8_t *p) {
 }
 
 /* Requantise and store `n` accumulators of a panel at element `at` of `out`. */
-static void store(void *out, size_t at, size_t n, const int32_t acc[NR], params p, vc_form form, int32_t low,
-                  int32_t high) {
+static void store(void *out, size_t at, size_t n, const int32_t acc[NR], params p, vc_form form,
+                  int32_t zero, int32_t low, int32_t high) {
   if (form == VC_FORM_RAW) {
     memcpy((int32_t *)out + at, acc, n * sizeof *acc);
     return;
   }
   for (size_t j = 0; j < n; j++) {
     vc_normal normal = {p.add[j], p.shift[j], -1};
-    ((int8_t *)out)[at + j] = (int8_t)vc_clamp(vc_requantize_normal(acc[j], p.multiplier[j], normal, form), low, high);
+    ((int8_t *)out)[at + j] = (int8_t)vc_clamp(vc_requantize_normal(acc[j], p.multiplier[j], normal, form) + zero, low, high);
   }
 }
 
@@ -44,7 +44,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
         for (size_t g = 0; g < a->groups; g++, w += NR)
           for (size_t j = 0; j < NR; j++) acc[j] += x[g] * w[j];
       }
-      store(out, i * out_stride + column, n, acc, p, b->form, b->low, b->high);
+      store(out, i * out_stride + column, n, acc, p, b->form, b->zero, b->low, b->high);
     }
   }
 }
@@ -62,7 +62,7 @@ static void depthwise(void *out, const vc_depthwise *op) {
       const int8_t *x = op->taps[t] + at;
       for (size_t j = 0; j < n; j++) acc[j] += x[j] * w[j];
     }
-    store(out, at, n, acc, p, op->form, op->low, op->high);
+    store(out, at, n, acc, p, op->form, op->zero, op->low, op->high);
   }
 }
 
@@ -72,7 +72,8 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
     int32_t x = (a[i] - op->zero_a) * (1 << 20), y = (b[i] - op->zero_b) * (1 << 20);
     int32_t sum = vc_requantize_normal(x, m[0], op->normal[0], VC_FORM_SIGNED) +
                   vc_requantize_normal(y, m[1], op->normal[1], VC_FORM_SIGNED);
-    out[i] = (int8_t)vc_clamp(vc_requantize_normal(sum, m[2], op->normal[2], VC_FORM_SIGNED), op->low, op->high);
+    int32_t v = vc_requantize_normal(sum, m[2], op->normal[2], VC_FORM_SIGNED) + op->zero;
+    out[i] = (int8_t)vc_clamp(v, op->low, op->high);
   }
 }
 

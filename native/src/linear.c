@@ -92,8 +92,7 @@ static vc_channel channel_at(const vc_op *op, const vc_channels *from, size_t i,
 void vc_conv_pack(uint8_t *out, const vc_op *op, const vc_layout *layout, const vc_channels *from) {
   shape s = shape_of(op, layout);
   size_t depth = s.product.segments * s.product.depth, nr = layout->nr;
-  vc_quant quant = {(int32_t)op->rounding, (int32_t)op->zero_a, (int32_t)op->zero_out, (int32_t)op->low,
-                    (int32_t)op->high};
+  vc_quant quant = {(int32_t)op->rounding, (int32_t)op->zero_a, (int32_t)op->zero_out, (int32_t)op->low};
   memset(out, 0, s.bytes);
   vc_form form = VC_FORM_RAW;
   if (op->rounding) { /* the form holds for all channels, so look at all of them first */
@@ -211,7 +210,8 @@ static void run_rows(const source *from, int8_t *out, size_t count) {
   memcpy(&form, packed, sizeof form);
   const size_t n = s->product.n, element = op->rounding ? 1 : sizeof(int32_t);
   vc_columns columns = {packed + VC_ALIGN, packed + s->params_at, s->panel_bytes, n,
-                        form == VC_FORM_RULE ? VC_FORM_RAW : form, (int32_t)op->low, (int32_t)op->high};
+                        form == VC_FORM_RULE ? VC_FORM_RAW : form, (int32_t)op->zero_out,
+                        (int32_t)op->low, (int32_t)op->high};
   const void *pointers[VC_ROWS];
   for (size_t first = 0; first < count; first += VC_ROWS) {
     vc_rows a = {pointers, count - first < VC_ROWS ? count - first : VC_ROWS, 0, 0, 0};
@@ -283,7 +283,7 @@ size_t vc_batch_matmul_scratch(const vc_op *op, const vc_layout *layout) { retur
 static void bmm_pack(const vc_step *step, const bmm *t, const int8_t *b, size_t stride_n, size_t stride_k) {
   const vc_op *op = step->op;
   const vc_layout *layout = step->kernels->layout;
-  const vc_quant quant = {0, (int32_t)op->zero_a, 0, 0, 0};
+  const vc_quant quant = {0, (int32_t)op->zero_a, 0, 0};
   for (size_t panel = 0; panel < vc_panels(layout, &t->product); panel++) {
     vc_channel channels[VC_MAX_NR];
     size_t first = panel * layout->nr, n = t->product.n - first < layout->nr ? t->product.n - first : layout->nr;
@@ -305,7 +305,7 @@ static void bmm_rows(const vc_step *step, const bmm *t, const int8_t *a, size_t 
   const vc_op *op = step->op;
   const vc_layout *layout = step->kernels->layout;
   const size_t m = (size_t)op->h, depth = t->product.depth, n = t->product.n, padded = vc_round_up(depth, layout->kr);
-  const vc_columns columns = {step->scratch, step->scratch + t->params_at, t->panel_bytes, n, VC_FORM_RAW, 0, 0};
+  const vc_columns columns = {step->scratch, step->scratch + t->params_at, t->panel_bytes, n, VC_FORM_RAW, 0, 0, 0};
   int32_t *acc = (int32_t *)(void *)(step->scratch + t->accumulators), row_term[VC_ROWS];
   const void *rows[VC_ROWS];
   for (size_t first = 0; first < m; first += VC_ROWS) {

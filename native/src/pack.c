@@ -18,8 +18,7 @@ vc_form vc_choose_form(vc_channel *channels, size_t n, const vc_quant *quant) {
     if (always_zero(c, quant->rounding)) {
       c->multiplier = 0;
       c->shift = -1;
-    } else if (c->shift > -1 || c->shift < -VC_FORM_MAX_SHIFT ||
-               (form == VC_FORM_SIGNED && c->bound >= (int64_t)1 << 30)) {
+    } else if (c->shift > -1 || (form == VC_FORM_SIGNED && c->bound >= (int64_t)1 << 30)) {
       form = VC_FORM_RULE;
     }
   }
@@ -38,18 +37,13 @@ void vc_pack_params(uint8_t *out, const vc_layout *layout, vc_form form, const v
     bias[p] = multiplier[p] = shift[p] = 0;
     add[at] = 0;
     if (channel >= n || vc_dead(&channels[channel], form)) {
-      if (form != VC_FORM_RAW) {
-        vc_normal zero = vc_normal_form(form, -1, VC_ROUND_SINGLE, quant->zero_out);
-        add[at] = zero.add;
-        shift[p] = zero.shift;
-      }
-      continue;
+      continue; /* 0, requantised to 0 */
     }
     const vc_channel *c = &channels[channel];
     int64_t folded = c->bias - (quant->zero_in + x_offset) * c->sum;
     bias[p] = (int32_t)(uint32_t)(uint64_t)folded; /* modulo 2^32, as the accumulator is until its last term */
     if (form == VC_FORM_FLOOR || form == VC_FORM_SIGNED) {
-      vc_normal normal = vc_normal_form(form, c->shift, quant->rounding, quant->zero_out);
+      vc_normal normal = vc_normal_form(form, c->shift, quant->rounding);
       multiplier[p] = c->multiplier;
       shift[p] = normal.shift;
       add[at] = normal.add;

@@ -14,7 +14,7 @@ typedef struct {
 
 /* What the channels of an op have in common. */
 typedef struct {
-  int32_t rounding, zero_in, zero_out, low, high;
+  int32_t rounding, zero_in, zero_out, low;
 } vc_quant;
 
 /* The form in which all these channels can be requantised. A channel whose result is always the zero point becomes

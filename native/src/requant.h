@@ -9,14 +9,13 @@
  * The normal form. With e >= 1 the two roundings of `double` are one floor: since
  *   h / 2^e rounded = (h + 2^(e-1) - [h < 0]) >> e   and   floor(floor(a / b) / c) = floor(a / (b * c)),
  *   double = (x * m + 2^30 + 2^(30+e) - [x < 0] * 2^31) >> (31 + e).
- * ([x < 0] may stand for [h < 0]: where they differ h is 0 and both give 0.) The output's zero point z goes under the
- * shift as z * 2^(31+e), and the low half of the product never matters again after the additions, so
- *   floor form:   y + z = ((x * m + add) >> 32) >> (e - 1)
- *   signed form:  y + z = (((2x * m + add) >> 32) - [x < 0]) >> e
- * where the inner shift takes the high half of a 64-bit lane. The floor form serves single rounding, and double
- * rounding wherever negative results are clamped to the zero point or above (RELU): its result for x < 0 is then at
- * most z, as the true one is. Where no form holds for every channel (e < 1, or a shift so long that z leaves the
- * 64-bit lane) the accumulators are requantised one by one by the rule.
+ * ([x < 0] may stand for [h < 0]: where they differ h is 0 and both give 0.) The low half of the product never matters
+ * after the additions, so with an inner shift that takes the high half of a 64-bit lane
+ *   floor form:   y = ((x * m + add) >> 32) >> (e - 1)
+ *   signed form:  y = (((2x * m + add) >> 32) - [x < 0]) >> e,  |x| < 2^30
+ * The floor form serves single rounding, and double rounding wherever negative results are clamped to the zero point or
+ * above (RELU): its result for x < 0 is at most 0, as the true one is. The signed form also serves e = 0, without its
+ * last term. Where no form holds for every channel, accumulators are requantised one by one by the rule.
  */
 #ifndef VC_REQUANT_H
 #define VC_REQUANT_H
@@ -28,9 +27,6 @@ enum { VC_ROUND_DOUBLE = 1, VC_ROUND_SINGLE = 2 };
 
 /* How a group of channels is requantised. */
 typedef enum { VC_FORM_RAW = 0, VC_FORM_FLOOR = 1, VC_FORM_SIGNED = 2, VC_FORM_RULE = 3 } vc_form;
-
-/* The longest right shift e for which the zero point still fits under the shift. */
-#define VC_FORM_MAX_SHIFT 22
 
 /* An arithmetic right shift in terms that ISO C defines; compilers make it one instruction. */
 static inline int64_t vc_sra64(int64_t v, int n) { return v < 0 ? ~(~v >> n) : v >> n; }
@@ -59,10 +55,9 @@ typedef struct {
   int32_t negative; /* signed form: -1 where the term [x < 0] stands, 0 where no second rounding does */
 } vc_normal;
 
-static inline vc_normal vc_normal_form(vc_form form, int32_t shift, int32_t rounding, int32_t zero_point) {
+static inline vc_normal vc_normal_form(vc_form form, int32_t shift, int32_t rounding) {
   int e = -shift, doubled = form == VC_FORM_SIGNED, twice = rounding == VC_ROUND_DOUBLE && e > 0;
   int64_t add = ((int64_t)1 << (30 + e)) + (twice ? (int64_t)1 << 30 : 0);
-  add += (int64_t)zero_point * ((int64_t)1 << (31 + e));
   vc_normal normal = {doubled ? add * 2 : add, doubled ? e : e - 1, twice ? -1 : 0};
   return normal;
 }
