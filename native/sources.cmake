@@ -29,6 +29,7 @@ add_library(vcompute_native STATIC
   native/src/layout.c
   native/src/exponential.c
   native/src/plan.c
+  native/src/matmul.c
   native/src/int8_portable.c
   native/src/int8_avx2.c
   native/src/int8_avx512vnni.c

@@ -163,6 +163,14 @@ typedef struct {
 void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena, int64_t block,
                  int64_t samples, const vc_port *inputs, int64_t n_inputs, const vc_port *outputs, int64_t n_outputs);
 
+/* The raw product out (m x n) = a (m x k) b (k x n), int8 into int32, row-major, k at most 2^17 - 1: pack b, then any
+ * number of rows. `packed` and `scratch` are 64-byte aligned. */
+size_t vc_matmul_packed_bytes(size_t k, size_t n);
+size_t vc_matmul_scratch_bytes(size_t k, size_t n);
+void vc_matmul_pack(uint8_t *packed, const int8_t *b, size_t k, size_t n);
+void vc_matmul_rows(int32_t *out, const int8_t *a, const uint8_t *packed, size_t m, size_t k, size_t n,
+                    uint8_t *scratch);
+
 /* The name of the int8 kernels in use. */
 const char *vc_int8_name(void);
 

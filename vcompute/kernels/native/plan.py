@@ -12,6 +12,7 @@ from vcompute import _native
 from vcompute.errors import TaskError, UsageError
 from vcompute.kernels.native.arena import Region, aligned, place
 from vcompute.kernels.native.lower import NO_BUFFER, Operation, Program, lower, value_bytes
+from vcompute.kernels.native.memory import aligned_bytes
 from vcompute.registry import ErrorCode
 from vcompute.task.batch import Batch, check_batch
 from vcompute.task.limits import MAX_BATCH
@@ -30,7 +31,7 @@ class Workspace:
     __slots__ = ("arena", "inputs", "keep", "outputs")
 
     def __init__(self, size: int, inputs: Sequence[tuple[int, int]], outputs: Sequence[tuple[int, int]]) -> None:
-        self.keep, self.arena = _aligned_bytes(size)
+        self.keep, self.arena = aligned_bytes(size)
         self.inputs = _ports(inputs)
         self.outputs = _ports(outputs)
 
@@ -40,13 +41,6 @@ def _ports(places: Sequence[tuple[int, int]]) -> Any:
     for port, (offset, size) in zip(ports, places, strict=True):
         port.offset, port.size = offset, size
     return ports
-
-
-def _aligned_bytes(size: int) -> tuple[NDArray, Any]:
-    """Zeroed bytes at an aligned address: who owns them, and the pointer."""
-    owner = np.zeros(size + 64, np.uint8)
-    start = -owner.ctypes.data % 64
-    return owner, _native.ffi.from_buffer("uint8_t[]", owner[start:])
 
 
 class Plan:
@@ -94,7 +88,7 @@ class Plan:
 
     def _pack(self, operations: Sequence[Operation]) -> None:
         ffi = _native.ffi
-        self._owner, self._constants = _aligned_bytes(self.constant_bytes + 64)
+        self._owner, self._constants = aligned_bytes(self.constant_bytes + 64)
         for op, operation in zip(self._ops, operations, strict=False):
             types = ("int8_t[]", "int32_t[]", "int32_t[]", "int8_t[]")
             arrays = [

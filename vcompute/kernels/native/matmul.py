@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The raw matrix product: int8 by int8 into int32."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+
+from vcompute import _native
+from vcompute.errors import TaskError
+from vcompute.kernels.native.memory import aligned_bytes
+from vcompute.registry import ErrorCode
+from vcompute.task.tensor import NDArray
+
+MAX_DEPTH: Final = (1 << 17) - 1
+"""The longest inner axis whose sums of products stay in int32 for all int8 values."""
+ROWS: Final = 64
+"""Rows that a kernel takes at once: threads share out multiples of it."""
+
+
+def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
+    """The exact product (..., M, K) x (..., K, N) -> int32 (..., M, N); leading axes broadcast as in numpy.
+
+    Raises:
+        TaskError: ``invalid_input`` for operands of another type or fewer than two axes, ``invalid_shape`` where shapes
+            do not fit, ``accumulator_overflow`` for K above 131,071.
+        UsageError: ``native_unavailable``.
+    """
+    _native.require()
+    leading = _check(a, b)
+    rows, depth, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+    out = np.empty((*leading, rows, columns), np.int32)
+    if 0 in (out.size, depth):
+        out.fill(0)
+        return out
+    if b.ndim == 2:  # one tall product
+        _product(out.reshape(-1, columns), np.ascontiguousarray(a).reshape(-1, depth), b, threads)
+        return out
+    left = np.broadcast_to(a, (*leading, rows, depth))
+    right = np.broadcast_to(b, (*leading, depth, columns))
+    for index in np.ndindex(*leading):
+        _product(out[index], left[index], right[index], threads)
+    return out
+
+
+def _check(a: NDArray, b: NDArray) -> tuple[int, ...]:
+    for operand in (a, b):
+        if operand.dtype != np.int8 or operand.ndim < 2:
+            raise TaskError(
+                "a matrix product takes int8 operands of at least two axes",
+                code=ErrorCode.INVALID_INPUT,
+                got=f"{operand.dtype} {operand.shape}",
+            )
+    if a.shape[-1] != b.shape[-2]:
+        raise TaskError("inner sizes differ", code=ErrorCode.INVALID_SHAPE, expected=a.shape[-1], got=b.shape[-2])
+    if a.shape[-1] > MAX_DEPTH:
+        raise TaskError(
+            "sums could leave int32", code=ErrorCode.ACCUMULATOR_OVERFLOW, expected=f"K <= {MAX_DEPTH}", got=a.shape[-1]
+        )
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as error:
+        raise TaskError(
+            "leading axes do not broadcast", code=ErrorCode.INVALID_SHAPE, expected=a.shape, got=b.shape
+        ) from error
+
+
+def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
+    """One product of C-contiguous ``out`` with matrices of any strides."""
+    ffi, lib = _native.ffi, _native.lib
+    left, right = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    (rows, depth), columns = left.shape, right.shape[1]
+    owner, packed = aligned_bytes(lib.vc_matmul_packed_bytes(depth, columns), zeroed=False)
+    lib.vc_matmul_pack(packed, ffi.from_buffer("int8_t[]", right), depth, columns)
+    source, target = ffi.from_buffer("int8_t[]", left), ffi.from_buffer("int32_t[]", out)
+
+    def part(first: int, count: int) -> Any:
+        scratch_owner, scratch = aligned_bytes(lib.vc_matmul_scratch_bytes(depth, columns), zeroed=False)
+        lib.vc_matmul_rows(target + first * columns, source + first * depth, packed, count, depth, columns, scratch)
+        return scratch_owner
+
+    share = -(-rows // (max(1, threads) * ROWS)) * ROWS
+    if share >= rows:
+        part(0, rows)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(part, first, min(share, rows - first)) for first in range(0, rows, share)]
+        for job in jobs:
+            job.result()
