@@ -31,7 +31,9 @@ add_library(vcompute_native STATIC
   native/src/plan.c
   native/src/matmul.c
   native/src/int8_portable.c
+  native/src/int8_sse41.c
   native/src/int8_avx2.c
+  native/src/int8_avxvnni.c
   native/src/int8_avx512vnni.c
 )
 target_include_directories(vcompute_native PUBLIC native/include PRIVATE native/src)
@@ -63,6 +65,8 @@ endfunction()
 
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" VC_PROCESSOR)
 if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  vc_isa(VC_HAVE_SSE41 "-msse4.1" "" native/src/int8_sse41.c)
+  vc_isa(VC_HAVE_AVXVNNI "-mavx2 -mavxvnni" "/arch:AVX2" native/src/int8_avxvnni.c)
   vc_isa(VC_HAVE_AVX2 "-mavx2" "/arch:AVX2" native/src/freivalds_avx2.c
          native/src/field_avx2.c native/src/sha256_avx2.c native/src/int8_avx2.c)
   vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from vcompute.errors import EncodingError, UsageError
 from vcompute.importers.tflite import import_tflite
 from vcompute.importers.tflite.semantics import Semantics
 from vcompute.kernels import executor
-from vcompute.kernels.reference.linear import exact_product
 from vcompute.proof.api import as_batch
-from vcompute.proof.matmul import check_shapes
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, decode_model
 from vcompute.task.limits import MODEL_LIMITS
@@ -94,16 +90,14 @@ def run(model: Model, inputs: Batch | NDArray | Sequence[NDArray], threads: int 
 
 
 def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
-    """The exact product of int8 matrices (M, K) and (K, N): int32 (M, N).
+    """The exact product of int8 arrays (..., M, K) and (..., K, N): int32 (..., M, N), leading axes broadcast.
 
     Raises:
-        TaskError: a matrix of another type or rank, inner sizes that differ, or sums that could leave int32
-            (K above 131,071).
+        TaskError: an operand of another type or fewer than two axes, shapes that do not fit, or sums that could leave
+            int32 (K above 131,071).
 
     >>> import numpy as np
     >>> matmul(np.array([[1, -2]], np.int8), np.array([[3], [4]], np.int8))
     array([[-5]], dtype=int32)
     """
-    check_shapes(a, b)
-    product: NDArray = exact_product(a, b).astype("<i4")
-    return np.ascontiguousarray(product)
+    return executor.matmul(a, b, threads)

@@ -4,10 +4,15 @@
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+
 from vcompute import _native
-from vcompute.kernels import reference
+from vcompute.kernels import native, reference
 from vcompute.kernels.native import Plan, compile_plan
+from vcompute.kernels.native.matmul import check_operands
+from vcompute.kernels.reference.linear import exact_product
 from vcompute.task import Batch, Model, make_batch
+from vcompute.task.tensor import NDArray
 
 PLANS: Final = 4
 """How many compiled plans are kept: a worker runs few models, and each plan holds its weights once more."""
@@ -31,3 +36,18 @@ def run(model: Model, inputs: Batch, threads: int = 1) -> Batch:
     if not all(array.flags.c_contiguous for array in inputs.arrays):
         inputs = make_batch(inputs.arrays)
     return plan_of(model).run_batch(inputs, threads)
+
+
+def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
+    """The exact int8 product (..., M, K) x (..., K, N) -> int32 (..., M, N); leading axes broadcast as in numpy.
+
+    Raises:
+        TaskError: ``invalid_input`` for operands of another type, fewer than two axes or shapes that do not fit,
+            ``accumulator_overflow`` for K above 131,071.
+    """
+    if _native.available():
+        return native.matmul(a, b, threads)
+    check_operands(a, b)
+    _native.warn_fallback()
+    product: NDArray = exact_product(a, b).astype("<i4")
+    return np.ascontiguousarray(product)

@@ -2,7 +2,7 @@
 """The raw matrix product: int8 by int8 into int32."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,12 +22,12 @@ def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
     """The exact product (..., M, K) x (..., K, N) -> int32 (..., M, N); leading axes broadcast as in numpy.
 
     Raises:
-        TaskError: ``invalid_input`` for operands of another type or fewer than two axes, ``invalid_shape`` where shapes
-            do not fit, ``accumulator_overflow`` for K above 131,071.
+        TaskError: ``invalid_input`` for operands of another type, fewer than two axes or shapes that do not fit,
+            ``accumulator_overflow`` for K above 131,071.
         UsageError: ``native_unavailable``.
     """
     _native.require()
-    leading = _check(a, b)
+    leading = check_operands(a, b)
     rows, depth, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     out = np.empty((*leading, rows, columns), np.int32)
     if 0 in (out.size, depth):
@@ -43,7 +43,12 @@ def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
     return out
 
 
-def _check(a: NDArray, b: NDArray) -> tuple[int, ...]:
+def check_operands(a: NDArray, b: NDArray) -> tuple[int, ...]:
+    """The leading axes of a product.
+
+    Raises:
+        TaskError: as for :func:`matmul`.
+    """
     for operand in (a, b):
         if operand.dtype != np.int8 or operand.ndim < 2:
             raise TaskError(
@@ -52,7 +57,7 @@ def _check(a: NDArray, b: NDArray) -> tuple[int, ...]:
                 got=f"{operand.dtype} {operand.shape}",
             )
     if a.shape[-1] != b.shape[-2]:
-        raise TaskError("inner sizes differ", code=ErrorCode.INVALID_SHAPE, expected=a.shape[-1], got=b.shape[-2])
+        raise TaskError("inner sizes differ", code=ErrorCode.INVALID_INPUT, expected=a.shape[-1], got=b.shape[-2])
     if a.shape[-1] > MAX_DEPTH:
         raise TaskError(
             "sums could leave int32", code=ErrorCode.ACCUMULATOR_OVERFLOW, expected=f"K <= {MAX_DEPTH}", got=a.shape[-1]
@@ -61,7 +66,7 @@ def _check(a: NDArray, b: NDArray) -> tuple[int, ...]:
         return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError as error:
         raise TaskError(
-            "leading axes do not broadcast", code=ErrorCode.INVALID_SHAPE, expected=a.shape, got=b.shape
+            "leading axes do not broadcast", code=ErrorCode.INVALID_INPUT, expected=a.shape, got=b.shape
         ) from error
 
 
@@ -70,14 +75,13 @@ def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
     ffi, lib = _native.ffi, _native.lib
     left, right = np.ascontiguousarray(a), np.ascontiguousarray(b)
     (rows, depth), columns = left.shape, right.shape[1]
-    owner, packed = aligned_bytes(lib.vc_matmul_packed_bytes(depth, columns), zeroed=False)
+    packed = aligned_bytes(lib.vc_matmul_packed_bytes(depth, columns), zeroed=False)
     lib.vc_matmul_pack(packed, ffi.from_buffer("int8_t[]", right), depth, columns)
     source, target = ffi.from_buffer("int8_t[]", left), ffi.from_buffer("int32_t[]", out)
 
-    def part(first: int, count: int) -> Any:
-        scratch_owner, scratch = aligned_bytes(lib.vc_matmul_scratch_bytes(depth, columns), zeroed=False)
+    def part(first: int, count: int) -> None:
+        scratch = aligned_bytes(lib.vc_matmul_scratch_bytes(depth, columns), zeroed=False)
         lib.vc_matmul_rows(target + first * columns, source + first * depth, packed, count, depth, columns, scratch)
-        return scratch_owner
 
     share = -(-rows // (max(1, threads) * ROWS)) * ROWS
     if share >= rows:

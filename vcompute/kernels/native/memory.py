@@ -6,13 +6,12 @@ from typing import Any, Final
 import numpy as np
 
 from vcompute import _native
-from vcompute.task.tensor import NDArray
 
 ALIGNMENT: Final = 64
 
 
-def aligned_bytes(size: int, *, zeroed: bool = True) -> tuple[NDArray, Any]:
-    """``size`` bytes at an aligned address: the array that owns them, and the pointer."""
+def aligned_bytes(size: int, *, zeroed: bool = True) -> Any:
+    """A pointer to ``size`` bytes at an aligned address; it owns them."""
     owner = np.zeros(size + ALIGNMENT, np.uint8) if zeroed else np.empty(size + ALIGNMENT, np.uint8)
     start = -owner.ctypes.data % ALIGNMENT
-    return owner, _native.ffi.from_buffer("uint8_t[]", owner[start:])
+    return _native.ffi.from_buffer("uint8_t[]", owner[start:])

@@ -28,10 +28,10 @@ Arrays: TypeAlias = NDArray | tuple[NDArray, ...]
 class Workspace:
     """What one run writes: an arena, and the pointers of inputs and outputs."""
 
-    __slots__ = ("arena", "inputs", "keep", "outputs")
+    __slots__ = ("arena", "inputs", "outputs")
 
     def __init__(self, size: int, inputs: Sequence[tuple[int, int]], outputs: Sequence[tuple[int, int]]) -> None:
-        self.keep, self.arena = aligned_bytes(size)
+        self.arena = aligned_bytes(size)
         self.inputs = _ports(inputs)
         self.outputs = _ports(outputs)
 
@@ -88,7 +88,7 @@ class Plan:
 
     def _pack(self, operations: Sequence[Operation]) -> None:
         ffi = _native.ffi
-        self._owner, self._constants = aligned_bytes(self.constant_bytes + 64)
+        self._constants = aligned_bytes(self.constant_bytes + 64)
         for op, operation in zip(self._ops, operations, strict=False):
             types = ("int8_t[]", "int32_t[]", "int32_t[]", "int8_t[]")
             arrays = [

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The raw product against numpy's int64 one."""
+
+import numpy as np
+import pytest
+
+from vcompute.errors import TaskError
+from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
+from vcompute.registry import ErrorCode
+
+SHAPES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (63, 64, 65), (64, 4, 16), (65, 131, 33), (7, 1500, 17), (130, 2050, 70)]
+
+
+def exact(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.matmul(a.astype(np.int64), b.astype(np.int64))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_shape(shape: tuple[int, int, int], threads: int) -> None:
+    m, k, n = shape
+    rng = np.random.default_rng(m + k + n)
+    a, b = (rng.integers(-128, 128, size, np.int8) for size in ((m, k), (k, n)))
+    np.testing.assert_array_equal(matmul(a, b, threads), exact(a, b))
+    np.testing.assert_array_equal(matmul(a.T.copy().T, b[:, ::-1], threads), exact(a, b[:, ::-1]))
+
+
+@pytest.mark.parametrize("leading", [((), (3,)), ((3,), ()), ((2, 1), (4,)), ((2, 3), (2, 3)), ((0,), ())])
+def test_leading_axes_broadcast(leading: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(-128, 128, (*leading[0], 5, 9), np.int8), rng.integers(-128, 128, (*leading[1], 9, 4), np.int8)
+    product = matmul(a, b)
+    assert product.dtype == np.int32
+    np.testing.assert_array_equal(product, exact(a, b))
+
+
+def test_extremes_reach_the_ends_of_int32() -> None:
+    a = np.full((2, MAX_DEPTH), -128, np.int8)
+    np.testing.assert_array_equal(matmul(a, a.T), exact(a, a.T))
+    np.testing.assert_array_equal(matmul(a, np.full((MAX_DEPTH, 1), 127, np.int8)), -128 * 127 * MAX_DEPTH)
+
+
+def test_an_empty_inner_axis_sums_nothing() -> None:
+    np.testing.assert_array_equal(matmul(np.zeros((2, 0), np.int8), np.zeros((0, 3), np.int8)), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "code"),
+    [
+        (np.zeros((2, 2), np.int16), np.zeros((2, 2), np.int8), ErrorCode.INVALID_INPUT),
+        (np.zeros(2, np.int8), np.zeros((2, 2), np.int8), ErrorCode.INVALID_INPUT),
+        (np.zeros((2, 3), np.int8), np.zeros((2, 2), np.int8), ErrorCode.INVALID_INPUT),
+        (np.zeros((3, 2, 2), np.int8), np.zeros((2, 2, 2), np.int8), ErrorCode.INVALID_INPUT),
+        (np.zeros((1, MAX_DEPTH + 1), np.int8), np.zeros((MAX_DEPTH + 1, 1), np.int8), ErrorCode.ACCUMULATOR_OVERFLOW),
+    ],
+)
+def test_refusals(a: np.ndarray, b: np.ndarray, code: ErrorCode) -> None:
+    with pytest.raises(TaskError) as caught:
+        matmul(a, b)
+    assert caught.value.code is code
