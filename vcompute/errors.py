@@ -64,9 +64,24 @@ class Rejected(VcomputeError):
 
 
 class ProtocolError(VcomputeError):
-    """A peer's message that breaks the protocol, or a session that cannot go on."""
+    """A peer's message that breaks the protocol, or a session that cannot go on.
+
+    ``retry_after`` is when to try again, in milliseconds, where that may help.
+    """
 
     default_code = ErrorCode.SCHEMA_VIOLATION
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        expected: Any = None,
+        got: Any = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, expected=expected, got=got)
+        self.retry_after = retry_after
 
 
 class UsageError(VcomputeError):

@@ -38,7 +38,7 @@ class Stub:
 
     async def message(self, data: bytes) -> bytes | None:
         if self.code is not None:
-            raise ProtocolError("a reason for people", code=self.code)
+            raise ProtocolError("a reason for people", code=self.code, retry_after=1_234)
         self.messages.append(data)
         return None if data == b"silent" else b"answer to " + data[:100]
 
@@ -123,6 +123,7 @@ def test_refusals_keep_their_registered_code(law: Callable[..., None]) -> None:
             with pytest.raises(ProtocolError) as caught:
                 await link.exchange(b"x")
             assert code_of(caught) is code
+            assert caught.value.retry_after == 1_234
 
     law(body)
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from tests.protocol_kit import NOW, REPLAY
 from vcompute.blobs import BlobCache
-from vcompute.errors import ProtocolError, Rejected, VcomputeError
+from vcompute.cli.device import read_policy
+from vcompute.errors import ProtocolError, Rejected, UsageError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.messages import Always, Fetch, Hello, SuiteChoice, open_message, seal
 from vcompute.node.compute import Order, Work
@@ -21,7 +23,9 @@ from vcompute.node.requester import RequesterNode, Terms
 from vcompute.node.store import Store
 from vcompute.node.worker import WorkerNode
 from vcompute.policy import WorkerTerms
-from vcompute.registry import ErrorCode, Role, YieldReason
+from vcompute.policy.device import Reading
+from vcompute.policy.pacing import RateLimit
+from vcompute.registry import ErrorCode, Role, ThermalStatus, YieldReason
 from vcompute.session import ClientHandshake
 from vcompute.session.requester import RequesterState
 from vcompute.settlement import open_ledger
@@ -64,7 +68,7 @@ class Broken(Reverse):
 class Net:
     """A coordinator, a requester and workers on one loop; everything on disk under ``directory``."""
 
-    def __init__(self, directory: Path, *computes: Any) -> None:
+    def __init__(self, directory: Path, *computes: Any, device: Any = None) -> None:
         self.directory = directory
         self.ledger = open_ledger(directory / "ledger.db", KEYS["s"])
         for name in ("r", *(f"w{index}" for index in range(len(computes)))):
@@ -74,7 +78,13 @@ class Net:
         )
         self.jobs = [asyncio.ensure_future(self.coordinator.run())]
         self.workers = [
-            WorkerNode(role=Role.WORKER, compute=compute, terms=WorkerTerms((REPLAY,)), **self.common(f"w{index}"))
+            WorkerNode(
+                role=Role.WORKER,
+                compute=compute,
+                terms=WorkerTerms((REPLAY,)),
+                device=device if index == 0 else None,
+                **self.common(f"w{index}"),
+            )
             for index, compute in enumerate(computes)
         ]
         self.requester = RequesterNode(role=Role.REQUESTER, checker=Reverse(), **self.common("r"))
@@ -111,9 +121,9 @@ class Net:
             closing.close()  # type: ignore[attr-defined]
 
 
-def play(directory: Path, body: Callable[[Net], Awaitable[None]], *computes: Any) -> None:
+def play(directory: Path, body: Callable[[Net], Awaitable[None]], *computes: Any, device: Any = None) -> None:
     async def main() -> None:
-        net = Net(directory, *computes)
+        net = Net(directory, *computes, device=device)
         try:
             await asyncio.wait_for(body(net), 60)
         finally:
@@ -163,6 +173,87 @@ def test_a_user_takes_the_device_back(tmp_path: Path) -> None:
         assert net.ledger.balance(KEYS["w1"].thumbprint) == FUNDS + 30
 
     play(tmp_path, body, Reverse(), Reverse())
+
+
+class Device:
+    """A device whose charger the test plugs and unplugs."""
+
+    charging = False
+
+    def read(self, now: int) -> Reading:
+        return Reading(charging=self.charging, battery=90, thermal=ThermalStatus.NONE, online=True, metered=False,
+                       in_use=False, minute=0, cores=2, memory=1 << 30)  # fmt: skip
+
+
+class Slow(Reverse):
+    """A stand-in that takes its time."""
+
+    def execute(self, order: Order) -> Work:
+        time.sleep(0.5)
+        return super().execute(order)
+
+
+def test_a_device_policy_starts_and_stops_the_work(tmp_path: Path) -> None:
+    device = Device()
+    policy = read_policy(_written(tmp_path, "settle = 0\ngrace = 0\npoll = 100\nstop_within = 500\n"))
+
+    async def body(net: Net) -> None:
+        worker = net.workers[0]
+        task = (await net.offer(b"one"))[0]
+        await asyncio.sleep(0.4)
+        assert net.requester.record(task).state is RequesterState.OFFERED, "no work without power"
+        device.charging = True
+        while not worker.session.active:
+            await asyncio.sleep(0.01)
+        device.charging = False
+        while worker.session.active:
+            await asyncio.sleep(0.01)
+        assert net.ledger.holding(task).lease is None  # type: ignore[union-attr]
+        device.charging = True
+        await net.requester.finished([task])
+        assert net.requester.record(task).state is RequesterState.DONE
+        assert net.requester.record(task).moved == 1
+        assert net.ledger.balance(KEYS["w0"].thumbprint) == FUNDS + 10
+
+    play(tmp_path, body, Slow(), device=(device, policy))
+
+
+def _written(directory: Path, text: str) -> Path:
+    path = directory / "policy.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["charging", "unknown = 1", "battery_begin = 200", "battery_stop = 90", 'thermal_stop = "none"',
+     'thermal_begin = "hot"', 'hours = ["22-6"]', 'hours = ["25:00-01:00"]', 'charging = "yes"'],
+)  # fmt: skip
+def test_a_wrong_device_policy_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError):
+        read_policy(_written(tmp_path, text))
+
+
+def test_a_device_policy_has_hours(tmp_path: Path) -> None:
+    policy = read_policy(_written(tmp_path, 'hours = ["22:00-06:30"]'))
+    assert [policy.hours[0].holds(minute) for minute in (0, 389, 390, 1319, 1320)] == [True, True, False, False, True]
+
+
+def test_too_many_messages_are_told_when_to_come_back(tmp_path: Path) -> None:
+    async def body(net: Net) -> None:
+        net.coordinator._limit = RateLimit(2, 10)
+        hello = ClientHandshake(KEYS["w2"], Role.WORKER, bytes(16), None).hello.data
+        for _ in range(2):
+            await net.coordinator.message(hello)
+        with pytest.raises(ProtocolError) as caught:
+            await net.coordinator.message(hello)
+        assert caught.value.code is ErrorCode.RATE_LIMITED
+        assert caught.value.retry_after is not None
+        assert 0 < caught.value.retry_after <= 100
+        tasks = await net.offer(b"one", b"two")
+        await net.requester.finished(tasks)  # slower, but whole
+
+    play(tmp_path, body, Reverse())
 
 
 def test_the_same_memo_is_the_same_task(tmp_path: Path) -> None:

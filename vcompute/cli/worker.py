@@ -2,16 +2,20 @@
 """``vcompute worker`` and ``vcompute verifier``."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vcompute.cli.command import Command, pass_reporter
+from vcompute.cli.device import device_of
 from vcompute.cli.output import Reporter
 from vcompute.cli.party import Connection, connection_options, thumbprint
 
 if TYPE_CHECKING:
     from vcompute.node.client import ClientNode
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("worker", cls=Command)
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--bond", default=2**62, type=click.IntRange(0), help="Largest bond for a task.")
 @click.option("--trust-verifier", multiple=True, help="Accept verdicts of these thumbprints only.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads for a task.")
+@click.option("--device-policy", type=FILE, help="When to work (TOML): charging, battery, temperature, hours.")
+@click.option("--device-trace", type=FILE, help="A recorded device instead of this one.")
+@click.option("--metered", is_flag=True, help="The network costs by volume.")
 @pass_reporter
 def worker(
     reporter: Reporter,
@@ -30,6 +37,9 @@ def worker(
     bond: int,
     trust_verifier: tuple[str, ...],
     threads: int,
+    device_policy: Path | None,
+    device_trace: Path | None,
+    metered: bool,
     **connection: Any,
 ) -> None:
     """Take tasks, run them, prove them, be paid. A first interrupt gives the leases back."""
@@ -41,10 +51,11 @@ def worker(
     compute = SuiteCompute(threads)
     verifiers = frozenset(thumbprint(text) for text in trust_verifier) or None
     terms = WorkerTerms(compute.suites, price, bond, verifiers=verifiers)
+    device = device_of(device_policy, device_trace, metered)
     arguments = Connection(**connection).arguments()
 
     def build() -> WorkerNode:
-        return WorkerNode(role=Role.WORKER, compute=compute, terms=terms, capacity=capacity, **arguments)
+        return WorkerNode(role=Role.WORKER, compute=compute, terms=terms, capacity=capacity, device=device, **arguments)
 
     _run(reporter, "worker", build, lambda node: node.give_back(YieldReason.USER), connection["url"])
 

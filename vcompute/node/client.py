@@ -10,7 +10,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -19,6 +19,7 @@ from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.messages import BlobRef, Error, Fetch, Hello, Message, Signed, open_message, seal
 from vcompute.node.store import Store
+from vcompute.policy.pacing import back_off
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, ClientHandshake, Publish, Save, Send
 from vcompute.transport import Link
@@ -27,7 +28,9 @@ logger = logging.getLogger(__name__)
 Clock: TypeAlias = Callable[[], int]
 FETCH_WAIT: Final = 20_000
 """Milliseconds a fetch waits at the coordinator."""
-_RECONNECT: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+FIRST_RECONNECT: Final = 200
+LAST_RECONNECT: Final = 10_000
+"""Bounds of the wait before a new connection, milliseconds."""
 _OUTGOING: Final = 4096
 
 
@@ -119,19 +122,22 @@ class ClientNode(ABC):
         failures = 0
         try:
             while not self._stopping.is_set():
+                retry_after = None
                 try:
                     await self._connect()
                     failures = 0
                     await self._serve()
                 except ProtocolError as error:
+                    retry_after = error.retry_after
                     logger.info("%s: %s", self.role.name.lower(), error)
                     if error.code in (ErrorCode.DOWNGRADE_DETECTED, ErrorCode.UNEXPECTED_SIGNER):
                         raise
                 self.connected.clear()
-                delay = _RECONNECT[min(failures, len(_RECONNECT) - 1)]
+                jitter = int.from_bytes(self._nonce(2), "big")
+                delay = back_off(failures, retry_after, jitter, first=FIRST_RECONNECT, last=LAST_RECONNECT)
                 failures += 1
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), delay)
+                    await asyncio.wait_for(self._stopping.wait(), delay / 1000)
         finally:
             await self._cancel()
             await self.link.close()
@@ -144,7 +150,7 @@ class ClientNode(ABC):
 
     async def _connect(self) -> None:
         handshake = ClientHandshake(self.key, self.role, self._nonce(16), self._coordinator)
-        answer = await self.link.exchange(handshake.hello.data)
+        answer = await self._patiently(lambda: self.link.exchange(handshake.hello.data))
         if answer is None:
             raise ProtocolError("the coordinator did not answer the greeting", code=ErrorCode.TRANSPORT_FAILED)
         handshake.receive(open_message(answer).of(Hello))
@@ -179,10 +185,10 @@ class ClientNode(ABC):
 
     async def _exchange(self, data: bytes) -> None:
         try:
-            answer = await self.link.exchange(data)
+            answer = await self._patiently(lambda: self.link.exchange(data))
         except ProtocolError as error:
             if error.code is ErrorCode.TRANSPORT_FAILED:
-                raise
+                raise  # the message stays first in line
             if error.code is ErrorCode.UNKNOWN_SESSION:
                 self._outgoing.popleft()  # it names the lost session and would be refused for ever
                 raise
@@ -191,13 +197,27 @@ class ClientNode(ABC):
         if answer is not None:
             self.incoming(answer)
 
+    async def _patiently(self, request: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+        """Make a request, waiting as long as the coordinator says where it has had too many."""
+        tries = 0
+        while True:
+            try:
+                return await request()
+            except ProtocolError as error:
+                if error.code is not ErrorCode.RATE_LIMITED:
+                    raise
+                jitter = int.from_bytes(self._nonce(2), "big")
+                await asyncio.sleep(back_off(tries, error.retry_after, jitter, first=50) / 1000)
+                tries += 1
+
     async def _fetch(self) -> None:
         sequence = 0
         while True:
             sequence += 1
             session = self.handshake.session if self.handshake is not None else None
             body = Fetch(session or bytes(32), sequence, FETCH_WAIT)
-            data = await self.link.receive(lambda body=body: seal(self.key, body).data)  # type: ignore[misc]
+            fetch = seal(self.key, body).data
+            data = await self._patiently(lambda fetch=fetch: self.link.receive(lambda: fetch))  # type: ignore[misc]
             if data is not None:
                 self.incoming(data)
 

@@ -15,6 +15,7 @@ from vcompute.messages import BlobRef, Fetch, Hello, Signed, open_message
 from vcompute.node.client import Clock, wall_clock
 from vcompute.node.mailbox import Mailbox
 from vcompute.node.store import Store
+from vcompute.policy.pacing import RateLimit
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, Call, CoordinatorSession, Operation, Save, Send, Stage
 from vcompute.session.coordinator_table import TaskRecord
@@ -22,6 +23,10 @@ from vcompute.session.roster import Standing
 from vcompute.settlement import Holding, Settlement
 
 logger = logging.getLogger(__name__)
+BURST: Final = 1_000
+"""Messages a party may send at once."""
+PER_SECOND: Final = 200
+"""Messages a party may send in a second in the long run."""
 MAX_READERS: Final = 64
 """Blobs whose chunk trees are kept in memory."""
 
@@ -38,7 +43,9 @@ class CoordinatorNode:
         *,
         nonce: Callable[[int], bytes],
         clock: Clock = wall_clock,
+        limit: RateLimit | None = None,
     ) -> None:
+        self._limit = RateLimit(BURST, PER_SECOND) if limit is None else limit
         self.session = CoordinatorSession(key, settlement.thumbprint, lambda: nonce(16))
         self.settlement = settlement
         self.store = store
@@ -71,6 +78,9 @@ class CoordinatorNode:
     async def message(self, data: bytes) -> bytes | None:
         """See :class:`vcompute.transport.Hub`."""
         message = open_message(data)
+        retry_after = self._limit.admit(message.signer, self.clock())
+        if retry_after is not None:
+            raise ProtocolError("too many messages", code=ErrorCode.RATE_LIMITED, retry_after=retry_after)
         if isinstance(message.body, Fetch):
             return await self._fetch(message.of(Fetch))
         actions = self.session.receive(message, self.clock())

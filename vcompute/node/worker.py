@@ -11,6 +11,7 @@ from vcompute.messages import Advertise, BlobRef, Message, Offer, Signed, seal
 from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Compute, Order
 from vcompute.policy import WorkerTerms
+from vcompute.policy.device import DevicePolicy, Driver, Governor, Mode
 from vcompute.registry import ErrorCode, Role, YieldReason
 from vcompute.session import Abort, Action, Job, Run, Send, WorkerSession
 from vcompute.session.worker import Product, WorkerRecord
@@ -22,13 +23,24 @@ ADVERTISED: Final = 60_000
 
 
 class WorkerNode(ClientNode):
-    """A worker. Arguments beside those of :class:`ClientNode`: what it computes with, its terms, its capacity."""
+    """A worker. Arguments beside those of :class:`ClientNode`: what it computes with, its terms, its capacity, and
+    where the device has a say, its driver and its owner's policy."""
 
-    def __init__(self, *args: Any, compute: Compute, terms: WorkerTerms, capacity: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        compute: Compute,
+        terms: WorkerTerms,
+        capacity: int = 1,
+        device: tuple[Driver, DevicePolicy] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._device = device
+        self._full = capacity
         self._compute = compute
         self._terms = terms
-        self._capacity = capacity
+        self._capacity = capacity if device is None else 0
         self._sequence = 0
         self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="compute")
         self._running: dict[bytes, asyncio.Task[None]] = {}
@@ -50,6 +62,8 @@ class WorkerNode(ClientNode):
     async def run(self) -> None:
         """See :class:`ClientNode`."""
         self.spawn("advertise", self._advertise())
+        if self._device is not None:
+            self.spawn("device", self._watch_device(*self._device))
         try:
             await super().run()
         finally:
@@ -65,6 +79,21 @@ class WorkerNode(ClientNode):
         self._capacity = 0
         self._say_advertisement()
         self.act(self.session.stop(reason, self.clock()))
+
+    async def _watch_device(self, driver: Driver, policy: DevicePolicy) -> None:
+        """Take tasks while the device's state allows it; give them back in time where it no longer does."""
+        governor = Governor(policy)
+        while True:
+            reading = driver.read(self.clock())
+            mode = governor.observe(reading, self.clock())
+            if mode is Mode.STOPPING:
+                self.give_back(governor.reason or YieldReason.UNKNOWN)
+                governor.stopped()
+            capacity = min(self._full, policy.capacity(reading, 0)) if mode is Mode.WORKING else 0
+            if capacity != self._capacity:
+                self._capacity = capacity
+                self._say_advertisement()
+            await asyncio.sleep(policy.poll / 1000)
 
     async def _advertise(self) -> None:
         while True:
@@ -91,7 +120,8 @@ class WorkerNode(ClientNode):
 
     def _willing(self, offer: Signed[Offer], now: int) -> None:
         if len(self.session.active) >= self._capacity:
-            raise ProtocolError("no free place", code=ErrorCode.BUSY)
+            code = ErrorCode.BUSY if self._capacity else ErrorCode.DEVICE_UNAVAILABLE
+            raise ProtocolError("no free place", code=code)
         peer = None if self.handshake is None else self.handshake.peer
         self._terms.check(offer, (peer.body.settlement if peer is not None else None) or bytes(32))
 

@@ -20,6 +20,7 @@ from vcompute.transport.http_common import CBOR_TYPE, MAX_CHUNK, MESSAGE_TYPE, W
 
 _TIMEOUT: Final = httpx.Timeout(10.0, read=75.0)
 _MAX_PROBLEM: Final = 4096
+_LONGEST_RETRY: Final = 3_600_000
 
 
 class HttpLink(Link):
@@ -93,7 +94,9 @@ def _refusal(status: int, data: bytes) -> ProtocolError:
     """The error that problem details describe; ``transport_failed`` where the answer is something else."""
     try:
         body = json.loads(data)
-        code, detail = ErrorCode(body["code"]), str(body["detail"])
+        code, detail, retry_after = ErrorCode(body["code"]), str(body["detail"]), body.get("retry_after")
     except (ValueError, KeyError, TypeError, RecursionError):
         return ProtocolError("the coordinator failed", code=ErrorCode.TRANSPORT_FAILED, got=f"HTTP {status}")
-    return ProtocolError(f"refused by the coordinator: {detail[:512]}", code=code)
+    if type(retry_after) is not int or not 0 < retry_after <= _LONGEST_RETRY:
+        retry_after = None
+    return ProtocolError(f"refused by the coordinator: {detail[:512]}", code=code, retry_after=retry_after)

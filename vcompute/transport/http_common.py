@@ -7,7 +7,7 @@
     GET  /v1/blobs/{digest}/{index}?size= a chunk
 
 Digests are lower-case hexadecimal. A refusal is a problem details object (RFC 9457) of which ``code`` is the
-registered number.
+registered number; ``retry_after`` stands beside it in milliseconds where trying again may help.
 """
 
 import ipaddress

@@ -40,7 +40,12 @@ def problem(error: VcomputeError) -> Response:
         "detail": str(error)[:512],
         "code": int(error.code),
     }
-    return JSONResponse(body, status_code=status, media_type=PROBLEM_TYPE)
+    headers = {}
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        body["retry_after"] = retry_after
+        headers["retry-after"] = str(-(-retry_after // 1000))
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_TYPE, headers=headers)
 
 
 def _typed(endpoint: Endpoint) -> Endpoint:
