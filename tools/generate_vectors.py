@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "spec" / "vectors"
-GROUPS = ("codec", "errors", "digests", "messages", "tasks", "compute", "proofs", "freivalds")
+GROUPS = ("codec", "errors", "digests", "messages", "tasks", "compute", "proofs", "freivalds", "trust", "policy")
 
 
 def files() -> dict[Path, str]:

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from vcompute.conformance.operations import compute, content, encoding, messages, proofs
+from vcompute.conformance.operations import compute, content, encoding, messages, proofs, rules, trust
 
 Operation: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -18,6 +18,8 @@ def operations(kernels: str = "portable") -> dict[str, Operation]:
         **encoding.OPERATIONS,
         **content.OPERATIONS,
         **messages.OPERATIONS,
+        **trust.OPERATIONS,
+        **rules.OPERATIONS,
         **compute.operations(kernels),
         **proofs.OPERATIONS,
     }
