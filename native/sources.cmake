@@ -20,6 +20,8 @@ add_library(vcompute_native STATIC
   native/src/sha256_avx512.c
   native/src/sha256_shani.c
   native/src/sha256_armv8.c
+  native/src/transcript.c
+  native/src/opening.c
   native/src/dispatch.c
   native/src/pack.c
   native/src/linear.c

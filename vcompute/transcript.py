@@ -55,6 +55,7 @@ class Transcript:
     def __init__(self, protocol: str) -> None:
         """``protocol`` names what runs (it separates domains), for example ``"succinct"``."""
         self._state = hashlib.sha256(_DOMAIN)
+        self._seed = b""
         self.absorb_bytes("protocol", protocol.encode())
 
     def _absorb(self, kind: int, label: str, data: bytes) -> None:
@@ -80,9 +81,13 @@ class Transcript:
 
     def _squeeze(self, label: str) -> bytes:
         self._absorb(_SQUEEZE, label, b"")
-        seed = self._state.digest()
-        self._state = hashlib.sha256(_RATCHET + seed)
-        return seed
+        self._seed = self._state.digest()
+        self._state = hashlib.sha256(_RATCHET + self._seed)
+        return self._seed
+
+    def ratchet(self, label: str) -> None:
+        """Squeeze and use nothing of it: a place where a twin may take over (see VerifierTranscript.hand_over)."""
+        self._squeeze(label)
 
     def challenge(self, label: str) -> Ext:
         """One uniform element of the extension."""
@@ -209,6 +214,18 @@ class VerifierTranscript(Transcript):
             nonce = int.from_bytes(self._receive(_NONCE, label, 8), "little")
             if not proof_of_work(seed, bits, nonce):
                 raise Rejected(f"the nonce of '{label}' does not do {bits} bits of work", code=ErrorCode.GRINDING)
+
+    def hand_over(self) -> tuple[bytes, bytes]:
+        """For a native twin: the last squeeze's seed, which right after a squeeze is the whole state, and the rest of
+        the proof.
+        """
+        return self._seed, self._proof[self._position :]
+
+    def take_back(self, seed: bytes, consumed: int) -> None:
+        """Go on after a twin that received ``consumed`` bytes and ended with a squeeze."""
+        self._position += consumed
+        self._seed = seed
+        self._state = hashlib.sha256(_RATCHET + seed)
 
     def finish(self) -> None:
         """Refuse bytes that no message claimed.

@@ -91,6 +91,17 @@ void vc_powers_extension(uint64_t *out, const uint64_t *r, size_t variables, con
 void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width);
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);
 
+/* Verify the opening of committed tables, all but the weights of the claims. `plan`: the number of rounds, then for each
+ * round tables, next_variables, last, fold_grinding, query_grinding and for each of its tables variables, lanes,
+ * log_domain, queries, offset; `roots`: 27 bytes for each table of the first round; `claimed`: the batched claim; `seed`:
+ * the transcript's last squeeze, replaced. On 0: end = value of the final table, running claim, batched weights of the
+ * queries (pairs); point = all challenges of the sumcheck, pairs; consumed = bytes of the proof. Else a registered code.
+ */
+size_t vc_check_opening_scratch(const uint32_t *plan);
+int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8_t *seed, const uint8_t *proof,
+                         size_t length, const uint64_t *claimed, const uint32_t *plan, const uint8_t *roots,
+                         uint64_t *scratch);
+
 /* The least nonce for which SHA-256(seed (32 bytes), nonce as 8 bytes, little-endian) begins with `bits` <= 64 zeros. */
 uint64_t vc_grind(const uint8_t *seed, uint32_t bits);
 

@@ -92,6 +92,7 @@ def open_claims(
             folded = _folds(transcript, folded, FOLD, step.fold_grinding, backend)
         oracles, folded = _queries(transcript, oracles, folded, step, plan, index, backend)
     _folds(transcript, folded, plan.rounds[-1].next_variables, 0, backend)
+    transcript.ratchet("end of opening")
 
 
 @dataclass(slots=True)

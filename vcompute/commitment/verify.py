@@ -9,8 +9,9 @@
 4. Finish the sumcheck on the final polynomial; at its end point evaluate every weight and compare.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -46,8 +47,11 @@ def check_claims(
     claims: Sequence[Claim],
     parameters: CommitmentParameters,
     backend: Backend,
+    reduce: "Reducer | None" = None,
 ) -> None:
     """Check claims about committed tables whose roots the transcript has already absorbed.
+
+    ``reduce`` chooses between the twins of steps 3 and 4; by default the backend does.
 
     Raises:
         Rejected: with the code of the first check that failed.
@@ -63,6 +67,44 @@ def check_claims(
     for claim in claims:
         running = running + scale * claim.value
         scale = scale * gamma
+    # 3. and 4.
+    end = (reduce or _twin(backend))(transcript, tables, running, plan, backend)
+    weights = end.query_weights + _claim_weights(plan, claims, gamma, end.point)
+    if end.running != end.value * weights:
+        raise Rejected("the claims do not hold for the final polynomial", code=ErrorCode.FINAL_POLYNOMIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where an opening ends: running = value * (query_weights + the claims' own weights), at a point."""
+
+    value: Ext
+    """The final table at the last coordinates of the point."""
+    running: Ext
+    query_weights: Ext
+    """The weights of all rounds' queries, batched."""
+    point: list[Ext]
+    """Every challenge of the sumcheck, in the order drawn."""
+
+
+Reducer: TypeAlias = Callable[[VerifierTranscript, Sequence[Root], Ext, Schedule, Backend], End]
+"""Steps 3 and 4 but for the claims' weights: :func:`reduce_opening`, or its native twin."""
+
+
+def _twin(backend: Backend) -> Reducer:
+    from vcompute.commitment.native import reduce_opening as native
+
+    return native if backend.name == "native" else reduce_opening
+
+
+def reduce_opening(
+    transcript: VerifierTranscript, tables: Sequence[Root], running: Ext, plan: Schedule, backend: Backend
+) -> End:
+    """Check everything of an opening but the claims' weights.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
     # 3.
     roots, rounds = list(tables), []
     final: ExtWords = np.empty((0, 2), dtype=np.uint64)
@@ -89,9 +131,14 @@ def check_claims(
         roots = following
     # 4.
     running, tail = _folds(transcript, running, plan.rounds[-1].next_variables, 0)
+    transcript.ratchet("end of opening")
     value = backend.dot_ext(backend.eq_tensor(tail), final)
-    if running != value * _weights_at(plan, claims, gamma, rounds, tail, backend):
-        raise Rejected("the claims do not hold for the final polynomial", code=ErrorCode.FINAL_POLYNOMIAL)
+    point = [alpha for seen in rounds for alpha in seen.alphas] + tail
+    weights = ZERO
+    for index, (step, seen) in enumerate(zip(plan.rounds[:-1], rounds[:-1], strict=True)):
+        # The table after round i is bound from variable FOLD * (i + 1) on.
+        weights = weights + _query_weights_at(step.oracles, seen, point[FOLD * (index + 1) :], backend)
+    return End(value, running, weights, point)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,22 +218,15 @@ def _check_final(
             raise Rejected("an opened leaf disagrees with the final polynomial", code=ErrorCode.QUERY_CONSISTENCY)
 
 
-def _weights_at(
-    plan: Schedule, claims: Sequence[Claim], gamma: Ext, rounds: Sequence[_RoundSeen], tail: list[Ext], backend: Backend
-) -> Ext:
-    """All weights, batched as the running claim was, at the end point of the sumcheck."""
-    result = ZERO
-    # The queries' claims, from the last table back: the point of table i + 1 is what was bound after it.
-    point = tail
-    for index in range(len(rounds) - 1, 0, -1):
-        point = rounds[index].alphas + point
-        result = result + _query_weights_at(plan.rounds[index - 1].oracles, rounds[index - 1], point, backend)
-    # The claims themselves, each table at the first folds' challenges and its block's coordinates.
+def _claim_weights(plan: Schedule, claims: Sequence[Claim], gamma: Ext, point: Sequence[Ext]) -> Ext:
+    """The claims' weights, batched as their values were; each table at the first folds' challenges and the coordinates
+    of its block in the second table.
+    """
     places = []
     for layout in plan.rounds[0].oracles:
-        prefix, rest = split_point(point, layout.folded_variables, layout.offset)
-        places.append((prefix, rounds[0].alphas + rest))
-    scale = ONE
+        prefix, rest = split_point(point[FOLD:], layout.folded_variables, layout.offset)
+        places.append((prefix, [*point[:FOLD], *rest]))
+    result, scale = ZERO, ONE
     for claim in claims:
         for part in claim.parts:
             prefix, at = places[part.table]
