@@ -71,6 +71,15 @@ docs: $(VENV)/.docs ## build the book; warnings are errors
 linkcheck: $(VENV)/.docs ## check the book's links to the outside; needs the network
 	$(BIN)/sphinx-build -q -b linkcheck -c docs . docs/_build/linkcheck
 
+FUZZ_SECONDS ?= 60
+$(VENV)/.fuzz: $(VENV)/.test
+	$(PIP) install -e '.[all,test,fuzz]' || echo "atheris is not available here: fuzzing without coverage"
+	@touch $@
+
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## fuzz every parser for FUZZ_SECONDS each
+	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv
