@@ -65,6 +65,7 @@ class Table(Generic[S, E, A]):
         self.states: Final = dict(states)
         self.events: Final = events
         self.explicit: Final = dict(rules)
+        self.otherwise: Final = dict(otherwise)
         missing = [event for event in events if event not in otherwise]
         if missing:
             raise ValueError(f"{name}: no answer outside the rules for {missing}")

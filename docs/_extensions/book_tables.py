@@ -3,6 +3,7 @@
 
 import importlib
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.directives.other import TocTree
+from sphinx.ext.graphviz import graphviz
 from sphinx.util.docutils import SphinxDirective
 
 from vcompute.codec import cddl, fields_of
@@ -160,19 +162,59 @@ def _power(value: int | float) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-class TransitionTable(SphinxDirective):
-    """``{transition-table} module.TABLE``: the rows of a table of transitions, a column for each field."""
+class Machine(SphinxDirective):
+    """``{machine} module.TABLE``: a transition table as states, a diagram where graphviz is there, and rows."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        import dataclasses
-
         table = load(self.arguments[0])
-        rows = list(table.values()) if hasattr(table, "values") else list(table)
-        names = [item.name for item in dataclasses.fields(rows[0])]
-        cells: list[Cells] = [[code_cell(_member(getattr(row, name))) for name in names] for row in rows]
-        return [simple_table(names, cells, "transitions")]
+        states: list[Cells] = [
+            [code_cell(_member(state)), text_cell(info.doc), text_cell(info.timeout), text_cell(info.owner.value)]
+            for state, info in table.states.items()
+        ]
+        rules: list[Cells] = [
+            [code_cell(_member(state)), text_cell(event.value), code_cell(_member(rule.to)), text_cell(_effects(rule))]
+            for (state, event), rule in table.explicit.items()
+        ]
+        result: list[nodes.Node] = [
+            simple_table(["State", "Meaning", "Bounded by", "Owner of the money"], states, "states", [16, 40, 20, 24])
+        ]
+        if shutil.which("dot"):
+            result.append(self.diagram(table))
+        result.append(simple_table(["In", "Event", "To", "Effects"], rules, "transitions", [16, 34, 16, 34]))
+        others: list[Cells] = [
+            [text_cell(event.value), text_cell("; ".join(effect.value for effect in effects))]
+            for event, effects in table.otherwise.items()
+            if any(effect.name not in ("IGNORE", "REFUSE") for effect in effects)
+        ]
+        if others:
+            result.append(simple_table(["Otherwise", "Effects"], others, "otherwise", [50, 50]))
+        return result
+
+    def diagram(self, table: Any) -> nodes.Node:
+        """The states and what leads from one to another."""
+        edges: dict[tuple[str, str], list[str]] = {}
+        for (state, event), rule in table.explicit.items():
+            if rule.to is not state:
+                edges.setdefault((_member(state), _member(rule.to)), []).append(event.name.lower())
+        lines = ["digraph {", 'graph [rankdir=TB, bgcolor="transparent"]', 'node [shape=box, style="rounded,filled",']
+        lines += ['fillcolor="#f4f4f8", fontname="Helvetica", fontsize=11]', 'edge [fontname="Helvetica", fontsize=9]']
+        lines += [_edge(a, b, names) for (a, b), names in edges.items()]
+        node = graphviz()
+        node["code"] = "\n".join([*lines, "}"])
+        node["options"] = {"docname": self.env.docname}
+        node["alt"] = f"states of {table.name}"
+        return node
+
+
+def _edge(source: str, target: str, names: list[str]) -> str:
+    label = "\\n".join(names)
+    return f'"{source}" -> "{target}" [label="{label}"]'
+
+
+def _effects(rule: Any) -> str:
+    return "; ".join(effect.value for effect in rule.effects) or "none"
 
 
 def _member(value: object) -> str:
@@ -229,7 +271,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("cddl", CddlBlock)
     app.add_directive("enum-table", EnumTable)
     app.add_directive("constant-table", ConstantTable)
-    app.add_directive("transition-table", TransitionTable)
+    app.add_directive("machine", Machine)
     app.add_directive("chapter-tree", ChapterTree)
     app.add_directive("decision-list", DecisionList)
     return {"version": "1", "parallel_read_safe": False}

@@ -22,7 +22,9 @@ def all_cases() -> tuple[Case, ...]:
 
 
 def _scenarios() -> Iterable[Case]:
-    return ()
+    from vcompute.conformance.scenarios import scenarios
+
+    return scenarios()
 
 
 def select(

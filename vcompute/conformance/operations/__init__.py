@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from vcompute.conformance.operations import compute, content, encoding, messages, proofs, rules, trust
+from vcompute.conformance.operations import compute, content, encoding, messages, proofs, rules, sessions, trust
 
 Operation: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -22,6 +22,7 @@ def operations(kernels: str = "portable") -> dict[str, Operation]:
         **rules.OPERATIONS,
         **compute.operations(kernels),
         **proofs.OPERATIONS,
+        **sessions.operations(),
     }
 
     def hello(_request: Mapping[str, Any]) -> Mapping[str, Any]:
