@@ -37,6 +37,10 @@ add_library(vcompute_native STATIC
   native/src/int8_avx2.c
   native/src/int8_avxvnni.c
   native/src/int8_avx512vnni.c
+  native/src/int8_neon.c
+  native/src/int8_dotprod.c
+  native/src/int8_i8mm.c
+  native/src/int8_simd128.c
 )
 target_include_directories(vcompute_native PUBLIC native/include PRIVATE native/src)
 set_target_properties(vcompute_native PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
@@ -76,6 +80,11 @@ if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)
   vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"
          native/src/freivalds_avx512vnni.c native/src/int8_avx512vnni.c)
-elseif(VC_PROCESSOR MATCHES "aarch64|arm64")
+elseif(VC_PROCESSOR MATCHES "aarch64|arm64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_ARMSHA2 "-march=armv8-a+crypto" "" native/src/sha256_armv8.c)
+  vc_isa(VC_HAVE_NEON "" "" native/src/int8_neon.c)
+  vc_isa(VC_HAVE_DOTPROD "-march=armv8.2-a+dotprod" "" native/src/int8_dotprod.c)
+  vc_isa(VC_HAVE_I8MM "-march=armv8.2-a+i8mm" "" native/src/int8_i8mm.c)
+elseif(VC_PROCESSOR MATCHES "wasm")
+  vc_isa(VC_HAVE_SIMD128 "-msimd128" "" native/src/int8_simd128.c)
 endif()

@@ -11,8 +11,10 @@
 /* The twin with the EVEX encoding of AVX-512 is for testing this file where only that is there. */
 #if defined(VC_AVXVNNI_AS_EVEX)
 #define DOT4 _mm256_dpbusd_epi32
+#define NEEDS (VC_NEEDS_AVX512VNNI | (uint32_t)VC_CPU_AVX2)
 #else
 #define DOT4 _mm256_dpbusd_avx_epi32
+#define NEEDS ((uint32_t)(VC_CPU_AVX2 | VC_CPU_AVXVNNI))
 #endif
 
 static const vc_layout LAYOUT = {.nr = NR, .kr = 4, .element = 1, .x_offset = 128, .interleave_add = 8, DEPTHWISE_LAYOUT};
@@ -54,7 +56,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
   if (panels - panel == 1) strip_1(out, out_stride, a, b, panel);
 }
 
-const vc_int8_kernels vc_int8_avxvnni = {"avxvnni", (uint32_t)(VC_CPU_AVX2 | VC_CPU_AVXVNNI), &LAYOUT, gemm, depthwise, add, lookup, widen};
+const vc_int8_kernels vc_int8_avxvnni = {"avxvnni", NEEDS, &LAYOUT, gemm, depthwise, add, lookup, widen};
 
 #else
 typedef int vc_int8_avxvnni_is_absent; /* a translation unit is not empty */

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds of the C test driver for this processor, with sanitizers, and for others."""
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (
+    "cpu",
+    "dispatch",
+    "pack",
+    "linear",
+    "depthwise",
+    "elementwise",
+    "pooling",
+    "layout",
+    "exponential",
+    "plan",
+    "matmul",
+    "int8_portable",
+)
+"""What every build has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A compiler, its common flags, and the flags of each file of kernels."""
+
+    compiler: tuple[str, ...]
+    flags: tuple[str, ...]
+    kernels: dict[str, tuple[str, ...]]
+    suffix: str = ""
+
+    def missing(self) -> str | None:
+        """The compiler that this host lacks."""
+        return None if shutil.which(self.compiler[0]) else self.compiler[0]
+
+
+AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
+X86 = {
+    "sse41": ("-msse4.1",),
+    "avx2": ("-mavx2",),
+    "avxvnni": AVX512,  # the twin with the EVEX encoding
+    "avx512vnni": AVX512,
+}
+SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DVC_AVXVNNI_AS_EVEX")
+TARGETS = {
+    "x86_64": Target(("cc",), SANITIZERS, X86),
+    "aarch64": Target(
+        ("aarch64-linux-gnu-gcc",),
+        ("-O2", "-static"),
+        {"neon": (), "dotprod": ("-march=armv8.2-a+dotprod",), "i8mm": ("-march=armv8.2-a+i8mm",)},
+    ),
+    "wasm32": Target(("clang-19", "--target=wasm32-wasi"), ("-O2", "-msimd128"), {"simd128": ()}, suffix=".wasm"),
+}
+
+
+@cache
+def build(name: str, directory: Path) -> Path:
+    """Compile ``native/tests/int8_check.c`` with the core for a target; the program."""
+    target = TARGETS[name]
+    defines = [f"-DVC_HAVE_{kernel.upper()}" for kernel in target.kernels]
+    common = [
+        *target.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Inative/include", "-Inative/src", *defines,
+        *target.flags,
+    ]  # fmt: skip
+    files = [(f"native/src/{stem}.c", ()) for stem in SOURCES] + [("native/tests/int8_check.c", ())]
+    files += [(f"native/src/int8_{kernel}.c", flags) for kernel, flags in target.kernels.items()]
+    objects = [directory / f"{Path(source).stem}.o" for source, _ in files]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(_run, [*common, *flags, "-c", source, "-o", str(to)])
+            for (source, flags), to in zip(files, objects, strict=True)
+        ]
+        for job in jobs:
+            job.result()
+    program = directory / f"int8_check{target.suffix}"
+    _run([*common, *map(str, objects), "-o", str(program)])
+    return program
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
