@@ -38,22 +38,23 @@ const vc_sha256_kernel *vc_sha256(void) {
 
 #define DIGEST 27 /* bytes kept of a digest */
 #define BLOCK 64
+#define GROUP VC_SHA256_MAX_LANES /* messages laid out at a time: a multiple of every kernel's lanes */
 
 /* Messages of one length, after an optional prefix byte: whole blocks are read in place; the rest of a message goes into
- * a lane's last blocks, whose prefix and padding are written once. */
+ * last blocks of its own, whose prefix and padding are written once. */
 typedef struct {
   size_t whole, rest, tail; /* blocks, bytes, blocks */
   size_t offset;            /* of the rest in the tail: the prefix's place */
-  uint8_t tails[VC_SHA256_MAX_LANES][2 * BLOCK];
+  uint8_t tails[GROUP][2 * BLOCK];
 } layout;
 
-static void lay_out(layout *m, size_t lanes, size_t length, int prefix) {
+static void lay_out(layout *m, size_t length, int prefix) {
   m->offset = prefix >= 0; /* only with messages shorter than a block */
   m->whole = length / BLOCK;
   m->rest = length % BLOCK;
   m->tail = m->offset + m->rest + 9 <= BLOCK ? 1 : 2;
   const uint64_t bits = (uint64_t)(length + m->offset) * 8;
-  for (size_t l = 0; l < lanes; l++) {
+  for (size_t l = 0; l < GROUP; l++) {
     uint8_t *tail = m->tails[l];
     memset(tail, 0, sizeof m->tails[l]);
     if (prefix >= 0) tail[0] = (uint8_t)prefix;
@@ -73,30 +74,37 @@ static void store_digest(uint8_t *out, const uint32_t *state, size_t lanes, size
   memcpy(out, digest, DIGEST);
 }
 
-/* out (DIGEST bytes each) = the truncated digests of `count` messages, one after another in memory. */
+/* Hash `used` > 0 messages of a group, of which lanes first .. first + lanes are this call's; spare lanes repeat the last. */
+static void hash_lanes(const vc_sha256_kernel *k, uint8_t *out, const uint8_t *messages, size_t length,
+                       const layout *m, size_t first, size_t used, const uint32_t *initial) {
+  const size_t lanes = k->lanes;
+  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  const uint8_t *pointers[VC_SHA256_MAX_LANES];
+  memcpy(state, initial, 8 * lanes * sizeof *state);
+  for (size_t part = m->whole ? 0 : 1; part < 2; part++) {
+    for (size_t l = 0; l < lanes; l++) {
+      size_t i = first + l < used ? first + l : used - 1;
+      pointers[l] = part ? m->tails[i] : messages + i * length;
+    }
+    k->compress(state, pointers, part ? m->tail : m->whole);
+  }
+  for (size_t l = 0; l < lanes && first + l < used; l++) store_digest(out + (first + l) * DIGEST, state, lanes, l);
+}
+
+/* out (DIGEST bytes each) = the truncated digests of `count` messages, one after another in memory. The tails of a group are
+ * written before any of them is read, so that loads do not wait for stores. */
 static void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
   const vc_sha256_kernel *k = vc_sha256();
-  const size_t lanes = k->lanes;
-  uint32_t state[8 * VC_SHA256_MAX_LANES], initial[8 * VC_SHA256_MAX_LANES];
-  const uint8_t *pointers[VC_SHA256_MAX_LANES];
+  uint32_t initial[8 * VC_SHA256_MAX_LANES];
   layout m;
-  lay_out(&m, lanes, length, prefix);
-  for (size_t i = 0; i < 8 * lanes; i++) initial[i] = vc_sha256_initial[i / lanes];
-  for (size_t first = 0; first < count; first += lanes) {
-    size_t used = count - first < lanes ? count - first : lanes; /* spare lanes repeat the last message */
+  lay_out(&m, length, prefix);
+  for (size_t i = 0; i < 8 * k->lanes; i++) initial[i] = vc_sha256_initial[i / k->lanes];
+  for (size_t first = 0; first < count; first += GROUP) {
+    const size_t used = count - first < GROUP ? count - first : GROUP;
     const uint8_t *start = messages + first * length;
-    memcpy(state, initial, 8 * lanes * sizeof *state);
-    for (size_t b = 0; b < m.whole; b++) {
-      for (size_t l = 0; l < lanes; l++) pointers[l] = start + (l < used ? l : used - 1) * length + b * BLOCK;
-      k->compress(state, pointers);
-    }
-    for (size_t l = 0; l < used && m.rest; l++)
-      memcpy(m.tails[l] + m.offset, start + l * length + m.whole * BLOCK, m.rest);
-    for (size_t b = 0; b < m.tail; b++) {
-      for (size_t l = 0; l < lanes; l++) pointers[l] = m.tails[l] + b * BLOCK;
-      k->compress(state, pointers);
-    }
-    for (size_t l = 0; l < used; l++) store_digest(out + (first + l) * DIGEST, state, lanes, l);
+    for (size_t i = 0; i < used && m.rest; i++) memcpy(m.tails[i] + m.offset, start + i * length + m.whole * BLOCK, m.rest);
+    for (size_t i = 0; i < used; i += k->lanes)
+      hash_lanes(k, out + first * DIGEST, start, length, &m, i, used, initial);
   }
 }
 
@@ -123,7 +131,7 @@ uint64_t vc_grind(const uint8_t *seed, uint32_t bits) {
     for (size_t l = 0; l < k->lanes; l++)
       for (unsigned i = 0; i < 8; i++) blocks[l][32 + i] = (uint8_t)((first + l) >> (8 * i));
     for (size_t i = 0; i < 8 * k->lanes; i++) state[i] = vc_sha256_initial[i / k->lanes];
-    k->compress(state, pointers);
+    k->compress(state, pointers, 1);
     for (size_t l = 0; l < k->lanes; l++) {
       uint64_t head = (uint64_t)state[l] << 32 | state[k->lanes + l];
       if (bits == 0 || head >> (64 - bits) == 0) return first + l;

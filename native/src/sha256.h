@@ -13,8 +13,8 @@ extern const uint32_t vc_sha256_initial[8];
 
 typedef struct {
   size_t lanes;
-  /* One compression of each lane: state[i * lanes + l] is word i of lane l, blocks[l] lane l's 64 bytes. */
-  void (*compress)(uint32_t *state, const uint8_t *const *blocks);
+  /* Compress `count` blocks of 64 bytes of each lane: state[i * lanes + l] is word i of lane l, data[l] lane l's blocks. */
+  void (*compress)(uint32_t *state, const uint8_t *const *data, size_t count);
 } vc_sha256_kernel;
 
 extern const vc_sha256_kernel vc_sha256_portable;

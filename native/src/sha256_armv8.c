@@ -27,24 +27,35 @@ static inline uint32x4_t load_state(const uint32_t *state) {
   return vld1q_u32(words);
 }
 
-static inline void add_state(uint32_t *state, uint32x4_t sum) {
+static inline void store_state(uint32_t *state, uint32x4_t sum) {
   uint32_t words[4];
   vst1q_u32(words, sum);
-  for (int i = 0; i < 4; i++) state[i * LANES] += words[i];
+  for (int i = 0; i < 4; i++) state[i * LANES] = words[i];
 }
 
-static void compress(uint32_t *state, const uint8_t *const *blocks) {
+static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
   lane s[LANES];
   for (int l = 0; l < LANES; l++) {
     s[l].abcd = load_state(state + l);
     s[l].efgh = load_state(state + 4 * LANES + l);
-    for (int i = 0; i < 4; i++) s[l].w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(blocks[l] + 16 * i)));
   }
-  for (int g = 0; g < 16; g++)
-    for (int l = 0; l < LANES; l++) four_rounds(&s[l], g);
+  for (size_t b = 0; b < count; b++) {
+    uint32x4_t abcd[LANES], efgh[LANES];
+    for (int l = 0; l < LANES; l++) {
+      abcd[l] = s[l].abcd;
+      efgh[l] = s[l].efgh;
+      for (int i = 0; i < 4; i++) s[l].w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data[l] + 64 * b + 16 * i)));
+    }
+    for (int g = 0; g < 16; g++)
+      for (int l = 0; l < LANES; l++) four_rounds(&s[l], g);
+    for (int l = 0; l < LANES; l++) {
+      s[l].abcd = vaddq_u32(s[l].abcd, abcd[l]);
+      s[l].efgh = vaddq_u32(s[l].efgh, efgh[l]);
+    }
+  }
   for (int l = 0; l < LANES; l++) {
-    add_state(state + l, s[l].abcd);
-    add_state(state + 4 * LANES + l, s[l].efgh);
+    store_state(state + l, s[l].abcd);
+    store_state(state + 4 * LANES + l, s[l].efgh);
   }
 }
 

@@ -19,10 +19,9 @@ static inline v32 next(const v32 w[16], int i) {
              ADD(w[(i + 9) & 15], small_sigma(w[(i + 14) & 15], 17, 19, 10)));
 }
 
-static void compress(uint32_t *state, const uint8_t *const *blocks) {
-  v32 w[16], s[8];
+static inline void compress_block(v32 s[8], const uint8_t *const *blocks) {
+  v32 w[16];
   gather(w, blocks);
-  for (int i = 0; i < 8; i++) s[i] = LOAD(state + i * LANES);
   v32 a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
   for (int i = 0; i < 64; i += 16) {
     if (i)
@@ -45,7 +44,18 @@ static void compress(uint32_t *state, const uint8_t *const *blocks) {
     ROUND(b, c, d, e, f, g, h, a, i + 15);
   }
   const v32 out[8] = {a, b, c, d, e, f, g, h};
-  for (int i = 0; i < 8; i++) STORE(state + i * LANES, ADD(s[i], out[i]));
+  for (int i = 0; i < 8; i++) s[i] = ADD(s[i], out[i]);
+}
+
+static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
+  v32 s[8];
+  const uint8_t *blocks[LANES];
+  for (int i = 0; i < 8; i++) s[i] = LOAD(state + i * LANES);
+  for (size_t b = 0; b < count; b++) {
+    for (int l = 0; l < LANES; l++) blocks[l] = data[l] + 64 * b;
+    compress_block(s, blocks);
+  }
+  for (int i = 0; i < 8; i++) STORE(state + i * LANES, s[i]);
 }
 
 const vc_sha256_kernel VC_SHA256_NAME = {LANES, compress};

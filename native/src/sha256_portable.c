@@ -3,10 +3,10 @@
 
 static inline uint32_t rotate(uint32_t x, unsigned n) { return x >> n | x << (32 - n); }
 
-static void compress(uint32_t *state, const uint8_t *const *blocks) {
+static void compress_block(uint32_t *state, const uint8_t *block) {
   uint32_t w[16], s[8];
   for (int i = 0; i < 8; i++) s[i] = state[i];
-  for (int i = 0; i < 16; i++) w[i] = vc_load_be32(blocks[0] + 4 * i);
+  for (int i = 0; i < 16; i++) w[i] = vc_load_be32(block + 4 * i);
   for (int i = 0; i < 64; i++) {
     if (i >= 16) {
       uint32_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
@@ -19,6 +19,10 @@ static void compress(uint32_t *state, const uint8_t *const *blocks) {
     s[7] = s[6], s[6] = s[5], s[5] = e, s[4] = s[3] + t1, s[3] = s[2], s[2] = s[1], s[1] = a, s[0] = t1 + t2;
   }
   for (int i = 0; i < 8; i++) state[i] += s[i];
+}
+
+static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
+  for (size_t b = 0; b < count; b++) compress_block(state, data[0] + 64 * b);
 }
 
 const vc_sha256_kernel vc_sha256_portable = {1, compress};

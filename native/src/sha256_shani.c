@@ -28,29 +28,38 @@ static inline void four_rounds(lane *s, int g) {
   }
 }
 
-static inline void load(lane *s, const uint32_t *state, const uint8_t *block) {
-  const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+static inline void load_state(lane *s, const uint32_t *state) {
   s->abef = _mm_set_epi32((int)state[0], (int)state[LANES], (int)state[4 * LANES], (int)state[5 * LANES]);
   s->cdgh = _mm_set_epi32((int)state[2 * LANES], (int)state[3 * LANES], (int)state[6 * LANES], (int)state[7 * LANES]);
+}
+
+static inline void load_block(lane *s, const uint8_t *block) {
+  const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
   for (int i = 0; i < 4; i++)
     s->w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i)), swap);
 }
 
-static inline void store(uint32_t *state, const lane *s) {
+static inline void store_state(uint32_t *state, const lane *s) {
   static const int place[8] = {5, 4, 1, 0, 7, 6, 3, 2}; /* of the words of abef, then of cdgh, lowest first */
   uint32_t words[8];
   _mm_storeu_si128((__m128i *)(void *)words, s->abef);
   _mm_storeu_si128((__m128i *)(void *)(words + 4), s->cdgh);
-  for (int i = 0; i < 8; i++) state[place[i] * LANES] += words[i];
+  for (int i = 0; i < 8; i++) state[place[i] * LANES] = words[i];
 }
 
-static void compress(uint32_t *state, const uint8_t *const *blocks) {
+static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
   lane s[LANES];
-  BOTH(load(&s[l], state + l, blocks[l]));
+  BOTH(load_state(&s[l], state + l));
+  for (size_t b = 0; b < count; b++) {
+    __m128i abef[LANES], cdgh[LANES];
+    BOTH((abef[l] = s[l].abef, cdgh[l] = s[l].cdgh));
+    BOTH(load_block(&s[l], data[l] + 64 * b));
 #define STEP(g) BOTH(four_rounds(&s[l], g))
-  STEP(0); STEP(1); STEP(2); STEP(3); STEP(4); STEP(5); STEP(6); STEP(7);
-  STEP(8); STEP(9); STEP(10); STEP(11); STEP(12); STEP(13); STEP(14); STEP(15);
-  BOTH(store(state + l, &s[l]));
+    STEP(0); STEP(1); STEP(2); STEP(3); STEP(4); STEP(5); STEP(6); STEP(7);
+    STEP(8); STEP(9); STEP(10); STEP(11); STEP(12); STEP(13); STEP(14); STEP(15);
+    BOTH((s[l].abef = _mm_add_epi32(s[l].abef, abef[l]), s[l].cdgh = _mm_add_epi32(s[l].cdgh, cdgh[l])));
+  }
+  BOTH(store_state(state + l, &s[l]));
 }
 
 const vc_sha256_kernel vc_sha256_shani = {LANES, compress};

@@ -27,10 +27,8 @@ static void compress(vc_hash *h, const uint8_t *data, size_t blocks) {
   uint32_t state[8 * VC_SHA256_MAX_LANES];
   const uint8_t *pointers[VC_SHA256_MAX_LANES];
   for (size_t i = 0; i < 8 * k->lanes; i++) state[i] = h->state[i / k->lanes];
-  for (size_t b = 0; b < blocks; b++) {
-    for (size_t l = 0; l < k->lanes; l++) pointers[l] = data + 64 * b; /* spare lanes repeat the message */
-    k->compress(state, pointers);
-  }
+  for (size_t l = 0; l < k->lanes; l++) pointers[l] = data; /* spare lanes repeat the message */
+  k->compress(state, pointers, blocks);
   for (size_t i = 0; i < 8; i++) h->state[i] = state[i * k->lanes];
 }
 
