@@ -6,6 +6,7 @@ add_library(vcompute_native STATIC
   native/src/version.c
   native/src/cpu.c
   native/src/freivalds.c
+  native/src/requantize_rows.c
   native/src/freivalds_portable.c
   native/src/freivalds_avx2.c
   native/src/freivalds_avx512vnni.c

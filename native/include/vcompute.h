@@ -185,6 +185,12 @@ void vc_matmul_rows(int32_t *out, const int8_t *a, const uint8_t *packed, size_t
 /* The name of the int8 kernels in use. */
 const char *vc_int8_name(void);
 
+/* out[i, j] = the requantisation of products[i, j] + bias[j] by multiplier[j], shift[j] (rounding 1 double, 2 single),
+ * plus the zero point, clamped. Sums fit int32, and stay so under a left shift. */
+void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_t cols, const int32_t *bias,
+                        const int32_t *multiplier, const int8_t *shift, int32_t rounding, int32_t zero_point,
+                        int32_t low, int32_t high);
+
 /* cffi: end */
 
 #ifdef __cplusplus

@@ -10,7 +10,11 @@ import pytest
 
 from vcompute import _native
 from vcompute.field.goldilocks import P
+from vcompute.kernels.reference.linear import requantize_channels
 from vcompute.proof.projection import NativeProjection, NumpyProjection, Projection
+from vcompute.proof.requantize import requantize
+from vcompute.task import DType, Rounding, ValueType
+from vcompute.task.operators import FullyConnected
 
 EDGES = (0, 1, P - 1, P - 2, 2**63, 2**32, 2**32 - 1, 0x7FFF7FFF7FFF7FFF, 0x7FFF7FFF7FFF8000, 0x8000800080008000)
 SHAPES = [(1, 1), (1, 3), (3, 4), (8, 64), (9, 255), (17, 257), (65, 100), (64, 513), (2, 16385)]
@@ -66,3 +70,24 @@ def test_results_are_canonical() -> None:
     _native.require()
     zero = NativeProjection().project(np.array([[1, 1]], np.int8), np.array([[1, P - 1], [P - 1, 1]], np.uint64))
     assert zero.tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("zero_point", [-128, -3, 0, 127])
+def test_requantisation_of_products_equals_the_reference(rounding: Rounding, zero_point: int) -> None:
+    _native.require()
+    rng = np.random.default_rng([3, zero_point + 128])
+    shift = np.arange(-31, 31, dtype=np.int8)
+    count = shift.size
+    multiplier = rng.choice([0, 1, 1 << 30, (1 << 31) - 1, 1518500250], count).astype("<i4")
+    bias = rng.integers(-1000, 1000, count).astype("<i4")
+    limit = ((1 << 31) - 1) >> np.maximum(shift, 0).astype(np.int64)
+    edges = [np.full(count, -1), np.zeros(count), np.ones(count), limit, -limit, limit // 2, -(limit // 2)]
+    sums = np.array([*edges, *(rng.integers(-limit, limit, endpoint=True) for _ in range(200))], np.int64)
+    products = np.clip(sums - bias, -(1 << 31), (1 << 31) - 1)
+    products = np.where(np.abs(products + bias) <= limit, products, -bias).astype("<i4")
+    operator = FullyConnected(rounding, -100, 120)
+    output = ValueType(DType.INT8, (count,), zero_point)
+    constants = (np.zeros((count, 1), np.int8), bias, multiplier, shift)
+    expected = requantize_channels(products.astype(np.int64), constants, operator, output)
+    assert (requantize(products, constants, operator, output) == expected).all()

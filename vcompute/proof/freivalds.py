@@ -23,13 +23,13 @@ from vcompute.errors import Rejected
 from vcompute.field import goldilocks as base
 from vcompute.field.backend import default_backend
 from vcompute.field.scalar import Ext
-from vcompute.kernels import reference
-from vcompute.kernels.reference.linear import requantize_channels
+from vcompute.kernels import executor, reference
 from vcompute.proof import challenge
 from vcompute.proof.challenge import RandomBytes
-from vcompute.proof.matmul import refuse_differences
+from vcompute.proof.matmul import MAX_DEPTH, refuse_differences
 from vcompute.proof.projection import Projection, default_projection
 from vcompute.proof.replay import compare_outputs
+from vcompute.proof.requantize import requantize
 from vcompute.proof.statement import Statement, require_model
 from vcompute.proof.suite import ParameterSet, Security, registered_sets
 from vcompute.registry import ErrorCode, ParameterSetId, SuiteId
@@ -97,7 +97,7 @@ def evaluate(model: Model, inputs: Batch, multiply: Multiply) -> Batch:
             x = np.ascontiguousarray(operands[0]).reshape(-1, operands[0].shape[-1])
             product = multiply(position, node, x, zero_point).reshape(inputs.size, *node.output.shape)
             if isinstance(operator, FullyConnected):
-                product = requantize_channels(product.astype(np.int64), constants, operator, node.output)
+                product = requantize(product, constants, operator, node.output)
             values.append(product)
         else:
             values.append(reference.evaluate(model, node, operands, constants, inputs.size))
@@ -136,16 +136,31 @@ def _check_ranges(model: Model, nodes: tuple[tuple[int, Node], ...], products: d
     ranges = value_ranges(model.graph, model.constants)
     for position, node in nodes:
         bounds = accumulator_bounds(model.graph, node, [ranges[index] for index in node.inputs], model.constants)
-        bias = model.constants[node.constants[1]] if isinstance(node.operator, FullyConnected) else 0
-        outside = (products[position] < bounds.low - bias) | (products[position] > bounds.high - bias)
+        bias = model.constants[node.constants[1]].astype(np.int64) if isinstance(node.operator, FullyConnected) else 0
+        # Both ends fit int32: the model's bounds hold for the sum in any order, so also without the bias.
+        low, high = (bounds.low - bias).astype(INT32), (bounds.high - bias).astype(INT32)
+        product = products[position]
+        outside = (product < low).any(axis=1) | (product > high).any(axis=1)
         if bool(outside.any()):
-            row, column = np.argwhere(outside)[0]
+            row = int(outside.argmax())
+            column = int(((product[row] < low) | (product[row] > high)).argmax())
             raise Rejected(
                 f"node {position}: no input gives this product at row {row}, column {column}",
                 code=ErrorCode.PROOF_REJECTED,
-                expected=f"[{(bounds.low - bias)[column]}, {(bounds.high - bias)[column]}]",
-                got=int(products[position][row, column]),
+                expected=f"[{low[column]}, {high[column]}]",
+                got=int(product[row, column]),
             )
+
+
+def product_of(x: NDArray, zero_point: int, weights: NDArray, threads: int) -> NDArray:
+    """(x - zero_point) W^T for int8 x (M, K) and W (N, K): int32 (M, N), in range by the model's bounds."""
+    if weights.shape[1] > MAX_DEPTH:  # sums fit int32 for these weights, not for all
+        return reference.linear.exact_product(x.astype(np.int64) - zero_point, weights.T).astype(INT32)
+    product = executor.matmul(x, weights.T, threads)
+    if zero_point:
+        # Sums without the zero point and with it are both in range, so modulo 2^32 gives the right one.
+        product -= (zero_point * weights.sum(axis=1, dtype=np.int64)).astype(INT32)
+    return product
 
 
 def check_product(product: Product, point: list[Ext], projection: Projection) -> None:
@@ -207,9 +222,7 @@ class Freivalds:
         kept: list[NDArray] = []
 
         def multiply(_position: int, node: Node, x: NDArray, zero_point: int) -> NDArray:
-            product = reference.linear.exact_product(
-                x.astype(np.int64) - zero_point, model.constants[node.constants[0]].T
-            ).astype(INT32)
+            product = product_of(x, zero_point, model.constants[node.constants[0]], threads)
             if isinstance(node.operator, FullyConnected):
                 kept.append(product)
             return product
