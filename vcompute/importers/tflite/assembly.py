@@ -74,13 +74,11 @@ class Assembly:
         tensor = self.tensor(call, position)
         if tensor.index in self.value_of:
             return self.value_of[tensor.index]
-        if not self.source.is_constant(tensor):
-            raise ImportFailed(f"{tensor} is read before anything has written it")
-        shape = tensor.shape
-        if len(shape) == rank:
-            shape = sample_shape(tensor)
+        shape = sample_shape(tensor) if len(tensor.shape) == rank else tensor.shape
         key = (tensor.index, shape)
         if key not in self.node_of:
+            if not self.source.is_constant(tensor):
+                raise ImportFailed(f"{tensor} is read before anything has written it")
             scale_of(tensor)
             if tensor.type != TensorType.INT8:
                 raise ImportFailed(f"{tensor}: a constant operand must be INT8", got=tensor.type_name)

@@ -12,7 +12,7 @@ from vcompute.importers.tflite.assembly import Assembly, channel_scales, scale_o
 from vcompute.importers.tflite.scales import activation_range, float32_product, quantize_multiplier, requant
 from vcompute.importers.tflite.schema import OperatorCall, Tensor, TensorType
 from vcompute.importers.tflite.semantics import Semantics, rounding_of
-from vcompute.importers.tflite.single_rounding import single_rounding
+from vcompute.importers.tflite.single_rounding import Staircases, single_rounding
 from vcompute.task.bounds import channel_bounds
 from vcompute.task.graph import Node
 from vcompute.task.operators import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Reshape, Window
@@ -161,22 +161,16 @@ def _per_channel(
 def _binary64(assembly: Assembly, call: OperatorCall, channels: int, node: Node) -> tuple[int, int, int]:
     """As :func:`_per_channel`, for a kernel that requantises in binary64; see :mod:`.single_rounding`."""
     x, y = scale_of(assembly.tensor(call, 0)), scale_of(assembly.output(call))
-    scales = np.array(channel_scales(assembly.tensor(call, 1), channels, 0))
+    scales = channel_scales(assembly.tensor(call, 1), channels, 0)
     bias = _bias(assembly, call, channels)
     node = replace(node, constants=(*node.constants, bias))
     value = node.inputs[0]
     bounds = channel_bounds(assembly.type_of(value), node, assembly.ranges[value], assembly.constants, assembly.sums)
     low, high = activation_range(_activation(call, 0), y, node.output)
-    clamp = (low - node.output.zero_point, high - node.output.zero_point)
-    pairs: list[tuple[int, int]] = [(0, 0)] * channels
-    for w in np.unique(scales):
-        group = np.flatnonzero(scales == w)
-        factor = double_scale(x, float(w), y)
-        for channel, pair in zip(
-            group, single_rounding(factor, bounds.low[group], bounds.high[group], clamp), strict=True
-        ):
-            pairs[channel] = pair
-    return bias, *_requantisation(assembly, pairs)
+    zero = node.output.zero_point
+    factors = np.array([[double_scale(x, w, y)] for w in scales])
+    stairs = Staircases(factors, bounds.low[:, np.newaxis], bounds.high[:, np.newaxis], low - zero, high - zero)
+    return bias, *_requantisation(assembly, single_rounding(stairs, assembly.source.reader.charge))
 
 
 def _requantisation(assembly: Assembly, pairs: list[tuple[int, int]]) -> tuple[int, int]:

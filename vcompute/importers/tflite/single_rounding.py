@@ -6,9 +6,10 @@ computes floor((accumulator * m + 2**(30 - s)) / 2**(31 - s)). Both are staircas
 steps between the clamps; they are equal on an interval when they are equal on both sides of every step and at its ends.
 The multiplier nearest to the factor has a relative error of up to 2**-32, which can move a step past an accumulator,
 and rounds ties up instead of away from zero. Both are settled here, once: of the multipliers under which every step
-lies where it should, for every accumulator the model can reach, the one nearest to the factor is taken.
+lies where it should, for every accumulator the channel can reach, the one nearest to the factor is taken.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,82 +22,101 @@ from vcompute.importers.tflite.scales import quantize_multiplier
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
-_SLACK: Final = 2
+SEARCH_COST: Final = 1 << 8
+"""What the search for one channel's multiplier is charged as, in bytes of the file."""
+_BLOCK: Final = 1 << 10
+"""Channels looked at together."""
+_SLACK: Final = 1
 """How far a step computed in binary64 can be from the true one, in accumulators."""
 
 
 @dataclass(frozen=True, slots=True)
-class Staircase:
-    """What one channel must give: ``factor`` and the reachable accumulators, and the least and greatest quotient."""
+class Staircases:
+    """What C channels must give; every array is (C, 1).
 
-    factor: float
-    low: int
-    high: int
+    ``low`` and ``high`` are the least and greatest accumulator that a channel can reach, ``least`` and ``greatest``
+    the clamps of the quotient.
+    """
+
+    factor: Float64Array
+    low: Int64Array
+    high: Int64Array
     least: int
     greatest: int
 
+    def __getitem__(self, channels: slice) -> "Staircases":
+        return Staircases(self.factor[channels], self.low[channels], self.high[channels], self.least, self.greatest)
+
     def quotients(self, accumulators: Int64Array) -> Int64Array:
-        """The kernel's rounded quotients, clamped."""
-        product = accumulators.astype(np.float64) * self.factor
+        """The kernel's rounded and clamped quotients of accumulators (C, n)."""
+        product = accumulators * self.factor
         whole = np.trunc(product)
         away = np.where(np.abs(product - whole) >= 0.5, np.copysign(1.0, product), 0.0)
         quotients: Int64Array = np.clip(whole + away, self.least, self.greatest).astype(np.int64)
         return quotients
 
-    def steps(self) -> tuple[Int64Array, Int64Array]:
-        """For each quotient above the least reachable one: the quotient, and the least accumulator that reaches it."""
-        ends = self.quotients(np.array([self.low, self.high], np.int64))
-        wanted = np.arange(ends[0] + 1, ends[1] + 1, dtype=np.int64)
-        if not wanted.size:
-            return wanted, wanted
-        guess = np.clip(np.ceil((wanted - 0.5) / self.factor), self.low, self.high).astype(np.int64)
-        candidates = np.clip(guess[:, None] + np.arange(-_SLACK, _SLACK + 1), self.low, self.high)
-        reached = self.quotients(candidates.ravel()).reshape(candidates.shape) >= wanted[:, None]
-        least: Int64Array = np.where(reached, candidates, self.high).min(axis=1)
-        return wanted, least
+    def single(self, accumulators: Int64Array, multiplier: Int64Array, shift: Int64Array) -> Int64Array:
+        """*Single* rounding of accumulators (C, n), clamped."""
+        rounded = (accumulators * multiplier + (np.int64(1) << (30 - shift))) >> (31 - shift)
+        clamped: Int64Array = np.clip(rounded, self.least, self.greatest)
+        return clamped
+
+    def steps(self) -> Int64Array:
+        """The least accumulator that reaches each quotient from ``least + 1`` to ``greatest``: (C, greatest - least).
+
+        ``high`` where no reachable accumulator does, ``low`` where all do.
+        """
+        wanted = np.arange(self.least + 1, self.greatest + 1, dtype=np.int64)
+        step = np.clip(np.ceil((wanted - 0.5) / self.factor), self.low, self.high).astype(np.int64) - _SLACK
+        for _ in range(2 * _SLACK):
+            step = step + (self.quotients(step) < wanted)
+        result: Int64Array = np.clip(step, self.low, self.high)
+        return result
+
+    def agree(self, multiplier: Int64Array, shift: Int64Array) -> npt.NDArray[np.bool_]:
+        """Whether *single* rounding is right for every accumulator: (C,)."""
+        steps = self.steps()
+        points = np.concatenate([self.low, self.high, steps, np.maximum(steps - 1, self.low)], axis=1)
+        right: npt.NDArray[np.bool_] = (self.single(points, multiplier, shift) == self.quotients(points)).all(axis=1)
+        return right
 
 
-def single_rounding(factor: float, low: Int64Array, high: Int64Array, clamp: tuple[int, int]) -> list[tuple[int, int]]:
-    """Multiplier and shift for each channel of a factor; ``low`` and ``high`` are what its accumulators can reach.
-
-    One multiplier serves all channels where there is one that does.
+def single_rounding(stairs: Staircases, charge: Callable[[int], None]) -> list[tuple[int, int]]:
+    """Multiplier and shift for each channel. ``charge`` is called with the cost of every search that is needed.
 
     Raises:
-        ImportFailed: some channel has none of 31 bits.
+        ImportFailed: some channel has no multiplier of 31 bits.
     """
-    common = _multiplier(Staircase(factor, int(low.min()), int(high.max()), *clamp))
-    if common is not None:
-        return [common] * len(low)
-    pairs = []
-    for channel, ends in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-        pair = _multiplier(Staircase(factor, *ends, *clamp))
-        if pair is None:
-            raise ImportFailed(
-                f"output channel {channel}: no multiplier of 31 bits rounds like the runtime's binary64 for every "
-                "accumulator; classic semantics has no such arithmetic",
-                got=f"factor {factor!r} on {list(ends)}",
-            )
-        pairs.append(pair)
+    nearest = {factor: quantize_multiplier(factor) for factor in np.unique(stairs.factor).tolist()}
+    pairs = [nearest[factor] for factor in stairs.factor[:, 0].tolist()]
+    numbers = np.array(pairs, np.int64)
+    for start in range(0, len(pairs), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        for channel in np.flatnonzero(~stairs[block].agree(numbers[block, :1], numbers[block, 1:])) + start:
+            charge(SEARCH_COST)
+            pairs[channel] = _search(stairs[channel : channel + 1], int(channel), *pairs[channel])
     return pairs
 
 
-def _multiplier(staircase: Staircase) -> tuple[int, int] | None:
-    """The multiplier and shift under which *single* rounding gives the staircase's quotients on its whole interval."""
-    multiplier, shift = quantize_multiplier(staircase.factor)
-    if multiplier == 0:
-        return multiplier, shift
-    wanted, steps = staircase.steps()
-    if _agrees(staircase, multiplier, shift, steps):
-        return multiplier, shift
+def _search(stairs: Staircases, channel: int, multiplier: int, shift: int) -> tuple[int, int]:
+    """The multiplier nearest to ``multiplier`` under which every step of one channel lies where it should."""
+    low, high = int(stairs.low[0, 0]), int(stairs.high[0, 0])
     nearest, farthest = 1, (1 << 31) - 1
-    for quotient, step in zip(wanted.tolist(), steps.tolist(), strict=True):
+    steps = stairs.steps()[0].tolist()
+    for quotient, step in enumerate(steps, start=stairs.least + 1):
         # single(a) >= quotient exactly when a * m >= edge
         edge = (2 * quotient - 1) << (30 - shift)
-        bounds = [(step, True)] + ([(step - 1, False)] if step > staircase.low else [])
-        for accumulator, reaches in bounds:
+        for accumulator in {step, max(step - 1, low)}:
+            reaches = int(stairs.quotients(np.array([[accumulator]], np.int64))[0, 0]) >= quotient
             nearest, farthest = _narrowed(nearest, farthest, accumulator, edge, reaches)
     chosen = min(max(multiplier, nearest), farthest)
-    return (chosen, shift) if nearest <= farthest and _agrees(staircase, chosen, shift, steps) else None
+    if nearest > farthest or not stairs.agree(np.array([[chosen]]), np.array([[shift]])).all():
+        raise ImportFailed(
+            f"output channel {channel}: no multiplier of 31 bits rounds like the runtime's binary64 for every "
+            "accumulator; classic semantics has no such arithmetic",
+            got=f"factor {float(stairs.factor[0, 0])!r} on [{low}, {high}]",
+        )
+    return chosen, shift
 
 
 def _narrowed(nearest: int, farthest: int, accumulator: int, edge: int, reaches: bool) -> tuple[int, int]:
@@ -108,10 +128,3 @@ def _narrowed(nearest: int, farthest: int, accumulator: int, edge: int, reaches:
         return (max(nearest, least), farthest) if reaches else (nearest, min(farthest, least - 1))
     most = edge // accumulator  # exactly when m <= most
     return (nearest, min(farthest, most)) if reaches else (max(nearest, most + 1), farthest)
-
-
-def _agrees(staircase: Staircase, multiplier: int, shift: int, steps: Int64Array) -> bool:
-    """Whether *single* rounding gives the kernel's quotients at the ends and on both sides of every step."""
-    points = np.concatenate([[staircase.low, staircase.high], steps, np.maximum(steps - 1, staircase.low)])
-    single = (points * multiplier + (1 << (30 - shift))) >> (31 - shift)
-    return bool(np.array_equal(np.clip(single, staircase.least, staircase.greatest), staircase.quotients(points)))
