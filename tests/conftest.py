@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 
 def _models() -> bool:
@@ -31,6 +32,10 @@ def _spin() -> bool:
 def _browser() -> bool:
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome"))
 
+
+# Machines differ in speed: no deadline for one example; in CI the same examples every time.
+settings.register_profile("vcompute", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("vcompute")
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "models": (_models, "VCOMPUTE_MODELS does not name the directory of the real models"),

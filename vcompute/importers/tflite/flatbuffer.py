@@ -48,7 +48,10 @@ class Reader:
         """
         self.allowance -= size
         if self.allowance < 0:
-            raise ImportFailed("the file asks for far more than its size explains: content referred to too often", got=f"{len(self.data)} bytes")
+            raise ImportFailed(
+                "the file asks for far more than its size explains: content referred to too often",
+                got=f"{len(self.data)} bytes",
+            )
 
     def unpack(self, layout: struct.Struct, position: int) -> Any:
         """One number at ``position``."""
