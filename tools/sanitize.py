@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the tests of the native core with it built under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+``sanitize.py [PYTEST ARGS...]``. The instrumented core is installed beside the sources in ``build/sanitize``, so the
+development environment keeps its own. Any report ends the process, and so the run, with an error.
+"""
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "sanitize"
+SITE = BUILD / "site"
+FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
+TESTS = ("native", "unit/commitment", "unit/field", "unit/proof")
+"""What calls the core."""
+CHILDREN = "not every_instruction_set and not driver"
+"""Tests whose work is done in processes of their own, with the other core."""
+
+
+def build() -> None:
+    """Install the package with an instrumented core into a folder of its own."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [
+        *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps"),
+        *("--target", str(SITE), "--config-settings", f"build-dir={BUILD / 'cmake'}", str(ROOT)),
+    ]
+    subprocess.run(command, check=True, env={**os.environ, "CFLAGS": FLAGS, "LDFLAGS": FLAGS})
+    (SITE / "tests").symlink_to(ROOT / "tests")
+
+
+def runtime(name: str) -> str:
+    """The path of a sanitizer's runtime, which an uninstrumented interpreter has to load first."""
+    compiler = os.environ.get("CC", "gcc")
+    path = subprocess.run([compiler, f"-print-file-name={name}"], check=True, capture_output=True, text=True)
+    return path.stdout.strip()
+
+
+def main(arguments: list[str]) -> int:
+    build()
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": " ".join(runtime(name) for name in ("libasan.so", "libubsan.so")),
+        # The interpreter and numpy keep memory until the process ends.
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        # No site-packages of the environment by way of .pth files: they would bring the other core back.
+        "PYTHONPATH": os.pathsep.join([str(SITE), *site.getsitepackages()]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    tests = [str(SITE / "tests" / name) for name in TESTS if (ROOT / "tests" / name).exists()]
+    command = [
+        *(str(base), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={SITE}"),
+        *("--rootdir", str(ROOT), "-m", "not slow and not cross", "-k", CHILDREN, *arguments, *tests),
+    ]
+    check = "import vcompute._native as n; assert n.available(); print('core:', n._core.__file__)"
+    subprocess.run([str(base), "-c", check], check=True, env=environment, cwd=SITE)
+    return subprocess.run(command, check=False, env=environment, cwd=SITE).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
