@@ -80,6 +80,14 @@ $(VENV)/.fuzz: $(VENV)/.test
 fuzz: $(VENV)/.fuzz ## fuzz every parser for FUZZ_SECONDS each
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
+.PHONY: sanitize
+sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(PY) tools/sanitize.py
+
+.PHONY: long
+long: sanitize ## the longer suites: sanitizers, fuzzing
+	$(MAKE) fuzz FUZZ_SECONDS=30
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv
