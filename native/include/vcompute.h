@@ -66,6 +66,13 @@ void vc_round_ext(uint64_t *sums, const uint64_t *f0, const uint64_t *f1, const 
                   size_t n);
 void vc_eq_tensor(uint64_t *out, const uint64_t *point, size_t variables, const uint64_t *scale);
 
+/* Fractions: n/d = n0/d0 + n1/d1, count elements; and one round of their sumcheck, tables a, b, c, d in low and high
+ * halves of n elements: sums of weights (a b + c d) of the low halves, and of the same for high - low. */
+void vc_fractions(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64_t *d0, const uint64_t *n1,
+                  const uint64_t *d1, size_t count);
+void vc_fraction_round(uint64_t *sums, const uint64_t *const *low, const uint64_t *const *high, const uint64_t *weights,
+                       size_t n);
+
 /* table[i * n + j] += outer[i] * inner[j], i < m, j < n. */
 void vc_ext_add_outer(uint64_t *table, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);
 

@@ -47,6 +47,15 @@ void vc_round_ext(uint64_t *sums, const uint64_t *f0, const uint64_t *f1, const 
   vc_field()->round_ext(sums, f0, f1, w0, w1, n);
 }
 
+void vc_fractions(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64_t *d0, const uint64_t *n1,
+                  const uint64_t *d1, size_t count) {
+  vc_field()->fractions(n, d, n0, d0, n1, d1, count);
+}
+void vc_fraction_round(uint64_t *sums, const uint64_t *const *low, const uint64_t *const *high, const uint64_t *weights,
+                       size_t n) {
+  vc_field()->fraction_round(sums, low, high, weights, n);
+}
+
 void vc_eq_tensor(uint64_t *out, const uint64_t *point, size_t variables, const uint64_t *scale) {
   const vc_field_kernels *k = vc_field();
   out[0] = scale[0];

@@ -30,6 +30,12 @@ typedef struct {
                      size_t n);
   void (*round_ext)(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
                     size_t n);
+  /* n0/d0 + n1/d1, `count` pairs */
+  void (*fractions)(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64_t *d0, const uint64_t *n1,
+                    const uint64_t *d1, size_t count);
+  /* Tables a, b, c, d: sums[0..1] = sum of weights * (a b + c d) of the low halves, sums[2..3] that of high - low */
+  void (*fraction_round)(uint64_t sums[4], const uint64_t *const low[4], const uint64_t *const high[4],
+                         const uint64_t *weights, size_t n);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
   /* Two layers of a transform on four streams of n words: out[k * n + i] from in[k * n + i], k < 4; z[0] belongs to the

@@ -188,6 +188,32 @@ static void round_ext(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, 
   e_total(sums + 2, &second);
 }
 
+static void fractions(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64_t *d0, const uint64_t *n1,
+                      const uint64_t *d1, size_t count) {
+  EACH(count, {
+    evec a = load_pairs(n0 + 2 * i, k), b = load_pairs(d0 + 2 * i, k);
+    evec c = load_pairs(n1 + 2 * i, k), e = load_pairs(d1 + 2 * i, k);
+    store_pairs(n + 2 * i, e_add(e_mul(a, e), e_mul(c, b)), k);
+    store_pairs(d + 2 * i, e_mul(b, e), k);
+  });
+}
+
+static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const uint64_t *const high[4],
+                           const uint64_t *weights, size_t n) {
+  esum first = e_zero(), second = e_zero();
+  EACH(n, {
+    evec w = load_pairs(weights + 2 * i, k), x[4], y[4];
+    for (int j = 0; j < 4; j++) {
+      x[j] = load_pairs(low[j] + 2 * i, k);
+      y[j] = e_sub(load_pairs(high[j] + 2 * i, k), x[j]);
+    }
+    e_mac(&first, w, e_add(e_mul(x[0], x[1]), e_mul(x[2], x[3])));
+    e_mac(&second, w, e_add(e_mul(y[0], y[1]), e_mul(y[2], y[3])));
+  });
+  e_total(sums, &first);
+  e_total(sums + 2, &second);
+}
+
 static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
   const evec factor = e_set1(r);
   EACH(n, {
@@ -250,6 +276,8 @@ const vc_field_kernels VC_FIELD_NAME = {
     .fold_ext = fold_ext,
     .round_base = round_base,
     .round_ext = round_ext,
+    .fractions = fractions,
+    .fraction_round = fraction_round,
     .expand = expand,
     .butterfly4 = butterfly4,
     .butterfly2 = butterfly2,

@@ -116,6 +116,27 @@ def test_round_polynomials(backend: Backend, n: int, seed: int) -> None:
 
 
 @settings(deadline=None)
+@given(st.integers(1, 20), st.integers(0, 2**32 - 1), exts)
+def test_fractions_and_halves(backend: Backend, n: int, seed: int, r: Ext) -> None:
+    tables = np.random.default_rng(seed).integers(0, P, (9, n, 2), dtype=np.uint64)
+    rows = [from_array(table) for table in tables]
+    numerators, denominators = backend.add_fractions(*tables[:4])
+    for i, (n0, d0, n1, d1) in enumerate(zip(*rows[:4], strict=True)):
+        assert from_array(numerators)[i] == n0 * d1 + n1 * d0
+        assert from_array(denominators)[i] == d0 * d1
+    assert from_array(backend.fold_halves(tables[0], tables[1], r)) == [
+        a + r * (b - a) for a, b in zip(rows[0], rows[1], strict=True)
+    ]
+    at_zero, leading = backend.fraction_round(tuple(tables[:4]), tuple(tables[4:8]), tables[8])
+    low = list(zip(*rows[:4], strict=True))
+    step = [[y - x for x, y in zip(a, b, strict=True)] for a, b in zip(low, zip(*rows[4:8], strict=True), strict=True)]
+    for found, quads in ((at_zero, low), (leading, step)):
+        assert found == sum((w * (a * b + c * d) for w, (a, b, c, d) in zip(rows[8], quads, strict=True)), Ext(0))
+    joined = [np.concatenate([tables[i], tables[i + 2]]) for i in (0, 1)]
+    assert backend.round_halves((tables[0], tables[1]), (tables[2], tables[3])) == backend.round_ext(*joined)
+
+
+@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(0, 3), st.integers(1, 17), st.booleans(), st.integers(0, 2**32 - 1))
 def test_codes_are_evaluations(
     backend: Backend, log_n: int, rate_bits: int, lanes: int, extension: bool, seed: int

@@ -26,6 +26,10 @@ Digests: TypeAlias = NDArray[np.uint8]
 """Shape (n, DIGEST_BYTES)."""
 
 
+Quad: TypeAlias = tuple[ExtWords, ExtWords, ExtWords, ExtWords]
+"""Four tables of one shape."""
+
+
 class Backend(Protocol):
     """Leaf kernels. ``*_base`` takes a base table, ``*_ext`` an extension table with its trailing axis of two."""
 
@@ -89,6 +93,22 @@ class Backend(Protocol):
 
     def round_ext(self, f: ExtWords, w: ExtWords) -> tuple[Ext, Ext]:
         """As :meth:`round_base` with f over the extension."""
+        ...
+
+    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
+        """low + r * (high - low), both (n, 2)."""
+        ...
+
+    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
+        """As :meth:`round_ext` for tables (a, b) given in halves: the sums of a * b, low, and of high - low."""
+        ...
+
+    def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
+        """n0/d0 + n1/d1 element by element: n0 * d1 + n1 * d0, and d0 * d1."""
+        ...
+
+    def fraction_round(self, low: Quad, high: Quad, weights: ExtWords) -> tuple[Ext, Ext]:
+        """For tables (a, b, c, d) in halves (n, 2): the sum of weights * (a * b + c * d), low, and of high - low."""
         ...
 
     def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcompute import _native
-from vcompute.field.backend import DIGEST_BYTES, Digests
+from vcompute.field.backend import DIGEST_BYTES, Digests, Quad
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import ONE, Ext, to_array
@@ -116,8 +116,34 @@ class NativeBackend:
         half = _half(f)
         sums = np.empty(4, dtype=np.uint64)
         kernel(_words(sums), _words(f[:half]), _words(f[half:]), _words(w[:half]), _words(w[half:]), half)
-        a, b, c, d = (int(word) for word in sums)
-        return Ext(a, b), Ext(c, d)
+        return _two(sums)
+
+    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
+        _require(low.shape == high.shape and low.shape[1:] == (2,), low, high)
+        out = np.empty_like(low)
+        self._lib.vc_fold_ext(_words(out), _words(low), _words(high), _words(to_array([r])), low.shape[0])
+        return out
+
+    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
+        tables = (low[0], high[0], low[1], high[1])
+        _require(all(table.shape == (len(low[0]), 2) for table in tables), *tables)
+        sums = np.empty(4, dtype=np.uint64)
+        self._lib.vc_round_ext(_words(sums), *map(_words, tables), len(low[0]))
+        return _two(sums)
+
+    def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
+        tables = (n0, d0, n1, d1)
+        _require(all(table.shape == (len(n0), 2) for table in tables), *tables)
+        n, d = np.empty_like(n0), np.empty_like(n0)
+        self._lib.vc_fractions(_words(n), _words(d), *map(_words, tables), len(n0))
+        return n, d
+
+    def fraction_round(self, low: Quad, high: Quad, weights: ExtWords) -> tuple[Ext, Ext]:
+        _require(all(table.shape == weights.shape for table in (*low, *high)), weights, *low, *high)
+        sums = np.empty(4, dtype=np.uint64)
+        halves = [_native.ffi.new("uint64_t *[4]", [_words(table) for table in half]) for half in (low, high)]
+        self._lib.vc_fraction_round(_words(sums), *halves, _words(weights), len(weights))
+        return _two(sums)
 
     def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
         log_table = _log2(table.shape[0])
@@ -179,6 +205,11 @@ class NativeBackend:
             raise ValueError(f"a seed of 32 bytes and at most 64 bits of work, not {len(seed)} bytes and {bits} bits")
         nonce: int = self._lib.vc_grind(seed, bits)
         return nonce
+
+
+def _two(sums: Words) -> tuple[Ext, Ext]:
+    a, b, c, d = (int(word) for word in sums)
+    return Ext(a, b), Ext(c, d)
 
 
 def _words(array: Words) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from vcompute.field import extension as ext
 from vcompute.field import goldilocks as base
 from vcompute.field import multilinear, ntt
-from vcompute.field.backend import DIGEST_BYTES, NODE_PREFIX, Digests
+from vcompute.field.backend import DIGEST_BYTES, NODE_PREFIX, Digests, Quad
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import ONE, Ext, to_array
@@ -69,6 +69,21 @@ class NumpyBackend:
     def round_ext(self, f: ExtWords, w: ExtWords) -> tuple[Ext, Ext]:
         (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
         return self.dot_ext(w0, f0), self.dot_ext(base.sub(w1, w0), base.sub(f1, f0))
+
+    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
+        return base.add(low, ext.mul(base.sub(high, low), to_array([r])))
+
+    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
+        a, b = (base.sub(top, bottom) for top, bottom in zip(high, low, strict=True))
+        return self.dot_ext(*low), self.dot_ext(a, b)
+
+    def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
+        return base.add(ext.mul(n0, d1), ext.mul(n1, d0)), ext.mul(d0, d1)
+
+    def fraction_round(self, low: Quad, high: Quad, weights: ExtWords) -> tuple[Ext, Ext]:
+        step = [base.sub(top, bottom) for top, bottom in zip(high, low, strict=True)]
+        sums = [base.add(ext.mul(a, b), ext.mul(c, d)) for a, b, c, d in (low, step)]
+        return self.dot_ext(weights, sums[0]), self.dot_ext(weights, sums[1])
 
     def add_powers(self, table: ExtWords, positions: Sequence[int], log_domain: int, scales: ExtWords) -> None:
         for position, scale in zip(positions, scales, strict=True):
