@@ -88,6 +88,10 @@ sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and Undef
 long: sanitize ## the longer suites: sanitizers, fuzzing
 	$(MAKE) fuzz FUZZ_SECONDS=30
 
+.PHONY: bench
+bench: $(VENV)/.test ## measure side by side with LiteRT and numpy: build/bench/int8.json
+	$(PY) tools/bench_int8.py $(BENCH_ARGS)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv

@@ -198,6 +198,9 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
                         const int32_t *multiplier, const int8_t *shift, int32_t rounding, int32_t zero_point,
                         int32_t low, int32_t high);
 
+/* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
+uint64_t vc_int8_peak(uint64_t rounds);
+
 /* cffi: end */
 
 #ifdef __cplusplus

@@ -43,3 +43,5 @@ const vc_int8_kernels *vc_int8(void) {
 }
 
 const char *vc_int8_name(void) { return vc_int8()->name; }
+
+uint64_t vc_int8_peak(uint64_t rounds) { return vc_int8()->peak ? vc_int8()->peak(rounds) : 0; }

@@ -92,6 +92,7 @@ typedef struct {
   void (*add)(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op);
   void (*lookup)(int8_t *out, const uint8_t *x, size_t n, const int8_t *table); /* table of 256 */
   void (*widen)(int16_t *out, const int8_t *x, size_t n);
+  uint64_t (*peak)(uint64_t rounds); /* products in registers alone, for benchmarks: how many were done; or NULL */
 } vc_int8_kernels;
 
 extern const vc_int8_kernels vc_int8_portable;

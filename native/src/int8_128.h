@@ -153,6 +153,6 @@ static void widen(int16_t *out, const int8_t *x, size_t n) {
   for (; i < n; i++) out[i] = x[i];
 }
 
-const vc_int8_kernels ISA_TABLE = {ISA_NAME, ISA_NEEDS, &LAYOUT, gemm, depthwise, add, lookup, widen};
+const vc_int8_kernels ISA_TABLE = {ISA_NAME, ISA_NEEDS, &LAYOUT, gemm, depthwise, add, lookup, widen, NULL};
 
 #endif

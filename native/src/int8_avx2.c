@@ -47,7 +47,30 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
   if (panels - panel == 1) strip_1(out, out_stride, a, b, panel);
 }
 
-const vc_int8_kernels vc_int8_avx2 = {"avx2", VC_CPU_AVX2, &LAYOUT, gemm, depthwise, add, lookup, widen};
+/* Ten chains of VPMADDWD and VPADDD, 16 products each a round; in assembly, or compilers multiply once. */
+static uint64_t peak(uint64_t rounds) {
+#if defined(_MSC_VER)
+  (void)rounds;
+  return 0;
+#else
+  __m256i acc[10], x = _mm256_set1_epi16(3), w = _mm256_set1_epi16(5);
+  VC_UNROLL for (int i = 0; i < 10; i++) acc[i] = _mm256_set1_epi32(i);
+  for (uint64_t r = 0; r < rounds; r++) {
+    VC_UNROLL for (int i = 0; i < 10; i++) {
+      __m256i t;
+      __asm__ volatile("vpmaddwd %2, %1, %0" : "=x"(t) : "x"(x), "x"(w));
+      __asm__("vpaddd %1, %0, %0" : "+x"(acc[i]) : "x"(t));
+    }
+    __asm__ volatile("" : "+x"(x)); /* nothing is loop-invariant */
+  }
+  VC_UNROLL for (int i = 1; i < 10; i++) acc[0] = _mm256_add_epi32(acc[0], acc[i]);
+  volatile int32_t used = _mm_cvtsi128_si32(_mm256_castsi256_si128(acc[0]));
+  (void)used;
+  return rounds * 10 * 16;
+#endif
+}
+
+const vc_int8_kernels vc_int8_avx2 = {"avx2", VC_CPU_AVX2, &LAYOUT, gemm, depthwise, add, lookup, widen, peak};
 
 #else
 typedef int vc_int8_avx2_is_absent; /* a translation unit is not empty */

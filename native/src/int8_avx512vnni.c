@@ -286,7 +286,20 @@ static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table)
 
 static void widen(int16_t *out, const int8_t *x, size_t n) { vc_int8_portable.widen(out, x, n); }
 
-const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, widen};
+/* Sixteen chains of VPDPBUSD, 64 products each a round: more than the instruction's latency needs. */
+static uint64_t peak(uint64_t rounds) {
+  __m512i acc[16], x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(5);
+  VC_UNROLL for (int i = 0; i < 16; i++) acc[i] = _mm512_set1_epi32(i);
+  for (uint64_t r = 0; r < rounds; r++) {
+    VC_UNROLL for (int i = 0; i < 16; i++) acc[i] = dot4(acc[i], x, w);
+  }
+  VC_UNROLL for (int i = 1; i < 16; i++) acc[0] = _mm512_add_epi32(acc[0], acc[i]);
+  volatile int32_t used = _mm_cvtsi128_si32(_mm512_castsi512_si128(acc[0]));
+  (void)used;
+  return rounds * 16 * 64;
+}
+
+const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, widen, peak};
 
 #else
 typedef int vc_int8_avx512vnni_is_absent; /* a translation unit is not empty */

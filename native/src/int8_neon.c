@@ -60,7 +60,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
 
 ARM_DEPTHWISE(NR)
 
-const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, widen};
+const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, widen, NULL};
 
 #else
 typedef int vc_int8_neon_is_absent; /* a translation unit is not empty */

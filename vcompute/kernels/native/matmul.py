@@ -62,6 +62,8 @@ def check_operands(a: NDArray, b: NDArray) -> tuple[int, ...]:
         raise TaskError(
             "sums could leave int32", code=ErrorCode.ACCUMULATOR_OVERFLOW, expected=f"K <= {MAX_DEPTH}", got=a.shape[-1]
         )
+    if a.ndim == b.ndim == 2:
+        return ()
     try:
         return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError as error:

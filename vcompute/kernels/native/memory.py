@@ -13,5 +13,6 @@ ALIGNMENT: Final = 64
 def aligned_bytes(size: int, *, zeroed: bool = True) -> Any:
     """A pointer to ``size`` bytes at an aligned address; it owns them."""
     owner = np.zeros(size + ALIGNMENT, np.uint8) if zeroed else np.empty(size + ALIGNMENT, np.uint8)
-    start = -owner.ctypes.data % ALIGNMENT
-    return _native.ffi.from_buffer("uint8_t[]", owner[start:])
+    ffi = _native.ffi
+    start = -int(ffi.cast("uintptr_t", ffi.from_buffer(owner))) % ALIGNMENT
+    return ffi.from_buffer("uint8_t[]", owner[start:])
