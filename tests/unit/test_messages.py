@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.protocol_kit import OFFER, REQUESTER, WORKER, accept, offer, ref, result, verdict
-from tests.strategies import records
 from vcompute.codec import cddl, dumps
 from vcompute.errors import EncodingError, ProtocolError, VcomputeError
 from vcompute.identity import sign1
 from vcompute.messages import AAD, Accept, Offer, Result, open_message, reopen, seal
 from vcompute.messages.envelope import MAX_MESSAGE, TYPES
 from vcompute.registry import ErrorCode, MessageType
+from vcompute.testing.strategies import records
 
 CLASSES = [cls for _, cls in TYPES]
 

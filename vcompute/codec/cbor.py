@@ -17,7 +17,6 @@ from vcompute.registry import ErrorCode
 Value: TypeAlias = "int | bytes | str | bool | Sequence[Value] | Mapping[int, Value] | Tagged | None"
 
 COSE_SIGN1_TAG: Final = 18
-_UINT64_MAX: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,11 @@ def _head(major: int, argument: int) -> bytes:
 
 
 def _encode_map(out: bytearray, value: Mapping[int, Value]) -> None:
+    for key in value:
+        if type(key) is not int or key < 0:
+            raise EncodingError("map keys are unsigned integers", got=repr(key))
     out += _head(5, len(value))
     for key in sorted(value):
-        if type(key) is not int or key < 0:
-            raise EncodingError("map keys are unsigned integers", got=key)
         out += _head(0, key)
         _encode(out, value[key])
 
@@ -75,6 +75,15 @@ def _encode(out: bytearray, value: Value) -> None:
         _encode_rest(out, value)
 
 
+def _encode_text(out: bytearray, value: str) -> None:
+    try:
+        text = value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EncodingError("a text string holds a surrogate, which UTF-8 cannot carry") from error
+    out += _head(3, len(text))
+    out += text
+
+
 def _encode_rest(out: bytearray, value: Value) -> None:
     match value:
         case None:
@@ -87,9 +96,7 @@ def _encode_rest(out: bytearray, value: Value) -> None:
             out += _head(2, len(value))
             out += value
         case str():
-            text = value.encode("utf-8")
-            out += _head(3, len(text))
-            out += text
+            _encode_text(out, value)
         case Tagged():
             if value.tag != COSE_SIGN1_TAG:
                 raise EncodingError("a tag outside the profile", expected=COSE_SIGN1_TAG, got=value.tag)
@@ -97,7 +104,7 @@ def _encode_rest(out: bytearray, value: Value) -> None:
             _encode(out, value.value)
         case Mapping():
             _encode_map(out, value)
-        case Sequence():
+        case list() | tuple():
             out += _head(4, len(value))
             for item in value:
                 _encode(out, item)
@@ -112,7 +119,10 @@ def dumps(value: Value) -> bytes:
         EncodingError: the value is outside the profile.
     """
     out = bytearray()
-    _encode(out, value)
+    try:
+        _encode(out, value)
+    except RecursionError as error:
+        raise EncodingError("nesting is too deep", code=ErrorCode.LIMIT_EXCEEDED) from error
     return bytes(out)
 
 

@@ -141,6 +141,8 @@ class Enum(Kind):
     registry: type[IntEnum]
 
     def to_wire(self, value: Any, path: str) -> Value:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _refuse(path, f"a registered {self.registry.__name__}", _shown(value))
         return int(self.from_wire(int(value), path))
 
     def from_wire(self, wire: Value, path: str) -> IntEnum:
