@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.fuzz import proofs
 from tests.support import random_models
 from vcompute.codec import Limits, dumps, loads
 from vcompute.data import digits_model
@@ -123,6 +124,10 @@ TARGETS: dict[str, Target] = {
     "vcm-resealed": Target(model_seeds, vcm_resealed),
     "graph": Target(graph_seeds, graph),
     "batch": Target(batch_seeds, batch),
+    "proof": Target(proofs.proof_seeds, proofs.proof),
+    "proof-rebound": Target(proofs.proof_seeds, proofs.proof_rebound),
+    "npy": Target(proofs.npy_seeds, proofs.npy),
+    "inspect": Target(proofs.file_seeds, proofs.inspect),
     "cbor": Target(lambda: graph_seeds() + batch_seeds(), cbor),
 }
 """Every target by name."""

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of the command line: read within bounds, written whole or not at all."""
 
+import ast
 import io
+import math
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,11 +15,17 @@ from vcompute.api import load_model, read_bounded
 from vcompute.errors import EncodingError, TaskError, UsageError
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, decode_batch, make_batch
-from vcompute.task.limits import BATCH_LIMITS
-from vcompute.task.tensor import NUMPY_DTYPE, NDArray
+from vcompute.task.limits import BATCH_LIMITS, MAX_RANK
+from vcompute.task.tensor import NDArray
 
 NPY_MAGIC: Final = b"\x93NUMPY"
 MAX_NPY_HEADER: Final = 4096
+_NPY_DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "|i1": np.dtype("i1"),
+    "|u1": np.dtype("u1"),
+    "<i4": np.dtype("<i4"),
+    ">i4": np.dtype(">i4"),
+}
 
 
 def read_model(path: Path, semantics: str = "litert") -> Model:
@@ -47,27 +55,40 @@ def parse_npy(data: bytes, name: str) -> NDArray:
     Raises:
         UsageError: ``unreadable_file``.
     """
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in reader:
-            raise UsageError(f"{name}: .npy version", code=ErrorCode.UNREADABLE_FILE, got=version)
-        shape, fortran_order, dtype = reader[version](stream, max_header_size=MAX_NPY_HEADER)
-    except (ValueError, SyntaxError, TypeError, KeyError) as error:
-        raise UsageError(f"{name} is not a readable .npy file: {error}", code=ErrorCode.UNREADABLE_FILE) from error
-    count = 1
-    for size in shape:
-        count *= size
-    if dtype.newbyteorder("<") not in NUMPY_DTYPE.values() or count * dtype.itemsize != len(data) - stream.tell():
+    header, start = _npy_header(data, name)
+    shape, dtype = header["shape"], _NPY_DTYPES.get(header["descr"])
+    if dtype is None or math.prod(shape) * dtype.itemsize != len(data) - start:
         raise UsageError(
             f"{name} does not hold one array of int8, uint8 or int32",
             code=ErrorCode.UNREADABLE_FILE,
-            got=f"{dtype} {shape}, {len(data) - stream.tell()} bytes",
+            got=f"{header['descr']} {shape}, {len(data) - start} bytes",
         )
-    array = np.frombuffer(data, dtype, count, stream.tell())
-    array = array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
+    array: NDArray = np.frombuffer(data, dtype, -1, start)
+    array = array.reshape(shape[::-1]).T if header["fortran_order"] else array.reshape(shape)
     return array.astype(dtype.newbyteorder("<"), order="C", copy=False)
+
+
+def _npy_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
+    """The header of a ``.npy`` file, version 1 or 2, and where the data begin.
+
+    numpy's own reader answers some damaged headers with errors that it does not document. Source: NEP 1.
+    """
+    width = {b"\x01\x00": 2, b"\x02\x00": 4}.get(data[6:8])
+    length = int.from_bytes(data[8 : 8 + width], "little") if width else MAX_NPY_HEADER + 1
+    start = 8 + (width or 0) + length
+    header: Any = None
+    if length <= MAX_NPY_HEADER and start <= len(data):
+        try:
+            header = ast.literal_eval(data[start - length : start].decode("latin-1"))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            header = None
+    if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+        raise UsageError(f"{name} is not a readable .npy file", code=ErrorCode.UNREADABLE_FILE)
+    shape, descr, order = header["shape"], header["descr"], header["fortran_order"]
+    sizes_fit = isinstance(shape, tuple) and all(type(size) is int and 1 <= size <= len(data) for size in shape)
+    if not sizes_fit or len(shape) > MAX_RANK + 1 or not isinstance(descr, str) or type(order) is not bool:
+        raise UsageError(f"{name} does not hold one plain array", code=ErrorCode.UNREADABLE_FILE)
+    return header, start
 
 
 def write_batch(path: Path, batch: Batch) -> None:
