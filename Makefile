@@ -63,6 +63,10 @@ vectors: generate ## write the test vectors again, byte for byte
 model: $(VENV)/.run ## check the settlement's state model with spin over all its states
 	$(PY) tools/check_model.py
 
+.PHONY: simulate
+simulate: $(VENV)/.docs ## simulate 100,000 workers and write the figures of the simulation's guide again
+	$(PY) tools/plot_simulation.py
+
 .PHONY: docs linkcheck
 docs: $(VENV)/.docs ## build the book; warnings are errors
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html -c docs . docs/_build/html
