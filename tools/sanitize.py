@@ -18,7 +18,7 @@ SITE = BUILD / "site"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
 TESTS = ("native", "unit/commitment", "unit/field", "unit/proof")
 """What calls the core."""
-CHILDREN = "not every_instruction_set and not driver"
+CHILDREN = "not every_instruction_set and not test_same_results and not test_kernels"
 """Tests whose work is done in processes of their own, with the other core."""
 
 
