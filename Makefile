@@ -93,8 +93,9 @@ long: sanitize ## the longer suites: sanitizers, fuzzing
 	$(MAKE) fuzz FUZZ_SECONDS=30
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure side by side with LiteRT and numpy: build/bench/int8.json
+bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputation: build/bench
 	$(PY) tools/bench_int8.py $(BENCH_ARGS)
+	$(PY) tools/bench_freivalds.py
 
 .PHONY: clean
 clean: ## remove what was built
