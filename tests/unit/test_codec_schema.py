@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcompute.codec import (
@@ -71,6 +71,7 @@ RECORDS = [
 
 
 @pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_records_go_round(cls: type[Any], data: st.DataObject) -> None:
     value = data.draw(records(cls))

@@ -141,12 +141,12 @@ def check_references(graph: Graph) -> None:
     first = len(graph.inputs)
     for position, node in enumerate(graph.nodes):
         for index in node.inputs:
-            if index >= first + position:
+            if not 0 <= index < first + position:
                 raise _invalid(
                     graph, position, "reads a value that does not stand before it", f"< {first + position}", index
                 )
         for index in node.constants:
-            if index >= len(graph.constants):
+            if not 0 <= index < len(graph.constants):
                 raise _invalid(graph, position, "reads a constant that is not there", len(graph.constants), index)
     for index in graph.outputs:
         if not first <= index < first + len(graph.nodes):
