@@ -93,6 +93,9 @@ class ErrorCode(IntEnum):
     OPENING_SHAPE = 218
     """claims and commitments do not fit each other, or are over their bounds"""
 
+    LOOKUP_SUM = 219
+    """the fractions of all lookups and table rows do not add up to zero"""
+
     BAD_SIGNATURE = 300
     """the signature does not verify under the key in its header"""
 
@@ -549,6 +552,7 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.SUMCHECK: 422,
     ErrorCode.FINAL_POLYNOMIAL: 422,
     ErrorCode.OPENING_SHAPE: 422,
+    ErrorCode.LOOKUP_SUM: 422,
     ErrorCode.BAD_SIGNATURE: 401,
     ErrorCode.INVALID_KEY: 422,
     ErrorCode.NON_CANONICAL_SIGNATURE: 422,

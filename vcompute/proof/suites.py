@@ -20,7 +20,11 @@ from vcompute.registry import ErrorCode
 GROUP: Final = "vcompute.suites"
 PRIVATE_USE: Final = 60_000
 """The least id for private use."""
-BUILT_IN: Final = ("vcompute.proof.replay:SUITE", "vcompute.proof.freivalds:SUITE")
+BUILT_IN: Final = (
+    "vcompute.proof.replay:SUITE",
+    "vcompute.proof.freivalds:SUITE",
+    "vcompute.proof.succinct.suite:SUITE",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every input is provable: the outputs are the reference's, and both holders of the model accept."""
+
+import numpy as np
+import pytest
+
+from tests.support import models
+from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, network
+from vcompute.errors import Rejected
+from vcompute.field import default_backend
+from vcompute.kernels import reference
+from vcompute.proof.statement import Statement
+from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
+from vcompute.proof.succinct.publish import commit_model
+from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS
+from vcompute.registry import ErrorCode, ParameterSetId
+from vcompute.task import Batch, Model, make_batch
+from vcompute.task import operators as ops
+from vcompute.task.operators import Requant, Rounding, Window
+
+TINY = ParameterSetId.TINY
+POOL = Window(2, 2, 1, 1, 0, 0, 0, 0)
+
+
+def round_trip(model: Model, inputs: Batch, parameter_set: int = TINY) -> None:
+    """Prove in both modes; verify as every holder."""
+    commitment = decode_commitment(encode_commitment(commit_model(model, parameter_set, default_backend())))
+    for suite, holders in ((SUITE, (model, commitment)), (SUITE_WITH_WEIGHTS, (model,))):
+        outputs, body = suite.prove(model, inputs, b"context", parameter_set, 1)
+        assert outputs == reference.run(model, inputs)
+        for holder in holders:
+            suite.verify(Statement(holder, inputs, outputs, b"context"), body, parameter_set, 1)
+
+
+def scaled(sketch: Sketch, value: int) -> int:
+    operator = ops.Quantize(Requant(int(1.3 * (1 << 30)), 0), Rounding.DOUBLE, -128, 127)
+    return sketch.unary(operator, value, 11)
+
+
+def logistic(sketch: Sketch, value: int) -> int:
+    table = np.clip(256 / (1 + np.exp(-np.arange(-128, 128) / 16)) - 128, -128, 127).astype("i1")
+    return sketch.node(ops.Logistic(), [value], [table], int8(*sketch.type_of(value).shape, zero_point=-128))
+
+
+def concatenated(sketch: Sketch, value: int) -> int:
+    other = sketch.conv(value, 3, zero_point=sketch.type_of(value).zero_point)
+    height, width, depth = sketch.type_of(value).shape
+    kind = int8(height, width, depth + 3, zero_point=sketch.type_of(value).zero_point)
+    return sketch.node(ops.Concatenation(2), [value, other], [], kind)
+
+
+def spread(sketch: Sketch, value: int) -> int:
+    """An ADD that stretches a single vector over an image."""
+    depth = sketch.type_of(value).shape[2]
+    mean = ops.Mean((0, 1), True, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127)
+    narrow = sketch.unary(mean, value, 3)
+    assert sketch.type_of(narrow).shape == (1, 1, depth)
+    return sketch.add(value, narrow)
+
+
+IMAGE_OPERATORS = {
+    "conv same": lambda s, v: s.conv(v, 5),
+    "conv strided, single rounding": lambda s, v: s.conv(
+        v, 3, window=Window(2, 2, 1, 1, 0, 0, 1, 1), rounding=Rounding.SINGLE
+    ),
+    "conv dilated": lambda s, v: s.conv(v, 3, window=Window(1, 1, 2, 2, 2, 2, 2, 2)),
+    "conv 1x1": lambda s, v: s.conv(v, 7, 1, Window(1, 1, 1, 1, 0, 0, 0, 0)),
+    "depthwise": lambda s, v: s.depthwise(v),
+    "depthwise with multiplier": lambda s, v: s.depthwise(v, 3),
+    "add": lambda s, v: s.add(v, v),
+    "add that broadcasts": spread,
+    "average pool": lambda s, v: s.unary(ops.AveragePool2D(POOL, 2, 2, -128, 127), v),
+    "average pool of an odd count": lambda s, v: s.unary(
+        ops.AveragePool2D(Window(1, 1, 1, 1, 0, 0, 0, 0), 3, 3, -100, 90), v
+    ),
+    "mean": lambda s, v: s.unary(ops.Mean((0, 1), True, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127), v, 3),
+    "mean of one axis": lambda s, v: s.unary(
+        ops.Mean((1,), True, Requant(3 << 29, -2), Rounding.SINGLE, -128, 127), v, 3
+    ),
+    "pad": lambda s, v: s.unary(ops.Pad((1, 0, 2), (0, 2, 1), 17), v),
+    "transpose": lambda s, v: s.unary(ops.Transpose((1, 0, 2)), v),
+    "concatenation": concatenated,
+    "quantize": scaled,
+    "logistic": logistic,
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_OPERATORS)
+def test_every_operator_between_convolutions(name: str) -> None:
+    sketch = Sketch([int8(6, 5, 3, zero_point=-7)], seed=3)
+    value = IMAGE_OPERATORS[name](sketch, sketch.conv(0, 4, zero_point=-11))
+    last = sketch.conv(value, 2, 1, Window(1, 1, 1, 1, 0, 0, 0, 0))
+    model = sketch.model(last)
+    round_trip(model, inputs_for(model, batch=3))
+
+
+@pytest.mark.parametrize("name", ["add", "average pool", "quantize", "logistic", "transpose"])
+def test_every_operator_as_the_last(name: str) -> None:
+    sketch = Sketch([int8(4, 4, 3, zero_point=-7)], seed=5)
+    model = sketch.model(IMAGE_OPERATORS[name](sketch, sketch.conv(0, 4, zero_point=-11)))
+    round_trip(model, inputs_for(model))
+
+
+def test_several_inputs_and_outputs() -> None:
+    sketch = Sketch([int8(4, zero_point=3), int8(4, zero_point=-5)])
+    left, right = sketch.dense(0, 6), sketch.dense(1, 6)
+    both = sketch.add(left, right)
+    model = sketch.model(sketch.dense(both, 3), both, sketch.matmul(both, 2))
+    round_trip(model, inputs_for(model, batch=5))
+
+
+def test_a_flattened_image_into_a_dense_layer() -> None:
+    sketch = Sketch([int8(3, 5, 2)])
+    flat = sketch.unary(ops.Reshape(), sketch.conv(0, 3), shape=(45,))
+    model = sketch.model(sketch.dense(sketch.dense(flat, 7), 3))
+    round_trip(model, inputs_for(model))
+
+
+def test_a_matrix_product_alone() -> None:
+    sketch = Sketch([int8(3, 9)])
+    model = sketch.model(sketch.matmul(0, 6))
+    round_trip(model, inputs_for(model))
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("fill", [-128, 127, 0, "random"])
+def test_extreme_inputs(rounding: Rounding, fill: int | str) -> None:
+    model = network(rounding=rounding)
+    inputs = inputs_for(model, 4)
+    if isinstance(fill, int):
+        inputs = make_batch([np.full_like(array, fill) for array in inputs.arrays])
+    round_trip(model, inputs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks(seed: int) -> None:
+    round_trip(network(seed), inputs_for(network(seed), 1 + seed, seed))
+    round_trip(image_network(seed), inputs_for(image_network(seed), 1 + seed % 3, seed))
+
+
+def test_the_standard_set() -> None:
+    model = network()
+    inputs = inputs_for(model)
+    outputs, body = SUITE.prove(model, inputs, b"", ParameterSetId.STANDARD, 1)
+    security = SUITE.verify(Statement(model, inputs, outputs), body, ParameterSetId.STANDARD, 1)
+    assert security.bits is not None
+    assert security.bits >= 100
+
+
+def test_proofs_are_deterministic() -> None:
+    model = network()
+    assert SUITE.prove(model, inputs_for(model), b"", TINY, 1) == SUITE.prove(model, inputs_for(model), b"", TINY, 1)
+
+
+def test_an_interior_softmax_is_refused() -> None:
+    sketch = Sketch([int8(4)])
+    soft = sketch.unary(ops.Softmax(1 << 30, 4), sketch.dense(0, 5), -128)
+    model = sketch.model(sketch.dense(soft, 2))
+    with pytest.raises(Rejected) as caught:
+        SUITE.prove(model, inputs_for(model), b"", TINY, 1)
+    assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+
+
+SMALL = [
+    "tflm_hello_world",
+    "mlperftiny_ad_autoencoder",
+    "mlperftiny_sww_streaming",
+    "mlperftiny_kws_dscnn",
+    "mlperftiny_ic_resnet8",
+]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("semantics", list(models.Semantics))
+def test_real_models(name: str, semantics: models.Semantics) -> None:
+    model = models.load(name, semantics)
+    round_trip(model, make_batch(models.stored_inputs(name, True)[:1]))
+
+
+@pytest.mark.models
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlperftiny_vww_mnv1_025_96", "tflm_person_detect_fixed"])
+def test_larger_real_models(name: str) -> None:
+    round_trip(models.load(name), make_batch(models.stored_inputs(name, False)[:1]))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The affine floors give exactly the integers of the semantics: at every reachable threshold and both ends."""
+
+import numpy as np
+import pytest
+
+from tests.support import models
+from vcompute.errors import Rejected
+from vcompute.proof.succinct import requant
+from vcompute.proof.succinct.constants import compile_constants
+from vcompute.proof.succinct.pair import pair_search, solve_pair
+from vcompute.proof.succinct.requant import Floor, Steps, channel_steps, pool_steps, search, solve
+from vcompute.task import operators as ops
+from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
+from vcompute.task.operators import Rounding
+
+
+def oracle(acc: int, multiplier: int, shift: int, rounding: Rounding, clamp: tuple[int, int, int]) -> int:
+    """The rule in plain integers, written from the published semantics."""
+    if rounding is Rounding.SINGLE:
+        value = (acc * multiplier + (1 << (30 - shift))) >> (31 - shift)
+    else:
+        high = ((acc << max(shift, 0)) * multiplier + (1 << 30)) >> 31
+        exponent = max(-shift, 0)
+        mask = (1 << exponent) - 1
+        value = (high >> exponent) + ((high & mask) > (mask >> 1) + (high < 0))
+    zero_point, low, high_clamp = clamp
+    return min(max(value + zero_point, low), high_clamp)
+
+
+def values_of(floor: Floor, channel: int, acc: int, clamp: tuple[int, int, int]) -> set[int]:
+    """Every output that some witness admits."""
+    t = floor.slope[channel] * acc + floor.offset[channel]
+    zero_point, low, high = clamp
+    assert abs(t) <= requant.MAX_T
+    if not floor.two_sided:
+        quotients = [(t >> floor.bits, 2 * (t >> floor.bits))]
+    else:
+        halves = [(s, (t - s * floor.step[channel]) >> (floor.bits - 1)) for s in (0, 1)]
+        quotients = [(h, h) for s, h in halves if s == (h <= 0)]
+    assert quotients
+    assert all(floor.least <= q <= floor.greatest for q, _ in quotients)
+    return {min(max((twice >> 1) + zero_point, low), high) for _, twice in quotients}
+
+
+def places(steps: Steps, channel: int) -> list[int]:
+    """Both ends, all around every threshold, and all around zero."""
+    low, high = int(steps.low[channel]), int(steps.high[channel])
+    marks = {low, low + 1, high - 1, high, *range(-8, 9)}
+    for threshold in {int(t) for t in steps.thresholds[channel]}:
+        marks.update(range(threshold - 2, threshold + 3))
+    return [mark for mark in marks if low <= mark <= high]
+
+
+def check(steps: Steps, floor: Floor, channel: int, rule: tuple[int, int, Rounding, tuple[int, int, int]]) -> None:
+    multiplier, shift, rounding, clamp = rule
+    for acc in places(steps, channel):
+        assert values_of(floor, channel, acc, clamp) == {oracle(acc, multiplier, shift, rounding, clamp)}, acc
+
+
+CLAMPS = [
+    (0, -128, 127), (-128, -128, 127), (127, -128, 127), (-4, -128, 127), (-128, -128, -90), (5, 5, 127), (3, 0, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("clamp", CLAMPS)
+def test_random_channels(rounding: Rounding, clamp: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(hash(clamp) % 2**32)
+    count = 24
+    shift = rng.integers(-14, 2, count)
+    multiplier = rng.integers(1 << 30, 1 << 31, count)
+    width = (1 << rng.integers(6, 24, count)).astype(np.int64)
+    low, high = -rng.integers(0, width), rng.integers(0, width) + 1
+    multiplier[0], low[1], high[1] = 0, high[1], high[1]
+    for channel in range(count):
+        part = slice(channel, channel + 1)
+        one = channel_steps(
+            multiplier[part], shift[part], rounding, clamp, low[part].astype(np.int64), high[part].astype(np.int64)
+        )
+        rule = (int(multiplier[channel]), int(shift[channel]), rounding, clamp)
+        prepared = search(one, two_sided=False)
+        bits = prepared.least_bits()
+        if bits is None or bits > 38:
+            prepared = search(one, two_sided=True)
+            bits = prepared.least_bits()
+        assert bits is not None
+        for more in (0, 1, 3):
+            if bits + more <= requant.MAX_BITS:
+                try:
+                    floor = solve(prepared, bits + more)
+                except Rejected:
+                    continue  # T would leave 62 bits: refused, never wrong
+                check(one, floor, 0, rule)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_accumulator_of_small_ranges(seed: int) -> None:
+    """No thresholds here: each accumulator of a small range, against the rule."""
+    rng = np.random.default_rng(seed)
+    rounding = list(Rounding)[seed % 2]
+    clamp = CLAMPS[seed % len(CLAMPS)]
+    multiplier, shift = int(rng.integers(1 << 30, 1 << 31)), int(rng.integers(-9, 1))
+    low, high = np.array([-int(rng.integers(0, 3000))]), np.array([int(rng.integers(1, 3000))])
+    steps = channel_steps(np.array([multiplier]), np.array([shift]), rounding, clamp, low, high)
+    solved = []
+    for two_sided in (False, True):
+        prepared = search(steps, two_sided)
+        bits = prepared.least_bits()
+        solved.append(bits)
+        if bits is None:
+            continue
+        floor = solve(prepared, bits)
+        for acc in range(int(low[0]), int(high[0]) + 1):
+            assert values_of(floor, 0, acc, clamp) == {oracle(acc, multiplier, shift, rounding, clamp)}
+    assert any(bits is not None for bits in solved)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 16, 49, 64, 100])
+def test_average_pools(count: int) -> None:
+    clamp = (0, -128, 127)
+    steps = pool_steps(count, clamp, -128 * count, 127 * count)
+    prepared = search(steps, two_sided=False)
+    bits = prepared.least_bits()
+    assert bits is not None
+    floor = solve(prepared, bits)
+    for total in range(-128 * count, 127 * count + 1):
+        mean = (abs(total) + count // 2) // count * (1 if total >= 0 else -1)
+        assert values_of(floor, 0, total, clamp) == {mean}
+
+
+def test_an_addition_on_all_pairs() -> None:
+    from tests.unit.proof.succinct.build import Sketch, int8
+    from vcompute.proof.succinct.constants import _add_table
+
+    for seed in range(4):
+        sketch = Sketch([int8(4, zero_point=3), int8(4, zero_point=-9)], seed)
+        sketch.rng = np.random.default_rng(seed)
+        model = sketch.model(sketch.add(0, 1))
+        node = model.graph.nodes[0]
+        table = _add_table(model, node)
+        prepared, bits = pair_search(table, node, [Range(-128, 127), Range(-128, 127)])
+        floor = solve_pair(prepared, bits)
+        clamp = (node.output.zero_point, -128, 127)
+        for a in range(-128, 128, 3):
+            for b in range(-128, 128):
+                t = floor.slope[0] * a + floor.slope[1] * b + floor.offset[0]
+                single = Floor(floor.bits, floor.two_sided, (0,), (t,), floor.step, floor.least, floor.greatest)
+                assert values_of(single, 0, 0, clamp) == {int(table[a + 128, b + 128])}
+
+
+def test_end_conditions_are_part_of_the_search() -> None:
+    """Reached values alone are not enough: T must stay on its side at both ends where nothing clamps."""
+    clamp = (0, -128, 127)
+    multiplier, shift = 1 << 30, -3
+    low, high = np.array([-40]), np.array([45])
+    steps = channel_steps(np.array([multiplier]), np.array([shift]), Rounding.SINGLE, clamp, low, high)
+    prepared = search(steps, two_sided=False)
+    bits = prepared.least_bits()
+    assert bits is not None
+    floor = solve(prepared, bits)
+    for acc in (-40, 45):
+        assert values_of(floor, 0, acc, clamp) == {oracle(acc, multiplier, shift, Rounding.SINGLE, clamp)}
+
+
+def test_constants_that_are_not_there_are_refused() -> None:
+    steps = channel_steps(
+        np.array([1518500250]), np.array([-7]), Rounding.DOUBLE, (0, -128, 127), np.array([-20000]), np.array([20000])
+    )
+    prepared = search(steps, two_sided=True)
+    least = prepared.least_bits()
+    assert least is not None
+    with pytest.raises(Rejected):
+        solve(prepared, least - 1)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("semantics", list(models.Semantics))
+@pytest.mark.parametrize("name", models.NAMES)
+def test_every_layer_of_the_real_models(name: str, semantics: models.Semantics) -> None:
+    """All thresholds of the channels of every layer (every fifth channel of the largest model)."""
+    model = models.load(name, semantics)
+    graph, ranges = model.graph, value_ranges(model.graph, model.constants)
+    linear = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected)
+    nodes = [index for index, node in enumerate(graph.nodes) if isinstance(node.operator, linear)]
+    compiled = compile_constants(model, nodes)
+    for index in nodes:
+        node, floor = graph.nodes[index], compiled.floors[index]
+        operator = node.operator
+        assert isinstance(operator, linear)
+        bounds = accumulator_bounds(graph, node, [ranges[i] for i in node.inputs], model.constants)
+        multiplier, shift = (model.constants[node.constants[i]].astype(np.int64) for i in (2, 3))
+        clamp = (node.output.zero_point, operator.low, operator.high)
+        steps = channel_steps(multiplier, shift, operator.rounding, clamp, bounds.low, bounds.high)
+        for channel in range(0, len(floor.slope), 37 if name.startswith("coral") else 5):
+            check(steps, floor, channel, (int(multiplier[channel]), int(shift[channel]), operator.rounding, clamp))

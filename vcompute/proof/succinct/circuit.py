@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof compiler: from a graph to columns, lookups and linear boxes. Deterministic; both sides run it.
+
+Every committed element but the sign columns is one leaf of the lookups' tree, and stands in a column of its own box:
+
+- a *value column* y carries the lookup (table, u, y, s) that makes y of the node's key u;
+- a *limb column* carries the lookup of its element in the range table;
+- a *multiplicity column* carries the rows of a table, with numerators -m.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from vcompute.errors import Rejected
+from vcompute.proof.succinct.constants import NodePlan
+from vcompute.proof.succinct.roles import LINEAR, Role, assign_roles
+from vcompute.proof.succinct.shapes import Factors, value_factors
+from vcompute.proof.succinct.stack import Stack
+from vcompute.proof.succinct.tables import Table, clamp_table, listed_table, range_table, signed_table
+from vcompute.registry import ErrorCode
+from vcompute.task import Graph
+from vcompute.task import operators as ops
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A proved node's columns (by number) and table."""
+
+    node: int
+    column: int
+    limbs: tuple[int, ...]
+    sign: int | None
+    table: int
+    bits: int
+    """K; 0 where the key is the operand itself."""
+    two_sided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """The linear boxes of a node: numbers in the stack of products."""
+
+    kernel: int
+    bias: int
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Everything both sides derive from the graph, the public constants and the batch size."""
+
+    graph: Graph
+    batch: int
+    limb_bits: int
+    roles: tuple[Role, ...]
+    bound: frozenset[int]
+    factors: tuple[Factors, ...]
+    columns: tuple[tuple[int, ...], ...]
+    """The box of each witness column."""
+    proved: Mapping[int, Proved]
+    """By node."""
+    tables: tuple[Table, ...]
+    multiplicities: tuple[int, ...]
+    """The column of each table's multiplicities."""
+    leaf_of: Mapping[int, int]
+    """The leaf (number in ``leaves``) of each column that has one."""
+    leaves: Stack
+    boxes: Mapping[int, Boxes]
+    """By node."""
+    products: Stack
+
+    @property
+    def first(self) -> int:
+        """The value number of node 0's output."""
+        return len(self.graph.inputs)
+
+    @property
+    def revealed(self) -> tuple[int, ...]:
+        """The nodes whose accumulators are public."""
+        return tuple(i for i, role in enumerate(self.roles) if role is Role.REVEALED)
+
+    def columns_of(self, node: int) -> tuple[int, ...]:
+        """The axes of a proved node's columns: the batch, then its factors."""
+        return (self.batch, *chain.from_iterable(self.factors[self.first + node]))
+
+
+@dataclass(slots=True)
+class _Builder:
+    graph: Graph
+    batch: int
+    limb_bits: int
+    factors: tuple[Factors, ...]
+    columns: list[tuple[int, ...]] = field(default_factory=list)
+    leaves: list[int] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    products: list[tuple[int, ...]] = field(default_factory=list)
+
+    def column(self, box: tuple[int, ...], leaf: bool) -> int:
+        self.columns.append(box)
+        if leaf:
+            self.leaves.append(len(self.columns) - 1)
+        return len(self.columns) - 1
+
+    def product(self, box: tuple[int, ...]) -> int:
+        self.products.append(box)
+        return len(self.products) - 1
+
+
+def requantised_nodes(graph: Graph) -> list[int]:
+    """The proved nodes that need constants."""
+    roles, _ = assign_roles(graph)
+    table_only = (ops.Quantize, ops.Logistic)
+    return [
+        index
+        for index, (node, role) in enumerate(zip(graph.nodes, roles, strict=True))
+        if role is Role.PROVED and not isinstance(node.operator, table_only)
+    ]
+
+
+def compile_circuit(
+    graph: Graph, plans: Mapping[int, NodePlan], limb_bits: int, maps: Mapping[int, tuple[int, ...]], batch: int
+) -> Circuit:
+    """The circuit of a batch. ``maps`` holds the 256 outputs of each proved QUANTIZE and LOGISTIC node.
+
+    Raises:
+        Rejected: suite_unsupported_model.
+    """
+    roles, bound = assign_roles(graph)
+    builder = _Builder(graph, batch, limb_bits, value_factors(graph))
+    clamps = _clamp_tables(graph, plans, limb_bits, builder)
+    proved: dict[int, Proved] = {}
+    boxes: dict[int, Boxes] = {}
+    for index, role in enumerate(roles):
+        if role is Role.PROVED:
+            proved[index] = _prove_node(builder, index, plans, maps, clamps)
+        if role in (Role.PROVED, Role.REVEALED) and isinstance(graph.nodes[index].operator, LINEAR):
+            boxes[index] = _linear_boxes(builder, index, index in proved and proved[index].two_sided)
+    multiplicities = tuple(builder.column((table.rows,), leaf=True) for table in builder.tables)
+    return Circuit(
+        graph, batch, limb_bits, roles, bound, builder.factors, tuple(builder.columns), proved,
+        tuple(builder.tables), multiplicities, {column: leaf for leaf, column in enumerate(builder.leaves)},
+        Stack([builder.columns[column] for column in builder.leaves]),
+        boxes, Stack(builder.products or [()]),
+    )  # fmt: skip
+
+
+def _clamp_tables(
+    graph: Graph, plans: Mapping[int, NodePlan], limb_bits: int, builder: _Builder
+) -> dict[tuple[int, int], int]:
+    """Table 0 is the range of a limb; then one clamp table for each pair (low, high), over the union of ranges."""
+    builder.tables.append(range_table(0, limb_bits))
+    spans: dict[tuple[int, int], tuple[int, int]] = {}
+    for index, plan in plans.items():
+        if not plan.two_sided:
+            operator, zero_point = graph.nodes[index].operator, _zero_point(graph, index)
+            key = clamp_of(operator)
+            low, high = plan.least + zero_point, plan.greatest + zero_point
+            known = spans.get(key, (low, high))
+            spans[key] = (min(known[0], low), max(known[1], high))
+    numbers = {}
+    for key, span in sorted(spans.items()):
+        numbers[key] = len(builder.tables)
+        builder.tables.append(clamp_table(len(builder.tables), *span, *key))
+    return numbers
+
+
+def clamp_of(operator: ops.Operator) -> tuple[int, int]:
+    """The clamp of a requantised operator."""
+    low, high = getattr(operator, "low", None), getattr(operator, "high", None)
+    if not isinstance(low, int) or not isinstance(high, int):
+        raise Rejected(f"{operator.name}: has no clamp", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+    return low, high
+
+
+def _zero_point(graph: Graph, index: int) -> int:
+    """What is added to the quotient: pools keep raw values."""
+    node = graph.nodes[index]
+    return 0 if isinstance(node.operator, ops.AveragePool2D) else node.output.zero_point
+
+
+def _prove_node(
+    builder: _Builder,
+    index: int,
+    plans: Mapping[int, NodePlan],
+    maps: Mapping[int, tuple[int, ...]],
+    clamps: Mapping[tuple[int, int], int],
+) -> Proved:
+    node = builder.graph.nodes[index]
+    box = (builder.batch, *chain.from_iterable(builder.factors[len(builder.graph.inputs) + index]))
+    column = builder.column(box, leaf=True)
+    if index in maps:
+        table = len(builder.tables)
+        builder.tables.append(listed_table(table, -128, maps[index]))
+        return Proved(index, column, (), None, table, 0, False)
+    plan = plans[index]
+    two_sided = bool(plan.two_sided)
+    limbs = tuple(builder.column(box, leaf=True) for _ in range(plan.limbs))
+    sign = None
+    if two_sided:
+        sign = builder.column(box, leaf=False)
+        table = len(builder.tables)
+        clamp = clamp_of(node.operator)
+        builder.tables.append(signed_table(table, plan.least, plan.greatest, _zero_point(builder.graph, index), *clamp))
+    else:
+        table = clamps[clamp_of(node.operator)]
+    bits = plan.limbs * builder.limb_bits + two_sided
+    return Proved(index, column, limbs, sign, table, bits, two_sided)
+
+
+def _linear_boxes(builder: _Builder, index: int, two_sided: bool) -> Boxes:
+    graph = builder.graph
+    node = graph.nodes[index]
+    kernel = graph.constants[node.constants[0]].shape
+    depth = builder.factors[node.inputs[0]][-1]
+    match node.operator:
+        case ops.Conv2D():
+            box = (kernel[1], kernel[2], *depth)
+        case ops.DepthwiseConv2D():
+            box = (kernel[0], kernel[1], *depth)
+        case _:
+            box = depth
+    channels = builder.factors[len(graph.inputs) + index][-1]
+    step = builder.product(channels) if two_sided else None
+    return Boxes(builder.product(box), builder.product(()), step)

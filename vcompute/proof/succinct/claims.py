@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the two interactive proofs leave to check, as linear forms: the same code for both sides.
+
+:func:`leaf_claims` says what the lookups' numerators and denominators are at a point of the leaves; the part that comes
+from linear nodes is left as *loads*, coefficients of their T. :func:`product_claims` says what the two stacked tables
+of the products are at a point: the right one of values, the left one of weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
+from vcompute.field.goldilocks import P
+from vcompute.proof.succinct.circuit import Circuit, Proved
+from vcompute.proof.succinct.constants import NodePlan
+from vcompute.proof.succinct.forms import Axis, Form, full, mass, window_axis
+from vcompute.proof.succinct.roles import LINEAR
+from vcompute.task import operators as ops
+
+
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """alpha, and the weights of u, v and s in a lookup's fingerprint: table + b1 u + b2 v + b3 s."""
+
+    alpha: Ext
+    u: Ext
+    v: Ext
+    s: Ext
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """scale * the sum of a linear node's T weighed by ``axes`` (batch first)."""
+
+    scale: Ext
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeafClaims:
+    """Numerator and denominator at a point; the denominator is its form plus the loads."""
+
+    numerator: Form
+    denominator: Form
+    loads: Mapping[int, Load]
+
+
+def group_axes(vectors: list[ExtWords], factors: tuple[tuple[int, ...], ...]) -> tuple[Axis, ...]:
+    """The vectors of a column (batch first, then factors) by axis."""
+    axes: list[Axis] = [(vectors[0],)]
+    used = 1
+    for sizes in factors:
+        axes.append(tuple(vectors[used : used + len(sizes)]))
+        used += len(sizes)
+    return tuple(axes)
+
+
+def leaf_claims(
+    circuit: Circuit, plans: Mapping[int, NodePlan], point: list[Ext], challenges: Challenges, backend: Backend
+) -> LeafClaims:
+    """The leaves' numerator and denominator at a point."""
+    numerator, denominator = Form(circuit, backend), Form(circuit, backend)
+    denominator.constant = ONE
+    loads: dict[int, Load] = {}
+    stack = circuit.leaves
+    base = challenges.alpha - ONE
+    for node in circuit.proved.values():
+        leaf = circuit.leaf_of[node.column]
+        for column in (node.column, *node.limbs):
+            own = circuit.leaf_of[column]
+            place, vectors = stack.place(own, point), stack.axes(own, point, backend)
+            weight = place * mass([tuple(vectors)])
+            numerator.constant = numerator.constant + weight
+            if column != node.column:
+                denominator.constant = denominator.constant + weight * base
+                denominator.add_column(column, -(challenges.u * place), vectors)
+        place, vectors = stack.place(leaf, point), stack.axes(leaf, point, backend)
+        axes = group_axes(vectors, circuit.factors[circuit.first + node.node])
+        denominator.constant = denominator.constant + place * (base - node.table) * mass(axes)
+        denominator.add_column(node.column, -(challenges.v * place), vectors)
+        if node.sign is not None:
+            denominator.add_column(node.sign, -(challenges.s * place), vectors)
+        _add_key(circuit, plans, node, -(challenges.u * place), axes, vectors, denominator, loads)
+    for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
+        leaf = circuit.leaf_of[column]
+        place, vectors = stack.place(leaf, point), stack.axes(leaf, point, backend)
+        numerator.add_column(column, -place, vectors)
+        rows, u, v, s = table.evaluate(point[: stack.bits[leaf]])
+        key = rows * table.id + challenges.u * u + challenges.v * v + challenges.s * s
+        denominator.constant = denominator.constant + place * (base * rows - key)
+    return LeafClaims(numerator, denominator, loads)
+
+
+def _add_key(
+    circuit: Circuit,
+    plans: Mapping[int, NodePlan],
+    node: Proved,
+    scale: Ext,
+    axes: tuple[Axis, ...],
+    vectors: list[ExtWords],
+    form: Form,
+    loads: dict[int, Load],
+) -> None:
+    """Add scale * u: the operand of a map; the quotient plus the zero point; or h."""
+    graph_node = circuit.graph.nodes[node.node]
+    operator = graph_node.operator
+    if not node.bits:
+        form.add_value(graph_node.inputs[0], scale, axes)
+        return
+    unit = scale * pow(1 << (node.bits - node.two_sided), -1, P)
+    for place, limb in enumerate(node.limbs):
+        form.add_column(limb, -(unit * (1 << (place * circuit.limb_bits))), vectors)
+    if not node.two_sided and not isinstance(operator, ops.AveragePool2D):
+        form.constant = form.constant + scale * graph_node.output.zero_point * mass(axes)
+    if isinstance(operator, LINEAR):
+        loads[node.node] = Load(unit, axes)
+        return
+    *slopes, offset, step = plans[node.node].scalars
+    form.constant = form.constant + unit * offset * mass(axes)
+    if node.sign is not None:
+        form.add_column(node.sign, -(unit * step), vectors)
+    _add_affine(circuit, node.node, [unit * slope for slope in slopes], axes, form)
+
+
+def _add_affine(circuit: Circuit, index: int, scales: list[Ext], axes: tuple[Axis, ...], form: Form) -> None:
+    """Add the slopes' part of T of a node without weights."""
+    node, backend = circuit.graph.nodes[index], form.backend
+    types = circuit.graph.operand_types(node)[0]
+    match node.operator:
+        case ops.Add():
+            for value, scale, kind in zip(node.inputs, scales, types, strict=True):
+                stretched, seen = broadcast_axes(scale, axes, kind.shape, node.output.shape, backend)
+                form.add_value(value, stretched, seen)
+        case ops.AveragePool2D() as operator:
+            seen = [axes[0], *window_axes(operator, axes, types[0].shape, None, backend), axes[3]]
+            form.add_value(node.inputs[0], scales[0], seen)
+        case ops.Mean() as operator:
+            kept = iter(axes[1:])
+            seen = [axes[0]]
+            for axis, size in enumerate(types[0].shape):
+                if axis in operator.axes:
+                    seen.append((ones(size),))
+                    if operator.keep_dims:
+                        next(kept)
+                else:
+                    seen.append(next(kept))
+            form.add_value(node.inputs[0], scales[0], seen)
+            form.constant = form.constant - scales[0] * types[0].zero_point * mass(seen)
+
+
+def ones(size: int) -> ExtWords:
+    """The vector of ones."""
+    return np.tile(to_array([ONE]), (size, 1))
+
+
+def broadcast_axes(
+    scale: Ext, axes: tuple[Axis, ...], shape: tuple[int, ...], output: tuple[int, ...], backend: Backend
+) -> tuple[Ext, list[Axis]]:
+    """The axes of an operand that stretches to the output's shape."""
+    seen: list[Axis] = [axes[0]]
+    missing = len(output) - len(shape)
+    for axis in axes[1 : 1 + missing]:
+        scale = scale * mass([axis])
+    for axis, size, target in zip(axes[1 + missing :], shape, output[missing:], strict=True):
+        if size == 1 and target != 1:
+            scale = scale * mass([axis])
+            seen.append(())
+        else:
+            seen.append(axis)
+    return scale, seen
+
+
+def window_axes(
+    operator: ops.Conv2D | ops.DepthwiseConv2D | ops.AveragePool2D,
+    axes: tuple[Axis, ...],
+    image: tuple[int, ...],
+    taps: tuple[ExtWords, ExtWords] | None,
+    backend: Backend,
+) -> list[Axis]:
+    """The two image axes of a window's operand; without ``taps`` every tap weighs 1."""
+    window = operator.window
+    if taps is None:
+        taps = (ones(getattr(operator, "kernel_h", 1)), ones(getattr(operator, "kernel_w", 1)))
+    sides = (
+        (window.stride_h, window.dilation_h, window.pad_top),
+        (window.stride_w, window.dilation_w, window.pad_left),
+    )
+    return [
+        (window_axis(full(axes[1 + side], backend), taps[side], image[side], stride, dilation, before, backend),)
+        for side, (stride, dilation, before) in enumerate(sides)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightTerm:
+    """scale * the sum of a node's tensor weighed by a vector for each of its axes.
+
+    ``part``: "kernel" (D_c * filter, the filter's axes), "bias" (D_c * bias_c + Q_c), "step" (S_c).
+    """
+
+    node: int
+    part: str
+    scale: Ext
+    vectors: tuple[ExtWords, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductClaims:
+    """The two stacked tables at a point."""
+
+    left: tuple[WeightTerm, ...]
+    right: Form
+
+
+def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext], backend: Backend) -> ProductClaims:
+    """The left table (weights) and the right one (values) of the products at a point."""
+    left: list[WeightTerm] = []
+    right = Form(circuit, backend)
+    stack = circuit.products
+    for index, load in loads.items():
+        boxes, node = circuit.boxes[index], circuit.graph.nodes[index]
+        place, vectors = stack.place(boxes.kernel, point), stack.axes(boxes.kernel, point, backend)
+        channels = full(load.axes[-1], backend)
+        left.append(
+            WeightTerm(index, "kernel", load.scale * place, kernel_vectors(circuit, index, channels, vectors, backend))
+        )
+        seen = operand_axes(circuit, index, load.axes, vectors, backend)
+        zero_point = circuit.graph.values[node.inputs[0]].zero_point
+        right.add_value(node.inputs[0], place, seen)
+        right.constant = right.constant - place * zero_point * mass(seen)
+        place = stack.place(boxes.bias, point)
+        left.append(WeightTerm(index, "bias", load.scale * place, (channels,)))
+        right.constant = right.constant + place * mass(load.axes[:-1])
+        if boxes.step is not None:
+            place, vectors = stack.place(boxes.step, point), stack.axes(boxes.step, point, backend)
+            own = backend.ext_mul(channels, full(tuple(vectors), backend))
+            left.append(WeightTerm(index, "step", -(load.scale * place), (own,)))
+            sign = circuit.proved[index].sign
+            if sign is not None:
+                outer_axes = [vector for axis in load.axes[:-1] for vector in axis]
+                right.add_column(sign, place, [*outer_axes, *vectors])
+    return ProductClaims(tuple(left), right)
+
+
+def kernel_vectors(
+    circuit: Circuit, index: int, channels: ExtWords, vectors: list[ExtWords], backend: Backend
+) -> tuple[ExtWords, ...]:
+    """A vector for each axis of the filter as it is stored."""
+    node = circuit.graph.nodes[index]
+    match node.operator:
+        case ops.Conv2D():
+            return (channels, vectors[0], vectors[1], full(tuple(vectors[2:]), backend))
+        case ops.DepthwiseConv2D() as operator:
+            spread = np.repeat(full(tuple(vectors[2:]), backend), operator.depth_multiplier, axis=0)
+            return (vectors[0], vectors[1], backend.ext_mul(channels, spread))
+        case _:
+            return (channels, full(tuple(vectors), backend))
+
+
+def operand_axes(
+    circuit: Circuit, index: int, axes: tuple[Axis, ...], vectors: list[ExtWords], backend: Backend
+) -> list[Axis]:
+    """The axes of a linear node's operand when its kernel box stands at a point with these axis vectors."""
+    node = circuit.graph.nodes[index]
+    image = circuit.graph.values[node.inputs[0]].shape
+    match node.operator:
+        case ops.Conv2D() | ops.DepthwiseConv2D() as operator:
+            seen = window_axes(operator, axes, image, (vectors[0], vectors[1]), backend)
+            return [axes[0], *seen, tuple(vectors[2:])]
+        case _:
+            return [*axes[:-1], tuple(vectors)]

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof compiler's constants: for every requantised node its affine floor, and one limb width for the model.
+
+They follow from the model alone, not from the batch: the commitment to the weights holds D * W and D * bias + Q. What
+a verifier without the weights must know of them is :class:`NodePlan`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vcompute.codec import Array, Int, field
+from vcompute.errors import Rejected
+from vcompute.kernels.reference import elementwise
+from vcompute.proof.succinct import requant
+from vcompute.proof.succinct.pair import PairSearch, pair_search, solve_pair
+from vcompute.proof.succinct.requant import Floor, Search, Steps
+from vcompute.proof.succinct.roles import LINEAR
+from vcompute.registry import ErrorCode
+from vcompute.task import Model, Node
+from vcompute.task import operators as ops
+from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
+
+LIMB_WIDTHS: Final = range(6, 19)
+MOST_ROWS: Final = 1 << 22
+"""The most rows of one table."""
+ONE_SIDED_LIMIT: Final = 38
+"""A one-sided form with a larger K gives way to a two-sided one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """The public constants of one requantised node."""
+
+    limbs: int = field(0, Int(1, 8), "limbs of the remainder")
+    two_sided: int = field(1, Int(0, 1), "whether the form is two-sided")
+    least: int = field(2, Int(-(1 << 40), 1 << 40), "least quotient")
+    greatest: int = field(3, Int(-(1 << 40), 1 << 40), "greatest quotient")
+    scalars: tuple[int, ...] = field(
+        4, Array(Int(-(1 << 63), (1 << 64) - 1), 0, 4), "slopes, Q and S of a node without weights; else none"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The constants of a model: floors by node number, and the limb width."""
+
+    limb_bits: int
+    floors: dict[int, Floor]
+    plans: dict[int, NodePlan]
+
+
+def compile_constants(model: Model, nodes: list[int]) -> Compiled:
+    """The constants of the given nodes.
+
+    Raises:
+        Rejected: suite_unsupported_model, where a node has no constants of admitted size.
+    """
+    ranges = value_ranges(model.graph, model.constants)
+    searches: dict[int, tuple[Search | PairSearch, int]] = {}
+    for index in nodes:
+        searches[index] = _search(model, model.graph.nodes[index], ranges)
+    width = _limb_width(model, searches)
+    floors, plans = {}, {}
+    for index, (prepared, least) in searches.items():
+        limbs = _limbs(prepared.two_sided, least, width)
+        bits = limbs * width + prepared.two_sided
+        floor = solve_pair(prepared, bits) if isinstance(prepared, PairSearch) else requant.solve(prepared, bits)
+        if floor.greatest - floor.least >= MOST_ROWS:
+            raise Rejected(
+                f"node {index}: its quotients need too long a table", code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
+                expected=MOST_ROWS, got=floor.greatest - floor.least,
+            )  # fmt: skip
+        floors[index] = floor
+        scalars: tuple[int, ...] = ()
+        if not isinstance(model.graph.nodes[index].operator, LINEAR):
+            scalars = (*floor.slope, floor.offset[0], floor.step[0])
+        plans[index] = NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars)
+    return Compiled(width, floors, plans)
+
+
+def _limbs(two_sided: bool, bits: int, width: int) -> int:
+    """Limbs of the least K, or of the least above it that fills its limbs."""
+    return -(-(bits - two_sided) // width)
+
+
+def _limb_width(model: Model, searches: dict[int, tuple[Search | PairSearch, int]]) -> int:
+    """The width with the fewest limbs and table rows together."""
+
+    def cost(width: int) -> int:
+        total = 1 << width
+        for index, (prepared, bits) in searches.items():
+            limbs = _limbs(prepared.two_sided, bits, width)
+            if limbs * width + prepared.two_sided > requant.MAX_BITS:
+                return 1 << 60
+            total += limbs * model.graph.nodes[index].output.elements
+        return total
+
+    return min(LIMB_WIDTHS, key=lambda width: (cost(width), width))
+
+
+def _search(model: Model, node: Node, ranges: tuple[Range, ...]) -> tuple[Search | PairSearch, int]:
+    if isinstance(node.operator, ops.Add):
+        return pair_search(_add_table(model, node), node, [ranges[index] for index in node.inputs])
+    steps = _steps(model, node, [ranges[index] for index in node.inputs])
+    one = requant.search(steps, two_sided=False)
+    bits = one.least_bits()
+    if bits is not None and bits <= ONE_SIDED_LIMIT:
+        return one, bits
+    two = requant.search(steps, two_sided=True)
+    two_bits = two.least_bits()
+    if two_bits is not None and (bits is None or two_bits < bits):
+        return two, two_bits
+    if bits is None:
+        raise Rejected(
+            f"{node.operator.name}: no requantisation constants within K = {requant.MAX_BITS}",
+            code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
+        )
+    return one, bits
+
+
+def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
+    operator = node.operator
+    types = model.graph.operand_types(node)[0]
+    zero_point = types[0].zero_point if types else 0
+    match operator:
+        case ops.Conv2D() | ops.DepthwiseConv2D() | ops.FullyConnected():
+            bounds = accumulator_bounds(model.graph, node, inputs, model.constants)
+            multiplier, shift = (model.constants[node.constants[i]] for i in (2, 3))
+            clamp = (node.output.zero_point, operator.low, operator.high)
+            return requant.channel_steps(
+                multiplier.astype(np.int64), shift.astype(np.int64), operator.rounding, clamp, bounds.low, bounds.high
+            )
+        case ops.Mean():
+            count = operator.count(types)
+            clamp = (node.output.zero_point, operator.low, operator.high)
+            low, high = (count * (end - zero_point) for end in (inputs[0].low, inputs[0].high))
+            multiplier, shift = np.array([operator.requant.multiplier]), np.array([operator.requant.shift])
+            return requant.channel_steps(multiplier, shift, operator.rounding, clamp, np.array([low]), np.array([high]))
+        case ops.AveragePool2D():
+            count = operator.kernel_h * operator.kernel_w
+            if operator.window.padded:
+                raise Rejected("average_pool_2d: padding", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+            return requant.pool_steps(
+                count, (0, operator.low, operator.high), count * inputs[0].low, count * inputs[0].high
+            )
+    raise Rejected(f"{operator.name}: not in the succinct suite yet", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+
+
+def _add_table(model: Model, node: Node) -> requant.Int64:
+    """The output for every pair of operands: [a + 128, b + 128]."""
+    zeros = tuple(value.zero_point for value in model.graph.operand_types(node)[0])
+    a, b = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
+    output = node.output
+    flat = type(output)(output.dtype, (65536,), output.zero_point)
+    operator = node.operator
+    if not isinstance(operator, ops.Add):
+        raise Rejected("not an ADD", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+    table = elementwise.add(operator, a.reshape(1, -1), b.reshape(1, -1), (zeros[0], zeros[1]), flat)
+    return table.reshape(256, 256).astype(np.int64)

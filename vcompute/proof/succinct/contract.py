@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integer tensors against extension vectors, exactly, on the machine's fast floating-point products.
+
+A word is cut into limbs of 16 bits; a product of a limb and a small integer is exact in a double, and so is the sum of
+as many as stay below 2^53.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcompute.field import Backend, Ext, ExtWords
+from vcompute.field.extension import lift
+from vcompute.field.goldilocks import element, elements
+
+IntArray = npt.NDArray[Any]
+EXACT: Final = 1 << 53
+SPLIT: Final = 12
+"""Bits of the low half of integers too large for one product."""
+
+
+def outer(vectors: Sequence[ExtWords], backend: Backend) -> ExtWords:
+    """The outer product of vectors, flattened."""
+    result: ExtWords = np.array([[1, 0]], np.uint64)
+    for vector in vectors:
+        left = np.repeat(result, vector.shape[0], axis=0)
+        result = backend.ext_mul(left, np.tile(vector, (result.shape[0], 1)))
+    return result
+
+
+def project(vectors: Sequence[ExtWords], matrix: IntArray, backend: Backend) -> list[ExtWords]:
+    """For each vector (R, 2) the sum over r of vector[r] * matrix[r, :], as (C, 2); integers of at most 2^32."""
+    rows, columns = matrix.shape
+    if not columns or not rows:
+        return [np.zeros((columns, 2), np.uint64) for _ in vectors]
+    limbs = np.stack([_limbs(vector) for vector in vectors]).reshape(len(vectors), 8, rows)
+    largest = max(abs(int(matrix.max())), abs(int(matrix.min())), 1)
+    if largest << 16 >= EXACT // rows:
+        wide = matrix.astype(np.int64)
+        low, high = wide & ((1 << SPLIT) - 1), wide >> SPLIT
+        parts = project(vectors, low, backend), project(vectors, high, backend)
+        scale = element(1 << SPLIT)
+        return [backend.add(a, backend.mul(b, np.broadcast_to(scale, b.shape))) for a, b in zip(*parts, strict=True)]
+    sums = (limbs.reshape(-1, rows) @ matrix.astype(np.float64)).astype(np.int64).reshape(len(vectors), 2, 4, columns)
+    lower = elements(sums[:, :, 0] + (sums[:, :, 1] << 16))
+    upper = elements(sums[:, :, 2] + (sums[:, :, 3] << 16))
+    words = backend.add(lower, backend.mul(upper, np.broadcast_to(element(1 << 32), upper.shape)))
+    return [np.ascontiguousarray(words[index].T) for index in range(len(vectors))]
+
+
+def _limbs(vector: ExtWords) -> npt.NDArray[np.float64]:
+    """(8, R): limbs of word 0, then of word 1, least significant first."""
+    shifts = np.array([0, 16, 32, 48], np.uint64)
+    parts = (vector.T[:, None, :] >> shifts[None, :, None]) & np.uint64(0xFFFF)
+    return parts.reshape(8, -1).astype(np.float64)
+
+
+def contract(tensor: IntArray, vectors: Sequence[ExtWords], backend: Backend) -> Ext:
+    """The sum over all indices of tensor[i, j, ...] * vectors[0][i] * vectors[1][j] * ..."""
+    shape = tensor.shape
+    split = next((axis for axis in range(len(shape)) if prod(shape[axis:]) <= 4096), len(shape))
+    split = max(split, 1) if shape else 0
+    head, tail = outer(vectors[:split], backend), outer(vectors[split:], backend)
+    middle = project([head], tensor.reshape(head.shape[0], tail.shape[0]), backend)[0]
+    return backend.dot_ext(middle, tail)
+
+
+def contract_axis(table: ExtWords, vector: ExtWords, backend: Backend) -> ExtWords:
+    """(L, K, R, 2) against a vector over K: (L, R, 2)."""
+    left, size, right, _ = table.shape
+    total = np.zeros((left * right, 2), np.uint64)
+    for k in range(size):
+        block = np.ascontiguousarray(table[:, k]).reshape(-1, 2)
+        total = backend.add(total, backend.ext_mul(block, vector[k : k + 1]))
+    return total.reshape(left, right, 2)
+
+
+def vector_sum(vector: ExtWords) -> Ext:
+    """The sum of a vector's elements."""
+    low = (vector & np.uint64(0xFFFFFFFF)).sum(axis=0, dtype=np.uint64)
+    high = (vector >> np.uint64(32)).sum(axis=0, dtype=np.uint64)
+    return Ext(*(int(a) + (int(b) << 32) for a, b in zip(low, high, strict=True)))
+
+
+def scaled(vector: ExtWords, factors: Sequence[int], backend: Backend) -> ExtWords:
+    """vector[i] * factors[i], factors any integers."""
+    return backend.ext_mul_base(vector, elements(np.array(factors, dtype=object)))
+
+
+def lifted(values: IntArray) -> ExtWords:
+    """Integers as extension elements."""
+    return lift(elements(values))

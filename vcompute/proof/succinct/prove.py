@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prover; :mod:`vcompute.proof.succinct.verify` reads beside it, with the same step numbers."""
+
+from vcompute.commitment import claim
+from vcompute.commitment.prove import commit, open_claims, send_root
+from vcompute.field import Backend
+from vcompute.proof.statement import Statement
+from vcompute.proof.succinct import products
+from vcompute.proof.succinct.claims import Challenges, leaf_claims, product_claims
+from vcompute.proof.succinct.columns import ColumnWeight, fill
+from vcompute.proof.succinct.forms import committed_part
+from vcompute.proof.succinct.leaves import leaf_tables
+from vcompute.proof.succinct.lookup import prove as lookup
+from vcompute.proof.succinct.outputs import bound_claims, public_loads
+from vcompute.proof.succinct.public import public_values, revealed_bytes
+from vcompute.proof.succinct.publish import committed_weights
+from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, absorb_statement, make_setting
+from vcompute.proof.succinct.sumcheck import prove as sumcheck
+from vcompute.proof.succinct.weight_layout import weight_columns
+from vcompute.proof.succinct.weights import weight_claim
+from vcompute.proof.succinct.witness import make_witness
+from vcompute.task import Batch
+from vcompute.transcript import ProverTranscript
+
+
+def prove(
+    prepared: Prepared, inputs: Batch, context: bytes, parameter_set: int, mode: int, backend: Backend
+) -> tuple[Batch, bytes]:
+    """Run the model and prove it.
+
+    Raises:
+        Rejected: suite_unsupported_model or security_unreachable, before any work.
+    """
+    model = prepared.model
+    setting = make_setting(prepared, inputs.size, parameter_set, mode)
+    circuit = setting.circuit
+    witness = make_witness(circuit, model, prepared.floors, prepared.plans, inputs)
+    outputs = Batch(tuple(witness.values[index] for index in model.graph.outputs))
+    statement = Statement(model, inputs, outputs, context)
+    transcript = ProverTranscript(PROTOCOL, backend)
+    tables = [] if setting.weights is None else [committed_weights(prepared, setting.parameters, backend)]
+    # 1. The statement, 2. what is revealed.
+    transcript.send_bytes("header", bytes((PROOF_FORMAT, mode)))
+    absorb_statement(transcript, setting, prepared, statement, b"".join(table.root for table in tables))
+    revealed = revealed_bytes(circuit, witness.values, witness.accumulators)
+    transcript.send_bytes("revealed", revealed)
+    values, accumulators = public_values(circuit, prepared.constant, statement, revealed)
+    # 3. The witness.
+    committed = commit(fill(setting.layout, witness.columns), setting.parameters, backend)
+    send_root(transcript, committed)
+    # 4. The lookups.
+    transcript.grind("lookup work", setting.lookup_grinding)
+    challenges = Challenges(*transcript.challenges("lookup", 4))
+    numerators, denominators = leaf_tables(circuit, witness, challenges, backend)
+    layers = lookup.build(circuit.leaves, numerators, denominators, backend)
+    point, numerator, denominator = lookup.prove(transcript, circuit.leaves, layers, backend)
+    # 5. What they leave: columns, public values, and the linear nodes' sum.
+    leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
+    left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)
+    loaded = backend.dot_ext(left, right)
+    transcript.send_ext("linear sum", [loaded])
+    # 6. Public values at random points.
+    public, _ = public_loads(transcript, circuit, accumulators, backend)
+    bound = bound_claims(transcript, circuit, values, backend)
+    # 7. The products: a node has one load, so the tables add up.
+    for table, more in zip((left, right), products.tables(circuit, prepared, witness, public, backend), strict=True):
+        table[...] = backend.add(table, more)
+    ends, left_value, right_value = sumcheck.prove(transcript, circuit.products, left, right, backend)
+    transcript.send_ext("right table", [right_value])
+    if tables:
+        transcript.send_ext("left table", [left_value])
+    product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
+    # 8. Everything left is weighted sums of the witness, and of the weights.
+    forms = [
+        (leaf.numerator, numerator),
+        (leaf.denominator, denominator - loaded),
+        (product.right, right_value),
+        *bound,
+    ]
+    claims = [
+        claim(0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
+        for form, value in forms
+    ]
+    if tables:
+        columns = weight_columns(model.graph, prepared.plans)
+        claims.append(claim(1, weight_claim(columns, product.left, backend), left_value))
+    open_claims(transcript, [committed, *tables], claims, setting.parameters, backend)
+    return outputs, transcript.finish()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier, as numbered steps. :mod:`vcompute.proof.succinct.prove` sends what they receive, in the same order.
+
+1. Read the header; derive circuit, layouts and soundness; absorb the whole statement.
+2. Receive what is revealed; compute every public value; refuse outputs that differ.
+3. Receive the commitment to the witness.
+4. Check the work, draw the lookup challenges, check that all fractions add up to zero: left are numerator and
+   denominator at one point.
+5. Receive the part of the denominator that comes from linear nodes.
+6. Draw points for public values of linear nodes and outputs; add their claims.
+7. Check the sum of products down to one point; the left table there follows from the weights or is received with a
+   claim about their commitment, the right one is received, and their product must fit.
+8. What is left are weighted sums of the witness and the weights: check the opening, and that the proof ends.
+"""
+
+from vcompute.commitment import claim
+from vcompute.commitment.verify import Root, check_claims, receive_root
+from vcompute.errors import Rejected
+from vcompute.field import ZERO, Backend, Ext
+from vcompute.proof.statement import Statement
+from vcompute.proof.succinct.claims import Challenges, WeightTerm, leaf_claims, product_claims
+from vcompute.proof.succinct.columns import ColumnWeight
+from vcompute.proof.succinct.commitment import Commitment
+from vcompute.proof.succinct.contract import contract
+from vcompute.proof.succinct.forms import committed_part
+from vcompute.proof.succinct.lookup import verify as lookup
+from vcompute.proof.succinct.outputs import bound_claims, public_loads
+from vcompute.proof.succinct.public import public_values, revealed_length
+from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, Setting, absorb_statement, make_setting
+from vcompute.proof.succinct.sumcheck import verify as sumcheck
+from vcompute.proof.succinct.weight_layout import weight_columns
+from vcompute.proof.succinct.weights import weight_claim
+from vcompute.registry import ErrorCode
+from vcompute.soundness import Report
+from vcompute.transcript import VerifierTranscript
+
+
+def verify(
+    holder: Prepared | Commitment, statement: Statement, body: bytes, parameter_set: int, backend: Backend
+) -> Report:
+    """Return the soundness of a proof that convinces.
+
+    ``holder`` is a model's constants where the proof leaves the weights to the verifier, else a commitment.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
+    # 1.
+    transcript = VerifierTranscript(PROTOCOL, body)
+    version, mode = transcript.receive_bytes("header", 2)
+    if version != PROOF_FORMAT:
+        raise Rejected("another format of proof", code=ErrorCode.PROOF_MALFORMED, expected=PROOF_FORMAT, got=version)
+    setting = make_setting(holder, statement.inputs.size, parameter_set, mode)
+    circuit = setting.circuit
+    weights = _weights_root(holder, setting, parameter_set)
+    absorb_statement(transcript, setting, holder, statement, b"".join(root.digest for root in weights))
+    # 2.
+    revealed = transcript.receive_bytes("revealed", revealed_length(circuit))
+    values, accumulators = public_values(circuit, holder.constant, statement, revealed)
+    # 3.
+    root = receive_root(transcript, setting.shape)
+    # 4.
+    transcript.check_grind("lookup work", setting.lookup_grinding)
+    challenges = Challenges(*transcript.challenges("lookup", 4))
+    point, numerator, denominator = lookup.verify(transcript, circuit.leaves.variables)
+    # 5.
+    leaf = leaf_claims(circuit, holder.plans, point, challenges, backend)
+    (loaded,) = transcript.receive_ext("linear sum", 1)
+    # 6.
+    public, total = public_loads(transcript, circuit, accumulators, backend)
+    bound = bound_claims(transcript, circuit, values, backend)
+    # 7.
+    ends, product_value = sumcheck.verify(transcript, loaded + total, circuit.products.variables)
+    (right_value,) = transcript.receive_ext("right table", 1)
+    product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
+    if weights:
+        (left_value,) = transcript.receive_ext("left table", 1)
+    else:
+        left_value = evaluate_weights(holder, product.left, backend)
+    if left_value * right_value != product_value:
+        raise Rejected("the sum of products does not end at the weights", code=ErrorCode.SUMCHECK)
+    # 8.
+    forms = [
+        (leaf.numerator, numerator),
+        (leaf.denominator, denominator - loaded),
+        (product.right, right_value),
+        *bound,
+    ]
+    claims = [
+        claim(0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
+        for form, value in forms
+    ]
+    if weights:
+        columns = weight_columns(circuit.graph, holder.plans)
+        claims.append(claim(1, weight_claim(columns, product.left, backend), left_value))
+    check_claims(transcript, [root, *weights], claims, setting.parameters, backend)
+    transcript.finish()
+    return setting.report
+
+
+def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set: int) -> list[Root]:
+    """The root that the proof opens: the commitment's, or none for a verifier with the weights.
+
+    Raises:
+        Rejected: suite_unsupported_model, where proof and holder do not fit; suite_not_accepted for another set.
+    """
+    if setting.weights is None:
+        return []
+    if not isinstance(holder, Commitment):
+        raise Rejected("this proof opens committed weights", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+    if holder.record.parameter_set != parameter_set:
+        raise Rejected(
+            "the commitment is for another parameter set", code=ErrorCode.SUITE_NOT_ACCEPTED,
+            expected=holder.record.parameter_set, got=parameter_set,
+        )  # fmt: skip
+    return [holder.root]
+
+
+def evaluate_weights(holder: Prepared | Commitment, terms: tuple[WeightTerm, ...], backend: Backend) -> Ext:
+    """The left table at a point, from the weights.
+
+    Raises:
+        Rejected: suite_unsupported_model, where the verifier has only a commitment.
+    """
+    if isinstance(holder, Commitment):
+        raise Rejected(
+            "this proof does not open the weights: a verifier needs the model", code=ErrorCode.SUITE_UNSUPPORTED_MODEL
+        )
+    prepared, model, total = holder, holder.model, ZERO
+    for term in terms:
+        if term.part != "kernel":
+            total = total + term.scale * backend.dot_base(term.vectors[0], prepared.weights[term.node][term.part])
+            continue
+        node = model.graph.nodes[term.node]
+        kernel = model.constants[node.constants[0]]
+        channel = len(term.vectors) - 1 if kernel.ndim == 3 else 0
+        vectors = list(term.vectors)
+        vectors[channel] = backend.ext_mul_base(vectors[channel], prepared.weights[term.node]["slope"])
+        total = total + term.scale * contract(kernel, vectors, backend)
+    return total

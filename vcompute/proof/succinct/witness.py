@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's columns: every proved value, the limbs of its remainder, its sign where needed; multiplicities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vcompute.errors import TaskError
+from vcompute.kernels import reference
+from vcompute.kernels.reference.linear import centred, exact_product, pad_image, tap
+from vcompute.proof.succinct.circuit import Circuit, Proved
+from vcompute.proof.succinct.constants import NodePlan
+from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.public import requantise_revealed
+from vcompute.proof.succinct.requant import Floor, Int64
+from vcompute.proof.succinct.roles import LINEAR, Role
+from vcompute.registry import ErrorCode
+from vcompute.task import Batch, Model, Node
+from vcompute.task import operators as ops
+from vcompute.task.tensor import ValueType
+
+WORD = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Every value by number, the accumulators of revealed nodes, and the columns."""
+
+    values: list[IntArray]
+    accumulators: Mapping[int, Int64]
+    columns: Mapping[int, IntArray]
+    keys: Mapping[int, Int64]
+    """The table key of each requantised node's elements."""
+
+
+def accumulate(node: Node, x: IntArray, constants: tuple[IntArray, ...], zero_point: int) -> Int64:
+    """The accumulators of a linear node, bias included."""
+    kernel = constants[0]
+    match node.operator:
+        case ops.Conv2D() | ops.DepthwiseConv2D() as operator:
+            image = pad_image(x.astype(np.int16) - zero_point, operator.window, 0)
+            size = node.output.shape[:2]
+            total = np.zeros((x.shape[0], *node.output.shape), np.int64)
+            if isinstance(operator, ops.Conv2D):
+                for row in range(kernel.shape[1]):
+                    for column in range(kernel.shape[2]):
+                        seen = tap(image, operator.window, row, column, size)
+                        total += exact_product(seen, kernel[:, row, column, :].T)
+            else:
+                image = np.repeat(image, operator.depth_multiplier, axis=3).astype(np.int32)
+                wide = kernel.astype(np.int32)
+                for row in range(kernel.shape[0]):
+                    for column in range(kernel.shape[1]):
+                        total += tap(image, operator.window, row, column, size) * wide[row, column]
+        case _:
+            total = exact_product(centred(x, zero_point), kernel.T)
+    return total if isinstance(node.operator, ops.MatMul) else total + constants[1].astype(np.int64)
+
+
+def make_witness(
+    circuit: Circuit, model: Model, floors: Mapping[int, Floor], plans: Mapping[int, NodePlan], inputs: Batch
+) -> Witness:
+    """Run the model and fill the columns."""
+    graph = circuit.graph
+    values: list[IntArray] = list(inputs.arrays)
+    accumulators: dict[int, Int64] = {}
+    columns: dict[int, IntArray] = {}
+    keys: dict[int, Int64] = {}
+    counts = [np.zeros(table.rows, np.int64) for table in circuit.tables]
+    for index, node in enumerate(graph.nodes):
+        operands = [values[i] for i in node.inputs]
+        constants = tuple(model.constants[i] for i in node.constants)
+        role = circuit.roles[index]
+        if role is Role.REVEALED:
+            zero_point = graph.values[node.inputs[0]].zero_point
+            accumulators[index] = accumulate(node, operands[0], constants, zero_point)
+            values.append(requantise_revealed(node, accumulators[index], constants[2:]))
+        elif index in circuit.proved and circuit.proved[index].bits:
+            proved, floor = circuit.proved[index], floors[index]
+            t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
+            values.append(_fill(circuit, proved, floor, t, node, columns, keys, counts))
+        else:
+            values.append(reference.evaluate(model, node, operands, constants, circuit.batch))
+            if index in circuit.proved:
+                proved = circuit.proved[index]
+                columns[proved.column] = values[-1].reshape(circuit.columns[proved.column])
+                counts[proved.table] += np.bincount(operands[0].ravel().astype(np.int64) + 128, minlength=256)
+    for column, count in zip(circuit.multiplicities, counts, strict=True):
+        columns[column] = count
+    return Witness(values, accumulators, columns, keys)
+
+
+def _affine(
+    node: Node, operands: list[IntArray], constants: tuple[IntArray, ...], floor: Floor, types: tuple[ValueType, ...]
+) -> Int64:
+    """T of every element, in int64: it fits, so wrapping on the way does no harm."""
+    if isinstance(node.operator, LINEAR):
+        total = accumulate(node, operands[0], constants, types[0].zero_point)
+        total *= np.array([slope & WORD for slope in floor.slope], np.uint64).view(np.int64)
+        total += np.array([offset & WORD for offset in floor.offset], np.uint64).view(np.int64)
+        return total
+    offset = floor.offset[0]
+    match node.operator:
+        case ops.Add():
+            rank = len(node.output.shape)
+            a, b = (reference.linear.align(x.astype(np.int64), rank) for x in operands)
+            return np.asarray(a * floor.slope[0] + b * floor.slope[1] + offset)
+        case ops.Mean() as operator:
+            axes = tuple(axis + 1 for axis in operator.axes)
+            total = centred(operands[0], types[0].zero_point).sum(axis=axes, keepdims=operator.keep_dims)
+            return np.asarray(total * floor.slope[0] + offset)
+        case ops.AveragePool2D() as operator:
+            total = np.zeros((operands[0].shape[0], *node.output.shape), np.int64)
+            for row in range(operator.kernel_h):
+                for column in range(operator.kernel_w):
+                    total += tap(operands[0], operator.window, row, column, node.output.shape[:2])
+            return np.asarray(total * floor.slope[0] + offset)
+    raise TaskError(f"{node.operator.name}: no affine form", code=ErrorCode.UNSUPPORTED_OPERATOR)
+
+
+def _fill(
+    circuit: Circuit,
+    proved: Proved,
+    floor: Floor,
+    t: Int64,
+    node: Node,
+    columns: dict[int, IntArray],
+    keys: dict[int, Int64],
+    counts: list[Int64],
+) -> IntArray:
+    """The columns of one requantised node; returns its value."""
+    operator, box = node.operator, circuit.columns[proved.column]
+    low, high = getattr(operator, "low", -128), getattr(operator, "high", 127)
+    zero_point = 0 if isinstance(operator, ops.AveragePool2D) else node.output.zero_point
+    table, width = circuit.tables[proved.table], circuit.limb_bits
+    if proved.two_sided:
+        steps = np.array(floor.step, np.int64)
+        unit = proved.bits - 1
+        # At the change of sign both lines give the same value; the lower one is taken wherever it may be.
+        sign = (t - steps) < (np.int64(1) << unit)
+        t = np.where(sign, t - steps, t)
+        quotient = t >> unit
+        y = np.clip((quotient >> 1) + zero_point, low, high).astype(np.int8)
+        columns[proved.sign if proved.sign is not None else -1] = sign.astype(np.int8).reshape(box)
+        key = quotient
+    else:
+        unit = proved.bits
+        key = (t >> unit) + zero_point
+        y = np.clip(key, low, high).astype(np.int8)
+    keys[proved.node] = key.reshape(box)
+    counts[proved.table] += np.bincount((key - table.first).ravel(), minlength=table.rows)
+    columns[proved.column] = y.reshape(box)
+    for place, column in enumerate(proved.limbs):
+        limb = (t >> (place * width)) & ((1 << width) - 1)
+        columns[column] = limb.astype(np.int32).reshape(box)
+        counts[0] += np.bincount(limb.ravel(), minlength=1 << width)
+    value: IntArray = y.reshape(y.shape[0], *node.output.shape)
+    return value
