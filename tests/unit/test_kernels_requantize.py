@@ -71,7 +71,7 @@ def test_scalar_and_per_channel_shifts_agree() -> None:
 
 
 def test_exp_is_exp() -> None:
-    """exp(a) for a in (-32, 0] with five integer bits: within 2**-21 of the real one, as its polynomial of degree 4 is."""
+    """exp(a) for a in (-32, 0]: within 2**-21 of the real one, as a polynomial of degree 4 is."""
     a = np.concatenate([np.arange(-(2**31) + 1, 0, 7_654_321), [-1, 0]]).astype(np.int64)
     got = fixed_point.exp_of_negative(a, 5) / 2**31
     np.testing.assert_allclose(got, np.exp(a / 2.0**26), atol=2.0**-21)
