@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.fuzz import proofs
+from tests.fuzz import openings, proofs
 from tests.support import random_models
 from vcompute.codec import Limits, dumps, loads
 from vcompute.data import digits_model
@@ -129,5 +129,7 @@ TARGETS: dict[str, Target] = {
     "npy": Target(proofs.npy_seeds, proofs.npy),
     "inspect": Target(proofs.file_seeds, proofs.inspect),
     "cbor": Target(lambda: graph_seeds() + batch_seeds(), cbor),
+    "opening": Target(openings.seeds, openings.opening),
+    "opening-replayed": Target(openings.seeds, openings.opening_replayed),
 }
 """Every target by name."""
