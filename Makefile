@@ -89,13 +89,17 @@ sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and Undef
 	$(PY) tools/sanitize.py
 
 .PHONY: long
-long: sanitize ## the longer suites: sanitizers, fuzzing
+long: sanitize mutants ## the longer suites: sanitizers, seeded bugs, fuzzing
 	$(MAKE) fuzz FUZZ_SECONDS=30
 
 .PHONY: bench
 bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputation: build/bench
 	$(PY) tools/bench_int8.py $(BENCH_ARGS)
 	$(PY) tools/bench_freivalds.py
+
+.PHONY: mutants
+mutants: $(VENV)/.test ## put bugs into copies of the library: the conformance suite must catch each
+	$(PY) tools/mutants.py
 
 .PHONY: clean
 clean: ## remove what was built

@@ -43,6 +43,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "cross": (_cross, "no emulator of another processor is installed"),
     "spin": (_spin, "the model checker spin, or gcc, is not installed"),
     "browser": (_browser, "no Chromium is installed"),
+    "node": (lambda: shutil.which("node") is not None, "node is not installed"),
 }
 """What each mark needs, and what to say where it is missing."""
 

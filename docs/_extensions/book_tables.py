@@ -2,6 +2,7 @@
 """Tables made from the sources of truth: registries, record schemas, CDDL, constants, decisions."""
 
 import importlib
+import json
 import re
 import shutil
 import tomllib
@@ -239,6 +240,21 @@ class ChapterTree(TocTree):
         return super().run()
 
 
+class Mutants(SphinxDirective):
+    """The seeded bugs and the cases that caught them, as ``make mutants`` wrote them."""
+
+    def run(self) -> list[nodes.Node]:
+        path = ROOT / "docs" / "reference" / "mutants.json"
+        self.env.note_dependency(str(path))
+        results = json.loads(path.read_text(encoding="utf-8"))
+        rows: list[Cells] = [
+            [text_cell(item["name"]), code_cell(item["file"]), code_cell(item["caught_by"] or "nothing")] for item in results
+        ]
+        caught = sum(item["caught_by"] is not None for item in results)
+        count = nodes.paragraph("", f"{caught} of {len(results)} are caught.")
+        return [count, simple_table(["Seeded bug", "File", "Caught first by"], rows, "mutants", [45, 27, 28])]
+
+
 class DecisionList(SphinxDirective):
     """The decisions, by number, with their titles."""
 
@@ -273,5 +289,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("constant-table", ConstantTable)
     app.add_directive("machine", Machine)
     app.add_directive("chapter-tree", ChapterTree)
+    app.add_directive("mutants", Mutants)
     app.add_directive("decision-list", DecisionList)
     return {"version": "1", "parallel_read_safe": False}

@@ -3,6 +3,7 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,6 +19,7 @@ from vcompute.conformance.vectors import load_groups
 from vcompute.conformance.wire import to_text
 
 HERE = Path(__file__).resolve().parent
+JAVASCRIPT = f"node {shlex.quote(str(HERE / 'testee_js' / 'testee.js'))}"
 REFERENCE = shlex.join([sys.executable, "-m", "vcompute", "testee"])
 
 
@@ -59,6 +61,16 @@ def test_least_testee_of_the_book() -> None:
     assert summary.count(Outcome.FAILED) == 0
     assert summary.count(Outcome.PASSED) >= 10
     assert summary.count(Outcome.SKIPPED) > 100
+
+
+@pytest.mark.node
+def test_independent_testee_in_javascript() -> None:
+    """A testee that shares no code with the library: nothing it knows may fail, and it knows most of L0 and L1."""
+    with ProcessTestee(JAVASCRIPT) as testee:
+        summary = run(select(all_cases(), levels=[Level.L0, Level.L1, Level.L2]), testee, name=greet(testee))
+    assert [v.case.id for v in summary.verdicts if v.outcome is Outcome.FAILED] == []
+    assert summary.count(Outcome.SKIPPED, Level.L1) == 0
+    assert summary.count(Outcome.PASSED) >= 700
 
 
 def test_wrong_testee_fails_and_the_report_shows_it(tmp_path: Path) -> None:
@@ -138,6 +150,26 @@ def test_checks_stand_in_order() -> None:
         for _, change in faults[index:]:
             request |= change
         assert testee.ask("proof.verify", request).error == faults[index][0]
+
+
+def test_pytest_plugin(tmp_path: Path) -> None:
+    """The plugin runs a case a test: right ones pass, wrong ones fail with both sides shown, unknown ones skip."""
+    (tmp_path / "test_mine.py").write_text(
+        "def test_conformance(conformance_case, conformance_testee):\n"
+        "    conformance_case.script(conformance_testee)\n",
+        encoding="utf-8",
+    )
+    wrong = tmp_path / "wrong.py"
+    source = (HERE / "least_testee.py").read_text(encoding="utf-8")
+    wrong.write_text(source.replace('b"\\x00" + data', 'b"\\x01" + data'), encoding="utf-8")
+    for program, outcome in ((HERE / "least_testee.py", 0), (wrong, 1)):
+        testee = shlex.join([sys.executable, str(program)])
+        command = [sys.executable, "-m", "pytest", "-p", "vcompute.conformance.pytest_plugin", "-p", "no:cacheprovider"]
+        command += ["--vcompute-testee", testee, "--vcompute-level", "L0", "-q", "-k", "blob"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == outcome, done.stdout
+        assert "skipped" in done.stdout
+        assert ("expected: {'out'" in done.stdout) is bool(outcome)
 
 
 def test_every_level_has_cases_and_there_are_many() -> None:

@@ -69,11 +69,10 @@ def _worker(testee: Testee) -> Remote:
     return remote
 
 
-def _declines(code: str, **terms: Any) -> Script:
+def _declines(code: str, *, later: int = 0, escrow: int = kit.TERMS.price, **terms: Any) -> Script:
     def script(testee: Testee) -> None:
         remote = _worker(testee)
-        remote.now += terms.pop("later", 0)
-        escrow = terms.pop("escrow", kit.TERMS.price)
+        remote.now += later
         step = remote.receive(kit.assign(kit.offer(**terms), escrow=escrow))
         expect("it declines", ["send:decline"], step.kinds)
         body: Any = step.message("decline").body
