@@ -30,9 +30,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "import": Entry("vcompute.cli.model", "import_command", "Turn a .tflite model into a .vcm file."),
     "inspect": Entry(
-        "vcompute.cli.inspect", "inspect", "Show what a file holds: a model, proof, batch, message or array."
+        "vcompute.cli.inspect",
+        "inspect",
+        "Show what a file holds: a model, commitment, proof, batch, message or array.",
     ),
     "run": Entry("vcompute.cli.model", "run", "Run a model on a batch of inputs, exactly."),
+    "commit": Entry("vcompute.cli.commit", "commit", "Commit to a model, for verifiers that do not have it."),
     "prove": Entry("vcompute.cli.prove", "prove", "Run a model on a batch of inputs and prove the outputs."),
     "verify": Entry("vcompute.cli.prove", "verify", "Check a proof that a model gives these outputs on these inputs."),
     "suites": Entry("vcompute.cli.prove", "suites", "List the verification suites and their parameter sets."),

@@ -13,11 +13,15 @@ import numpy as np
 
 from vcompute.api import load_model, read_bounded
 from vcompute.errors import EncodingError, TaskError, UsageError
+from vcompute.proof.statement import ModelHolder
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, decode_batch, make_batch
-from vcompute.task.limits import BATCH_LIMITS, MAX_RANK
+from vcompute.task.limits import BATCH_LIMITS, MAX_RANK, MODEL_LIMITS
 from vcompute.task.tensor import NDArray
 
+HEAD: Final = 32
+"""Bytes within which a file's kind stands."""
+COMMITMENT_KIND: Final = b"vcompute-commitment"
 NPY_MAGIC: Final = b"\x93NUMPY"
 MAX_NPY_HEADER: Final = 4096
 _NPY_DTYPES: Final[dict[str, np.dtype[Any]]] = {
@@ -31,6 +35,16 @@ _NPY_DTYPES: Final[dict[str, np.dtype[Any]]] = {
 def read_model(path: Path, semantics: str = "litert") -> Model:
     """A model from a file; errors name the file."""
     return load_model(path, semantics)
+
+
+def read_holder(path: Path, semantics: str = "litert") -> ModelHolder:
+    """A model, or a publisher's commitment to one, told apart by content."""
+    data = read_bounded(path, MODEL_LIMITS.bytes)
+    if COMMITMENT_KIND not in data[:HEAD]:
+        return load_model(data, semantics)
+    from vcompute.proof.succinct.commitment import decode_commitment
+
+    return decode_commitment(data)
 
 
 def read_batch(path: Path) -> Batch:

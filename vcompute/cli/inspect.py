@@ -10,7 +10,7 @@ import click
 
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.describe import describe_graph, describe_record, describe_types
-from vcompute.cli.files import NPY_MAGIC, parse_npy
+from vcompute.cli.files import COMMITMENT_KIND, HEAD, NPY_MAGIC, parse_npy
 from vcompute.cli.model import PATH, semantics_option
 from vcompute.cli.output import Json, Reporter
 from vcompute.errors import UsageError, VcomputeError
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vcompute.task import Model
 
 COSE_SIGN1_HEAD: Final = 0xD2
-HEAD: Final = 32
-"""Bytes within which a file's kind stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Description:
 @semantics_option
 @pass_reporter
 def inspect(reporter: Reporter, file: Path, semantics: str) -> None:
-    """Show what a file holds: a model, proof, batch, message or array."""
+    """Show what a file holds: a model, commitment, proof, batch, message or array."""
     from vcompute.api import read_bounded
     from vcompute.task.limits import MODEL_LIMITS
 
@@ -61,6 +59,8 @@ def describe(data: bytes, semantics: str) -> Description:
 
     if data[4:8] == TFLITE_MARK or b"vcompute-model" in data[:HEAD]:
         return _model(data, semantics)
+    if COMMITMENT_KIND in data[:HEAD]:
+        return _commitment(data)
     if b"vcompute-proof" in data[:HEAD]:
         return _proof(data)
     if data.startswith(NPY_MAGIC):
@@ -113,6 +113,22 @@ def _draw_model(console: "Console", model: "Model", record: dict[str, Json]) -> 
             f"{row['constant_bytes']:,}",
         )
     console.print(table)
+
+
+def _commitment(data: bytes) -> Description:
+    from vcompute.proof.succinct.commitment import decode_commitment
+
+    commitment = decode_commitment(data)
+    record: dict[str, Json] = {
+        "kind": "commitment",
+        "model": commitment.digest.hex(),
+        "parameter_set_id": commitment.record.parameter_set,
+        "root": commitment.record.root.hex(),
+        "inputs": describe_types(commitment.graph.inputs),
+        "outputs": describe_types(commitment.graph.output_types),
+        "nodes": len(commitment.graph.nodes),
+    }
+    return Description(record)
 
 
 def _proof(data: bytes) -> Description:

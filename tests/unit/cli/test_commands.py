@@ -106,6 +106,29 @@ def test_the_policy_of_verify(work: Path, call: Any) -> None:
     assert call(*argv, "--allow-insecure")["accepted"] is True
 
 
+def test_a_commitment_stands_for_the_model(work: Path, call: Any) -> None:
+    made = call("commit", "digits.tflite", "-o", "commitment", "--parameter-set", "tiny")
+    assert made["model"] == vcompute.load_model(digits_model()).digest.hex()
+    argv = ["--suite", "succinct", "--parameter-set", "tiny", "--context", "01", "-o", "proof", "--output", "out.npy"]
+    call("prove", "digits.tflite", "images.npy", *argv)
+    for holder in ("commitment", "digits.tflite"):
+        argv = [holder, "images.npy", "out.npy", "proof", "--context", "01"]
+        assert call("verify", *argv, "--allow-insecure")["suite"] == "succinct"
+        assert call("verify", *argv, status=1)["code"] == "suite_not_accepted"
+        assert call("verify", *argv[:-1], "02", "--allow-insecure", status=1)["code"] == "statement_mismatch"
+    call("prove", "digits.tflite", "images.npy", "--suite", "replay", "-o", "replayed", "--output", "out.npy")
+    refused = call("verify", "commitment", "images.npy", "out.npy", "replayed", status=1)
+    assert refused["code"] == "suite_unsupported_model"
+    described = call("inspect", "commitment")
+    assert (described["kind"], described["root"]) == ("commitment", made["root"])
+    content = Path("commitment").read_bytes()
+    for position in range(0, len(content), 11):
+        wrong = content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :]
+        Path("flipped").write_bytes(wrong)
+        argv = ["flipped", "images.npy", "out.npy", "proof", "--context", "01", "--allow-insecure"]
+        assert call("verify", *argv, status=1)["accepted"] is False
+
+
 def test_unreadable_files_are_rejections(work: Path, call: Any) -> None:
     call("prove", "dense.vcm", "dense.npy", "--suite", "freivalds", "-o", "proof", "--output", "out.batch")
     Path("junk").write_bytes(b"junk")
