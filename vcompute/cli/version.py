@@ -14,11 +14,13 @@ def version(reporter: Reporter) -> None:
     import vcompute
     from vcompute import _native
     from vcompute.proof.suite import PROOF_VERSION
+    from vcompute.session.handshake import VERSIONS
     from vcompute.task.graph import GRAPH_VERSION
 
     features = _native.features()
     record: dict[str, Json] = {
         "version": vcompute.__version__,
+        "protocol": list(VERSIONS),
         "task_format": GRAPH_VERSION,
         "proof_format": PROOF_VERSION,
         "core": "native" if _native.available() else "fallback",

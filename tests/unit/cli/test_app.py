@@ -54,6 +54,8 @@ def test_version_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     record = json.loads(out)
     assert record["version"]
+    assert record["protocol"] == [1]
+    assert {"task_format", "proof_format", "instruction_set"} <= record.keys()
     assert record["core"] in {"native", "fallback"}
 
 
