@@ -248,7 +248,8 @@ class Mutants(SphinxDirective):
         self.env.note_dependency(str(path))
         results = json.loads(path.read_text(encoding="utf-8"))
         rows: list[Cells] = [
-            [text_cell(item["name"]), code_cell(item["file"]), code_cell(item["caught_by"] or "nothing")] for item in results
+            [text_cell(item["name"]), code_cell(item["file"]), code_cell(item["caught_by"] or "nothing")]
+            for item in results
         ]
         caught = sum(item["caught_by"] is not None for item in results)
         count = nodes.paragraph("", f"{caught} of {len(results)} are caught.")
