@@ -70,6 +70,15 @@ def check(mutant: dict[str, Any], package: Path) -> str | None:
         file.write_text(original, encoding="utf-8")
 
 
+def write(results: list[dict[str, Any]]) -> None:
+    """Keep the results, in the list's order; those of bugs that were not run stay."""
+    known = {item["name"]: item for item in json.loads(RESULTS.read_text(encoding="utf-8"))}
+    known |= {item["name"]: item for item in results}
+    names = [mutant["name"] for mutant in tomllib.loads(LIST.read_text(encoding="utf-8"))["mutant"]]
+    kept = [known[name] for name in names if name in known]
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
@@ -88,8 +97,8 @@ def main(argv: list[str]) -> int:
             print(f"{'caught ' if caught else 'MISSED '} {mutant['name']}: {caught}", flush=True)
     missed = [item for item in results if item["caught_by"] is None]
     print(f"{len(results) - len(missed)} of {len(results)} caught")
-    if options.write and not options.only:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.write:
+        write(results)
     return 1 if missed else 0
 
 

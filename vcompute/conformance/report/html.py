@@ -25,7 +25,8 @@ th:first-child, td:first-child { text-align: left; }
 td.passed { color: var(--pass); }
 td.failed { color: var(--fail); font-weight: bold; } td.skipped { color: var(--skip); }
 td.zero { color: var(--skip); font-weight: normal; }
-.dots { line-height: 1; word-break: break-all; }
+td.dots { line-height: 1; text-align: left; word-break: break-all; }
+th:last-child { text-align: left; }
 .dots a, .dots span { display: inline-block; width: 0.7rem; height: 0.7rem; margin: 1px; border-radius: 2px; }
 .passed-dot { background: var(--pass); } .failed-dot { background: var(--fail); }
 .skipped-dot { background: var(--skip); }

@@ -77,6 +77,7 @@ VERBS: Final[Mapping[str, Run]] = {
     "renew": Till.renew,
     "commit": Till.commit,
     "settle": Till.settle,
+    "reject": lambda till: till.settle(accepted=False),
     "release": Till.give_back,
     "refund": Till.refund,
 }
@@ -85,7 +86,7 @@ ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "none": {},
     "open": {"bond": "leased", "refund": "refunded"},
     "leased": {"renew": "leased", "commit": "committed", "release": "open"},
-    "committed": {"settle": "paid"},
+    "committed": {"settle": "paid", "reject": "open"},
     "paid": {},
     "refunded": {},
 }
@@ -120,7 +121,7 @@ def _transition(state: str, verb: str) -> Callable[[Testee], None]:
             after = state
         else:
             expect("accepted", "done", answer)
-        till.balances(*BALANCES[after])
+        till.balances(*((970, 980) if verb == "reject" and answer == "done" else BALANCES[after]))
         if after != "none":
             expect("state", after, till.remote.state(till.task.digest))
 
@@ -238,8 +239,31 @@ ATTACKS: Final[Mapping[str, tuple[str, str, Run, str]]] = {
 }  # fmt: skip
 
 
+def _quorum(testee: Testee) -> None:
+    till = Till(testee)
+    judges = (kit.VERIFIER, kit.STRANGER)
+    till.task = kit.offer(verifiers=tuple(judge.thumbprint for judge in judges), quorum=2)
+    till.lease = kit.accept(till.task)
+    till.result = kit.result(till.lease)
+    till.to("committed")
+    expect("the first verdict is counted", "done", till.settle())
+    till.balances(*BALANCES["committed"])
+    expect("the same verifier twice", "verdict_not_admitted", till.settle(accepted=False))
+    till.balances(*BALANCES["committed"])
+    expect("the second verifier", "done", till.settle(by=kit.STRANGER))
+    till.balances(*BALANCES["paid"])
+
+
 def cases() -> Iterator[Case]:
     """Transitions at L3, attacks at L5."""
+    yield Case(
+        id="adversary/settlement/quorum",
+        level=Level.L5,
+        requirements=("VC-SET-001", "VC-SET-003"),
+        script=_quorum,
+        roles=("coordinator",),
+        text="One verifier of a quorum of two judges twice.",
+    )
     for state in ALLOWED:
         for verb in VERBS:
             yield Case(
