@@ -4,21 +4,23 @@
  *
  * Whatever anyone may sign, the network has: it delivers any message to the settlement at any time, any number of
  * times, in any order, or never. Workers may send wrong results or nothing. Of three verifiers two are honest and sign
- * the truth about a recorded result, one signs anything; two that agree are a quorum. Nobody has to act but a clock and
- * a keeper: anyone who asks for what is due. Under weak fairness that is enough for the money to find its owner.
+ * the truth about a recorded result, one signs anything; two that agree are a quorum. Two parties of a draw may put up
+ * stakes and reveal, or not; a draw may spare the result. Nobody has to act but a clock and a keeper: anyone who asks for
+ * what is due. Under weak fairness that is enough for the money to find its owner.
  *
  * Transitions and movements are those of the table the ledger runs (escrow_table.pml). The operations around it
  * mirror vcompute/settlement/ledger.py: the stored answer first, then the evidence, then the table.
  *
  * FAULT seeds one mistake of an implementation, to show that the properties find it (tests/session/test_model.py):
  * 1 the new state is not stored, 2 a verdict on an earlier lease counts, 3 one verifier counts twice, 4 nobody asks for
- * the end of a verdict's window, 5 a refund does not look at the state, 6 answers of bonds are not stored.
+ * the end of a verdict's window, 5 a refund does not look at the state, 6 answers of bonds are not stored, 7 stakes are
+ * forgotten where a verdict's window ends.
  */
 #ifndef FAULT
 #define FAULT 0
 #endif
 #ifndef LEASES
-#define LEASES 3        /* leases before the deadline */
+#define LEASES 2        /* leases before the deadline: the second meets everything left over from the first */
 #endif
 #define VERIFIERS 3
 #define DISHONEST 2
@@ -26,10 +28,13 @@
 #define PRICE 2
 #define BOND 1
 #define NOBODY LEASES   /* no lease is active */
-#define TOTAL (PRICE + LEASES * BOND)
+#define PARTIES 2        /* of a draw */
+#define STAKE 1
+#define TOTAL (PRICE + LEASES * BOND + PARTIES * STAKE)
 
 byte state = 0;
 byte requester = PRICE, escrow = 0, bond = 0, worker = LEASES * BOND;
+byte drawers = PARTIES * STAKE, stakes = 0;
 byte paid = 0, refunded = 0;
 bool refused = false;
 
@@ -43,6 +48,10 @@ bool done_open = false, done_refund = false;
 bool done_bond[LEASES], done_commit[LEASES], done_release[LEASES];
 byte done_good[LEASES], done_bad[LEASES];
 
+/* The draw on the recorded result. */
+bool staked[PARTIES], revealed[PARTIES];
+bool spared = false;    /* all revealed, and the result need not be checked */
+
 /* Verdicts counted under the active lease. */
 byte counted = 0, votes_good = 0, votes_bad = 0;
 
@@ -52,10 +61,34 @@ byte counted = 0, votes_good = 0, votes_bad = 0;
 #define BONDED (state == LEASED || state == COMMITTED)
 
 inline check() {
-  assert(requester + escrow + bond + worker == TOTAL);  /* money is conserved */
+  assert(requester + escrow + bond + worker + drawers + stakes == TOTAL); /* money is conserved */
   assert(paid + refunded <= 1);                         /* nothing is paid twice */
   assert(!FINAL || (escrow == 0 && bond == 0));         /* nothing stays behind */
-  assert(BONDED || bond == 0)
+  assert(BONDED || bond == 0);
+  assert(state == COMMITTED || stakes == 0)             /* no stake outlives its lease */
+}
+
+/* A party's stake comes back. That of one that did not reveal in time goes to whom it harmed. */
+inline end_stake(p, silent, harmed) {
+  if
+  :: staked[p] ->
+    stakes = stakes - STAKE;
+    if
+    :: silent && !revealed[p] -> harmed = harmed + STAKE
+    :: else -> drawers = drawers + STAKE
+    fi
+  :: else -> skip
+  fi;
+  staked[p] = false; revealed[p] = false
+}
+
+/* Whether the time to reveal is over is for the clock: either may be. */
+inline end_draw(harmed) {
+  if
+  :: true -> end_stake(0, true, harmed); end_stake(1, true, harmed)
+  :: true -> end_stake(0, false, harmed); end_stake(1, false, harmed)
+  fi;
+  spared = false
 }
 
 inline forget_lease() {
@@ -106,10 +139,11 @@ inline operation_commit(l) {
 }
 
 /* A quorum decides about the active lease. What it rests on is counted from what was delivered, not from the votes. */
-inline decide(event, delivered, truth) {
+inline decide(event, delivered, truth, harmed) {
   assert(lease != NOBODY && COUNT(delivered) >= QUORUM); /* no movement without a quorum of verdicts */
   assert(truth);                                                  /* one dishonest verifier cannot bring it about */
   apply(event);
+  end_draw(harmed);
 #if FAULT == 1
   state = COMMITTED
 #else
@@ -117,7 +151,8 @@ inline decide(event, delivered, truth) {
 #endif
 }
 
-#define SIGNED(l, v, isgood) (done_commit[l] && (v == DISHONEST || isgood != wrong[l]))
+/* An honest verifier refuses what is wrong, and accepts what is right or was spared. */
+#define SIGNED(l, v, isgood) (done_commit[l] && (v == DISHONEST || isgood != wrong[l] || (isgood && spared)))
 #define ANSWERED(l, v) (((done_good[l] | done_bad[l]) >> v) & 1)
 
 inline operation_settle(l, v, isgood) {
@@ -137,8 +172,33 @@ inline operation_settle(l, v, isgood) {
     :: else -> votes_bad++; done_bad[l] = done_bad[l] | (1 << v)
     fi;
     if
-    :: isgood && votes_good >= QUORUM -> decide(EV_ACCEPT, done_good[lease], !wrong[lease])
-    :: !isgood && votes_bad >= QUORUM -> decide(EV_REJECT, done_bad[lease], wrong[lease])
+    :: isgood && votes_good >= QUORUM -> decide(EV_ACCEPT, done_good[lease], !wrong[lease] || spared, worker)
+    :: !isgood && votes_bad >= QUORUM -> decide(EV_REJECT, done_bad[lease], wrong[lease], requester)
+    :: else -> skip
+    fi
+  fi;
+  check()
+}
+
+inline operation_stake(p) {
+  if
+  :: state != COMMITTED || staked[p] || drawers < STAKE -> skip
+  :: else -> drawers = drawers - STAKE; stakes = stakes + STAKE; staked[p] = true
+  fi;
+  check()
+}
+
+inline operation_reveal(p) {
+  if
+  :: state != COMMITTED || !staked[0] || !staked[1] || revealed[p] -> skip
+  :: else ->
+    revealed[p] = true;
+    if
+    :: revealed[0] && revealed[1] ->
+      if
+      :: spared = true
+      :: spared = false
+      fi
     :: else -> skip
     fi
   fi;
@@ -152,7 +212,12 @@ inline operation_release(l) {
 #if FAULT == 4
   :: state == COMMITTED && lease == l -> skip
 #endif
-  :: else -> apply(EV_RELEASE); done_release[l] = true; forget_lease()
+  :: else ->
+    apply(EV_RELEASE);
+#if FAULT != 7
+    end_draw(worker);
+#endif
+    done_release[l] = true; forget_lease()
   fi;
   check()
 }
@@ -192,6 +257,10 @@ active proctype network() {
        :: isgood = false
        fi;
        operation_settle(l, v, isgood)
+    :: true -> operation_stake(0)
+    :: true -> operation_stake(1)
+    :: true -> operation_reveal(0)
+    :: true -> operation_reveal(1)
     :: true -> operation_release(l)
     :: true -> operation_refund()
     fi;
