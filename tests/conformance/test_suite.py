@@ -172,6 +172,32 @@ def test_pytest_plugin(tmp_path: Path) -> None:
         assert ("expected: {'out'" in done.stdout) is bool(outcome)
 
 
+@pytest.mark.server
+def test_running_coordinator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """VC-SES-005 VC-SES-007 VC-SES-008: a coordinator in a process of its own, over HTTP."""
+    command = [
+        sys.executable,
+        "-m",
+        "vcompute",
+        "coordinator",
+        "--state",
+        str(tmp_path / "state"),
+        "--port",
+        "0",
+        "--json",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert main(["conformance", "run", "--url", url, "--json"]) == 0
+        finally:
+            process.terminate()
+    counts = json.loads(capfd.readouterr().out)
+    assert counts["failed"] == counts["skipped"] == 0
+    assert counts["passed"] >= 15
+
+
 def test_every_level_has_cases_and_there_are_many() -> None:
     assert {case.level for case in all_cases()} == set(Level)
     assert len(all_cases()) >= 500

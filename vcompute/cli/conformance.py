@@ -19,6 +19,8 @@ def conformance() -> None:
 
 @conformance.command("run", cls=Command)
 @click.option("--testee", "command", metavar="CMD", help="A program that speaks the testee protocol.")
+@click.option("--url", help="Base URL of a running coordinator, tested over HTTP.")
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @click.option("--level", "levels", multiple=True, type=click.Choice([f"L{n}" for n in range(6)]), help="Only this one.")
 @click.option("--role", type=click.Choice(["requester", "worker", "coordinator", "verifier"]), help="Only its profile.")
 @click.option("--case", "pattern", default="", metavar="TEXT", help="Only cases whose id holds TEXT.")
@@ -28,6 +30,8 @@ def conformance() -> None:
 def conformance_run(
     reporter: Reporter,
     command: str | None,
+    url: str | None,
+    insecure: bool,
     levels: tuple[str, ...],
     role: str | None,
     pattern: str,
@@ -39,15 +43,23 @@ def conformance_run(
     from vcompute.conformance.report import write
     from vcompute.conformance.report.text import render
     from vcompute.conformance.runner import greet
+    from vcompute.conformance.scenarios.url import UrlTestee
+    from vcompute.conformance.scenarios.url import cases as url_cases
 
-    if command is None:
-        raise UsageError("name a testee", code=ErrorCode.USAGE, expected="--testee CMD")
-    cases = select(all_cases(), levels=[Level[name] for name in levels], role=role, pattern=pattern)
+    if (command is None) == (url is None):
+        raise UsageError("name one testee", code=ErrorCode.USAGE, expected="--testee CMD or --url URL")
+    wanted = all_cases() if url is None else tuple(url_cases())
+    cases = select(wanted, levels=[Level[name] for name in levels], role=role, pattern=pattern)
     if not cases:
         raise UsageError("no case is selected", code=ErrorCode.USAGE)
     try:
-        with ProcessTestee(command, timeout=timeout) as testee, reporter.progress("cases", len(cases)) as advance:
-            summary = run(cases, testee, name=greet(testee), on_verdict=lambda _: advance(1))
+        with reporter.progress("cases", len(cases)) as advance:
+            if url is not None:
+                live = UrlTestee(url, insecure=insecure)
+                summary = run(cases, live, name=url, on_verdict=lambda _: advance(1))
+            else:
+                with ProcessTestee(command or "", timeout=timeout) as testee:
+                    summary = run(cases, testee, name=greet(testee), on_verdict=lambda _: advance(1))
     except BrokenTestee as error:
         raise ProtocolError(f"the testee does not speak the protocol: {error}") from error
     if report is not None:
