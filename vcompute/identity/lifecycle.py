@@ -85,7 +85,8 @@ class _Measurements(Kind):
         return Measurement(kind, Bytes(1, MAX_EVIDENCE).from_wire(entry[1], path))
 
     def cddl(self) -> str:
-        return f"[[{Enum(AttestationType).cddl()}, {Bytes(1, MAX_EVIDENCE).cddl()}]]"
+        types = Enum(AttestationType).cddl().strip("()")  # parentheses would open a group inside an array
+        return f"[[{types}, {Bytes(1, MAX_EVIDENCE).cddl()}]]"
 
 
 @dataclass(frozen=True, slots=True)
