@@ -85,7 +85,7 @@ class _Measurements(Kind):
         return Measurement(kind, Bytes(1, MAX_EVIDENCE).from_wire(entry[1], path))
 
     def cddl(self) -> str:
-        types = Enum(AttestationType).cddl().strip("()")  # parentheses would open a group inside an array
+        types = f"{min(AttestationType)}..{max(AttestationType)}"  # a choice inside an array is a group to some readers
         return f"[[{types}, {Bytes(1, MAX_EVIDENCE).cddl()}]]"
 
 
