@@ -101,6 +101,14 @@ bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputatio
 mutants: $(VENV)/.test ## put bugs into copies of the library: the conformance suite must catch each
 	$(PY) tools/mutants.py
 
+$(VENV)/.wheels: $(VENV)/.base
+	$(PIP) install 'scikit-build-core>=0.10' 'cffi>=1.17' 'cmake>=3.26' ninja build wheel auditwheel ziglang
+	@touch $@
+
+.PHONY: wheels
+wheels: $(VENV)/.wheels ## build the sdist and manylinux wheels for x86-64 and aarch64: dist/
+	$(PY) tools/wheels.py
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv
