@@ -13,7 +13,6 @@ from vcompute.identity.keys import COSE_KEY_SIZE
 from vcompute.identity.lifecycle import Evidence, Revocation, Rotation, Successor
 from vcompute.identity.quorum import QuorumCertificate, VerifierSet
 from vcompute.messages.envelope import BODY
-from vcompute.policy.sampling import SampleCommit, SampleReveal
 from vcompute.proof.statement import StatementRecord
 from vcompute.proof.suite import ProofEnvelope
 from vcompute.settlement.journal import Entry
@@ -43,7 +42,6 @@ FILES: Final[dict[str, tuple[str, str, tuple[type[Any] | Variant, ...]]]] = {
     "proof": ("Statements and proof files", "\n", (ProofEnvelope, StatementRecord)),
     "blobs": ("Chunks in transfer", "\n", (Chunk, Wanted)),
     "settlement": ("The journal of a ledger", "\n", (Entry,)),
-    "sampling": ("Commit and reveal of a draw", "\n", (SampleCommit, SampleReveal)),
 }
 
 

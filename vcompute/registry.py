@@ -377,6 +377,15 @@ class MessageType(IntEnum):
     FETCH = 15
     """a party asks for its next message over a transport that cannot push"""
 
+    SAMPLE_COMMIT = 16
+    """a party commits to its randomness for a draw"""
+
+    SAMPLE_REVEAL = 17
+    """a party opens its commitment"""
+
+    DRAW = 18
+    """the coordinator passes on what it has of a draw"""
+
 
 @unique
 class Basis(IntEnum):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole tasks through all roles: what must happen, and what must happen when someone fails."""
 
+from typing import Any
+
 import pytest
 
-from tests.protocol_kit import COORDINATOR, REQUESTER
+from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
 from tests.session.world import FUNDS, Faults, World
-from vcompute.messages import Cancel, Receipt, open_message, seal
-from vcompute.registry import ErrorCode, Outcome, YieldReason
+from vcompute.messages import Cancel, Receipt, Sampled, Verdict, message_type, open_message, seal
+from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, YieldReason
 from vcompute.session.requester import RequesterState
 from vcompute.session.worker import WorkerState
 
@@ -189,3 +191,102 @@ def test_receipts_reach_who_they_concern_and_are_the_settlements() -> None:
     }
     assert all(receipt.body.task == task and receipt.body.outcome is Outcome.PAID for _, receipt in receipts)
     assert {receipt.signer for _, receipt in receipts} == {world.ledger.thumbprint}
+
+
+def sampled(rate: int, stake: int = 5) -> dict[str, Any]:
+    return {"policy": Sampled((REPLAY,), rate, 2_000, stake)}
+
+
+def test_a_draw_spares_some_results_and_checks_the_others() -> None:
+    world = World(workers=2, seed=3)
+    tasks = [world.offer(**sampled(1 << 15)) for _ in range(16)]
+    world.run()
+    assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+    bases = [
+        open_message(data).of(Verdict).body.basis
+        for task in tasks
+        for data in open_message(world.requester.session.records[task].receipt).of(Receipt).body.verdicts
+    ]
+    assert len(bases) == 16
+    assert set(bases) == {Basis.NOT_SAMPLED, Basis.REPLAYED}
+    assert world.verifier.checks == bases.count(Basis.REPLAYED)
+    assert world.ledger.balance(VERIFIER.thumbprint) == FUNDS
+    assert world.ledger.balance(REQUESTER.thumbprint) == FUNDS - 16 * 50
+    world.check_money()
+
+
+def test_at_full_rate_every_result_is_checked_and_at_the_least_hardly_one() -> None:
+    for rate, checks in ((1 << 16, 6), (1, 0)):
+        world = World(workers=2)
+        tasks = [world.offer(**sampled(rate)) for _ in range(6)]
+        world.run()
+        assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+        assert world.verifier.checks == checks
+
+
+def test_a_cheater_that_is_drawn_is_slashed_and_stakes_return() -> None:
+    world = World(workers=2)
+    task = world.offer(**sampled(1 << 16))
+    cheater = world.workers[0]
+    world.run(cheats=lambda client: client is cheater)
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.balance(cheater.key.thumbprint) == FUNDS - 20
+    assert world.ledger.balance(VERIFIER.thumbprint) == FUNDS
+    world.check_money()
+
+
+@pytest.mark.parametrize("silent", ["requester", "verifier"])
+@pytest.mark.parametrize("phase", [MessageType.SAMPLE_COMMIT, MessageType.SAMPLE_REVEAL])
+def test_silence_in_a_draw_means_a_check_and_costs_a_committed_party_its_stake(silent: str, phase: MessageType) -> None:
+    world = World(workers=1)
+    quiet = {"requester": REQUESTER, "verifier": VERIFIER}[silent].thumbprint
+    post = world.post
+
+    def muted(source: bytes, target: bytes | None, data: bytes) -> None:
+        if source != quiet or message_type(open_message(data).body) is not phase:
+            post(source, target, data)
+
+    world.post = muted  # type: ignore[method-assign]
+    task = world.offer(**sampled(1))
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    assert world.verifier.checks == 1, "silence never saves a worker from a check"
+    lost = 5 if phase is MessageType.SAMPLE_REVEAL else 0
+    balances = {key: world.ledger.balance(key.thumbprint) for key in (REQUESTER, VERIFIER)}
+    assert balances[REQUESTER] == FUNDS - 50 - (lost if silent == "requester" else 0)
+    assert balances[VERIFIER] == FUNDS - (lost if silent == "verifier" else 0)
+    assert world.ledger.balance(world.workers[0].key.thumbprint) == FUNDS + 50 + lost
+    world.check_money()
+
+
+@pytest.mark.parametrize("who", ["coordinator", "requester", "verifier"])
+@pytest.mark.parametrize("step", range(8, 24, 2))
+def test_a_crash_in_a_draw_loses_nothing(who: str, step: int) -> None:
+    world = World(workers=1, seed=step)
+    task = world.offer(**sampled(1 << 15))
+    for _ in range(step):
+        if not world.deliver():
+            world.workers[0].work()
+            world.verifier.judge()
+    if who == "coordinator":
+        world.boot()
+        for client in world.clients.values():
+            client.start()
+    else:
+        {"requester": world.requester, "verifier": world.verifier}[who].start()
+    world.run()
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.audit().forfeited == 0
+    world.check_money()
+
+
+def test_the_parties_of_a_draw_reveal_only_when_all_have_committed() -> None:
+    world = World(workers=1)
+    world.offer(**sampled(1 << 15))
+    world.run()
+    kinds = [message_type(open_message(data).body) for _, target, data in world.wire if target is None]
+    commits = [i for i, kind in enumerate(kinds) if kind is MessageType.SAMPLE_COMMIT]
+    reveals = [i for i, kind in enumerate(kinds) if kind is MessageType.SAMPLE_REVEAL]
+    assert len(commits) >= 2
+    assert len(reveals) >= 2
+    assert max(commits[:2]) < min(reveals)

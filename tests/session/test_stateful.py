@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.protocol_kit import COORDINATOR, REQUESTER
+from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
 from tests.session.world import FUNDS, World
-from vcompute.messages import Receipt, open_message
+from vcompute.messages import Receipt, Sampled, open_message
 from vcompute.registry import Outcome, YieldReason
 from vcompute.session.coordinator_table import TASK_TABLE, TaskState
 from vcompute.session.requester import RequesterState
@@ -38,6 +38,11 @@ class Protocol(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.tasks) < 6)
     def offer(self) -> None:
         self.world.offer()
+
+    @rule(rate=st.sampled_from([1, 1 << 15, 1 << 16]))
+    @precondition(lambda self: len(self.world.tasks) < 6)
+    def offer_sampled(self, rate: int) -> None:
+        self.world.offer(policy=Sampled((REPLAY,), rate, 2_000, 5))
 
     @rule(count=st.integers(1, 12))
     def deliver(self, count: int) -> None:
@@ -131,8 +136,9 @@ class Protocol(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         held = [self.world.ledger.holding(task) for task in self.world.tasks]
-        total = sum(self.world.balances().values()) + sum(h.escrow + h.bond for h in held if h is not None)
-        assert total == FUNDS * (1 + WORKERS)
+        total = sum(h.escrow + h.bond + h.stakes for h in held if h is not None)
+        total += sum(self.world.balances().values()) + self.world.ledger.balance(VERIFIER.thumbprint)
+        assert total == FUNDS * (2 + WORKERS)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):

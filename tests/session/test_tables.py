@@ -26,7 +26,7 @@ STARTS: list[tuple[Table[Any, Any, Any], Any]] = [
     (TASK_TABLE, TaskState.OPENING),
     (WORKER_TABLE, WorkerState.IDLE),
     (REQUESTER_TABLE, RequesterState.OFFERED),
-    (VERIFIER_TABLE, VerifierState.CHECKING),
+    (VERIFIER_TABLE, VerifierState.DRAWING),
     (ESCROW_TABLE, EscrowState.NONE),
 ]
 

@@ -10,7 +10,7 @@ from tests.protocol_kit import COORDINATOR, NOW, OFFER, REPLAY, REQUESTER, SETTL
 from vcompute.codec import Limits, decode, encode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
-from vcompute.messages import Advertise, Hello, Offer, Signed, open_message, seal
+from vcompute.messages import Advertise, Check, Draw, Hello, Offer, Signed, open_message, seal
 from vcompute.registry import ErrorCode, Role, YieldReason
 from vcompute.session import (
     Abort,
@@ -79,6 +79,7 @@ class Client:
         self.world, self.key, self.role = world, key, role
         self.disk = Disk()
         self.sequence = 0
+        self.checks = 0
         self.jobs: dict[bytes, Run] = {}
         self.judging: dict[bytes, Judge] = {}
         self.published: dict[bytes, tuple[Any, ...]] = {}
@@ -91,6 +92,10 @@ class Client:
         self.session: Any = self.make()
         kind = {Role.WORKER: "worker", Role.REQUESTER: "requester", Role.VERIFIER: "verifier"}[self.role]
         self.act(self.session.restore(self.disk.load(kind), self.world.now))
+        self.draws: Any = None
+        if self.role is Role.REQUESTER:
+            self.draws = VerifierSession(self.key, self.world.random.randbytes)
+            self.act(self.draws.restore(self.disk.load("verifier"), self.world.now))
         self.world.post(self.key.thumbprint, None, self.handshake.hello.data)
 
     def make(self) -> Any:
@@ -98,7 +103,7 @@ class Client:
             case Role.WORKER:
                 return WorkerSession(self.key, self.willing)
             case Role.VERIFIER:
-                return VerifierSession(self.key)
+                return VerifierSession(self.key, self.world.random.randbytes)
             case _:
                 return RequesterSession(self.key)
 
@@ -112,9 +117,12 @@ class Client:
             self.handshake.receive(message.of(Hello))
             self.advertise()
             return
-        message_is_error = type(message.body).__name__ == "Error"
-        if not message_is_error:
-            self.act(self.session.receive(message, self.world.now))
+        session = self.session
+        if self.draws is not None and isinstance(message.body, Check | Draw):
+            session = self.draws
+        elif self.draws is not None and getattr(message.body, "lease", None) in self.draws.records:
+            self.act(self.draws.receive(message, self.world.now))
+        self.act(session.receive(message, self.world.now))
 
     def advertise(self) -> None:
         session = self.handshake.session
@@ -160,6 +168,7 @@ class Client:
             return
         lease, judge = next(iter(self.judging.items()))
         del self.judging[lease]
+        self.checks += 1
         right = judge.result.body.outputs == ref(TRUTH + judge.job.task)
         self.act(self.session.judged(lease, None if right else ErrorCode.OUTPUT_MISMATCH, self.world.now))
 
@@ -182,7 +191,7 @@ class World:
         self.coordinator: CoordinatorSession
         self.boot()
         keys = [PrivateKey.from_seed(b"world worker %d" % index) for index in range(workers)]
-        for key in (REQUESTER, *keys):
+        for key in (REQUESTER, VERIFIER, *keys):
             self.ledger.fund(key.thumbprint, FUNDS, key.thumbprint, self.now)
         self.funded = workers
         self.workers = [Client(self, key, Role.WORKER) for key in keys]
@@ -283,6 +292,8 @@ class World:
         self.act(self.coordinator.tick(self.now))
         for client in self.clients.values():
             client.act(client.session.tick(self.now))
+            if client.draws is not None:
+                client.act(client.draws.tick(self.now))
 
     def drain(self, limit: int = 10_000) -> None:
         while limit and self.deliver():
@@ -319,7 +330,7 @@ class World:
     def check_money(self) -> None:
         report = self.ledger.audit()
         assert report.conserved, report.problems
-        assert report.issued == FUNDS * (1 + self.funded)
+        assert report.issued == FUNDS * (2 + self.funded)
 
     def lose(self, worker: Client) -> None:
         """A worker vanishes for good."""
@@ -346,6 +357,8 @@ def settle(ledger: Ledger, call: Call, now: int) -> Any:
             return ledger.renew(data, now)
         case Operation.COMMIT:
             return ledger.commit(data, now)
+        case Operation.DRAW:
+            return ledger.draw(call.task, data, now)
         case Operation.SETTLE:
             return ledger.settle(data, now)
         case Operation.RELEASE:

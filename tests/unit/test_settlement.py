@@ -25,6 +25,7 @@ from tests.protocol_kit import (
     verdict,
 )
 from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.identity import PrivateKey
 from vcompute.messages import (
     Always,
     Cancel,
@@ -38,6 +39,7 @@ from vcompute.messages import (
     open_message,
     seal,
 )
+from vcompute.policy.sampling import drawn, seal_commit, seal_reveal
 from vcompute.registry import Basis, ErrorCode, Outcome, ParameterSetId, YieldReason
 from vcompute.settlement import ESCROW_TABLE, EscrowState, Ledger, open_ledger
 from vcompute.settlement.rules import EscrowEvent, Movement
@@ -161,7 +163,8 @@ def test_a_verdict_before_the_result_is_refused(ledger: Ledger) -> None:
         (Always((REPLAY,)), Basis.REPLAYED, True),
         (Always((PROOF,)), Basis.REPLAYED, False),
         (Always((PROOF, REPLAY)), Basis.PROVED, True),
-        (Sampled((REPLAY,), 1000, 1000, 5), Basis.NOT_SAMPLED, True),
+        (Sampled((REPLAY,), 1000, 1000, 5), Basis.NOT_SAMPLED, False),
+        (Sampled((REPLAY,), 1000, 1000, 5), Basis.REPLAYED, True),
         (Sampled((REPLAY,), 1000, 1000, 5), Basis.UNCHALLENGED, False),
         (OnChallenge((PROOF,), 1000, 1000, 5), Basis.UNCHALLENGED, True),
         (OnChallenge((PROOF,), 1000, 1000, 5), Basis.NOT_SAMPLED, False),
@@ -335,3 +338,122 @@ def test_a_busy_database_is_an_unknown_settlement(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError) as caught:
         ledger.fund(REQUESTER.thumbprint, 1, b"r", NOW)
     assert caught.value.code is ErrorCode.SETTLEMENT_UNKNOWN
+
+
+DRAW = Sampled((REPLAY,), 1 << 15, 1_000, 5)
+
+
+def nonce_for(done: Signed[Any], rate: int, spared: bool, parties: list[PrivateKey]) -> dict[bytes, bytes]:
+    """Nonces under which the draw spares the result, or does not."""
+    for seed in range(1000):
+        nonces = {key.thumbprint: bytes([index]) * 30 + seed.to_bytes(2, "big") for index, key in enumerate(parties)}
+        if drawn(done.digest, nonces, rate) is not spared:
+            return nonces
+    raise AssertionError("no such nonces")
+
+
+def play_draw(
+    ledger: Ledger, spared: bool, reveal: list[PrivateKey], rate: int = 1 << 15
+) -> tuple[Signed[Any], Signed[Any], dict[bytes, bytes]]:
+    ledger.fund(VERIFIER.thumbprint, 100, b"v", NOW)
+    task, _, done = committed(ledger, policy=replace(DRAW, rate=rate))
+    nonces = nonce_for(done, rate, spared, [REQUESTER, VERIFIER])
+    for key in (REQUESTER, VERIFIER):
+        ledger.draw(task.digest, seal_commit(key, done.digest, nonces[key.thumbprint]), NOW + 10)
+    for key in reveal:
+        ledger.draw(task.digest, seal_reveal(key, done.digest, nonces[key.thumbprint]), NOW + 20)
+    return task, done, nonces
+
+
+def stakes(ledger: Ledger) -> tuple[int, int, int]:
+    return tuple(ledger.balance(key.thumbprint) for key in (REQUESTER, VERIFIER, WORKER))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def drawing(tmp_path: Path) -> Iterator[Ledger]:
+    book = open_ledger(tmp_path / "draw.db", SETTLEMENT)
+    for key, operation in ((REQUESTER, b"r"), (WORKER, b"w")):
+        book.fund(key.thumbprint, 1000, operation, NOW)
+    yield book
+    report = book.audit()
+    book.book.close()  # type: ignore[attr-defined]
+    assert report.conserved, report.problems
+    assert report.issued == 2100
+
+
+def test_a_spared_result_is_paid_as_not_sampled_and_stakes_return(drawing: Ledger) -> None:
+    _, done, _ = play_draw(drawing, True, [REQUESTER, VERIFIER])
+    assert stakes(drawing) == (945, 95, 980)
+    paid = drawing.settle(verdict(done, basis=Basis.NOT_SAMPLED).data, NOW + 30)
+    assert paid.state is EscrowState.PAID
+    assert stakes(drawing) == (950, 100, 1050)
+
+
+def test_a_drawn_result_is_not_paid_as_not_sampled(drawing: Ledger) -> None:
+    _, done, _ = play_draw(drawing, False, [REQUESTER, VERIFIER])
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, drawing.settle, verdict(done, basis=Basis.NOT_SAMPLED).data, NOW + 30)
+    assert drawing.settle(verdict(done).data, NOW + 40).state is EscrowState.PAID
+
+
+@pytest.mark.parametrize("silent", [REQUESTER, VERIFIER])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_who_does_not_reveal_loses_its_stake_and_forces_a_check(
+    drawing: Ledger, silent: PrivateKey, accepted: bool
+) -> None:
+    task, done, nonces = play_draw(drawing, True, [key for key in (REQUESTER, VERIFIER) if key is not silent])
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, drawing.settle, verdict(done, basis=Basis.NOT_SAMPLED).data, NOW + 30)
+    late = seal_reveal(silent, done.digest, nonces[silent.thumbprint])
+    refused(ErrorCode.UNEXPECTED_MESSAGE, drawing.draw, task.digest, late, NOW + 1_010)
+    drawing.settle(verdict(done, accepted).data, NOW + 1_010)
+    lost = {REQUESTER: (5, 0), VERIFIER: (0, 5)}[silent]
+    if accepted:
+        assert stakes(drawing) == (950 - lost[0], 100 - lost[1], 1055)
+    else:
+        assert stakes(drawing) == (970 - lost[0] + 5, 100 - lost[1], 980)
+    assert drawing.audit().forfeited == 5
+
+
+def test_a_check_before_the_time_to_reveal_is_over_costs_nobody_a_stake(drawing: Ledger) -> None:
+    _, done, _ = play_draw(drawing, True, [])
+    drawing.settle(verdict(done).data, NOW + 30)
+    assert stakes(drawing) == (950, 100, 1050)
+
+
+def test_without_every_commitment_nothing_is_spared_and_no_stake_is_lost(drawing: Ledger) -> None:
+    drawing.fund(VERIFIER.thumbprint, 100, b"v", NOW)
+    task, lease, done = committed(drawing, policy=DRAW)
+    drawing.draw(task.digest, seal_commit(REQUESTER, done.digest, bytes(32)), NOW + 10)
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, drawing.settle, verdict(done, basis=Basis.NOT_SAMPLED).data, NOW + 20)
+    early = seal_reveal(REQUESTER, done.digest, bytes(32))
+    refused(ErrorCode.UNEXPECTED_MESSAGE, drawing.draw, task.digest, early, NOW + 20)
+    drawing.release(task.digest, lease.digest, None, NOW + 20_000)
+    assert stakes(drawing) == (950, 100, 1000)
+
+
+def test_draw_records_are_checked_and_idempotent(drawing: Ledger) -> None:
+    drawing.fund(VERIFIER.thumbprint, 100, b"v", NOW)
+    task, _, done = committed(drawing, policy=DRAW)
+    commit = seal_commit(VERIFIER, done.digest, bytes(32))
+    first = drawing.draw(task.digest, commit, NOW + 10)
+    assert first.stakes == 5
+    assert drawing.draw(task.digest, commit, NOW + 5_000) == first
+    stranger = seal_commit(OTHER, done.digest, bytes(32))
+    refused(ErrorCode.UNEXPECTED_SIGNER, drawing.draw, task.digest, stranger, NOW + 20)
+    second = seal_commit(VERIFIER, done.digest, b"x" * 32)
+    refused(ErrorCode.OPERATION_CONFLICT, drawing.draw, task.digest, second, NOW + 20)
+    other = seal_commit(REQUESTER, bytes(32), bytes(32))
+    refused(ErrorCode.STATEMENT_MISMATCH, drawing.draw, task.digest, other, NOW + 20)
+    refused(ErrorCode.UNKNOWN_MESSAGE, drawing.draw, task.digest, done.data, NOW + 20)
+    assert drawing.balance(VERIFIER.thumbprint) == 95
+
+
+def test_a_stake_must_be_covered_and_a_draw_needs_its_policy(drawing: Ledger) -> None:
+    drawing.fund(VERIFIER.thumbprint, 100, b"v", NOW)
+    task, _, done = committed(drawing, policy=replace(DRAW, stake=101))
+    commit = seal_commit(VERIFIER, done.digest, bytes(32))
+    refused(ErrorCode.INSUFFICIENT_BOND, drawing.draw, task.digest, commit, NOW + 10)
+    plain, _, result_of_plain = committed(drawing, nonce=b"p" * 16)
+    commit = seal_commit(VERIFIER, result_of_plain.digest, bytes(32))
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, drawing.draw, plain.digest, commit, NOW + 10)
+    many = tuple(bytes([index]) * 32 for index in range(8))
+    refused(ErrorCode.TERMS_NOT_ACCEPTABLE, drawing.open, offer(policy=DRAW, verifiers=many).data, NOW)

@@ -115,7 +115,7 @@ def test_nobody_changes_its_mind() -> None:
     rounds.reveal(seal_reveal(KEYS[0], RESULT, nonce(0)), 3)
     refused(ErrorCode.OPERATION_CONFLICT, rounds.reveal, seal_reveal(KEYS[0], RESULT, nonce(9)), 3)
     assert commitment(RESULT, KEYS[0].thumbprint, nonce(0)) != commitment(RESULT, KEYS[1].thumbprint, nonce(0))
-    refused(ErrorCode.BAD_SIGNATURE, rounds.commit, seal_reveal(KEYS[0], RESULT, nonce(0)), 3)
+    refused(ErrorCode.UNKNOWN_MESSAGE, rounds.commit, seal_reveal(KEYS[0], RESULT, nonce(0)), 3)
 
 
 @pytest.mark.parametrize("phase", ["commit", "reveal"])

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from vcompute.codec.cbor import DEFAULT_LIMITS, Limits, Value, dumps, loads
 from vcompute.errors import EncodingError
@@ -152,7 +152,15 @@ class Enum(Kind):
         return member
 
     def cddl(self) -> str:
-        return "(" + " / ".join(str(int(member)) for member in self.registry) + ")"
+        return self.rule_name()
+
+    def rule_name(self) -> str:
+        """The CDDL rule of the registry."""
+        return _kebab(self.registry.__name__)
+
+    def rule(self) -> str:
+        """The right side of the CDDL rule."""
+        return " / ".join(str(int(member)) for member in self.registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,18 +315,21 @@ def decode(cls: type[T], data: bytes, limits: Limits = DEFAULT_LIMITS) -> T:
     return cast("T", Record(cls).from_wire(loads(data, limits), cls.__name__))
 
 
-def cddl(*roots: type[Any] | Variant) -> str:
-    """The CDDL of the records and choices reachable from ``roots``, each once, roots first."""
+Root: TypeAlias = "type[Any] | Variant | Enum"
+
+
+def cddl(*roots: Root) -> str:
+    """The CDDL of the records, choices and registries reachable from ``roots``, each once, roots first."""
     done: dict[str, str] = {}
-    queue: list[type[Any] | Variant] = list(roots)
+    queue: list[Root] = list(roots)
     while queue:
         item = queue.pop(0)
-        name = item.rule_name() if isinstance(item, Variant) else _kebab(item.__name__)
+        name = item.rule_name() if isinstance(item, Variant | Enum) else _kebab(item.__name__)
         if name in done:
             continue
-        if isinstance(item, Variant):
+        if isinstance(item, Variant | Enum):
             done[name] = f"{name} = {item.rule()}"
-            queue += [cls for _, cls in item.cases]
+            queue += [cls for _, cls in item.cases] if isinstance(item, Variant) else []
             continue
         lines = [f"; {(item.__doc__ or '').strip().splitlines()[0]}", f"{name} = {{"]
         for spec in fields_of(item):
@@ -329,11 +340,11 @@ def cddl(*roots: type[Any] | Variant) -> str:
     return "\n\n".join(done.values()) + "\n"
 
 
-def _referenced(kind: Kind) -> list[type[Any] | Variant]:
+def _referenced(kind: Kind) -> list[Root]:
     match kind:
         case Record():
             return [kind.cls]
-        case Variant():
+        case Variant() | Enum():
             return [kind]
         case Array():
             return _referenced(kind.of)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The messages of the protocol: one schema each, signed envelopes, names by digest."""
 
+from vcompute.messages.draw import Draw, SampleCommit, SampleReveal
 from vcompute.messages.envelope import AAD, MAX_MESSAGE, Message, Signed, message_type, open_message, reopen, seal
 from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
 from vcompute.messages.money import Receipt
@@ -19,6 +20,7 @@ __all__ = [
     "Cancel",
     "Check",
     "Decline",
+    "Draw",
     "Error",
     "Extension",
     "Fetch",
@@ -30,6 +32,8 @@ __all__ = [
     "Progress",
     "Receipt",
     "Result",
+    "SampleCommit",
+    "SampleReveal",
     "Sampled",
     "Signed",
     "SuiteChoice",

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from vcompute.codec import Limits, Variant, dumps, loads
 from vcompute.errors import EncodingError, ProtocolError
 from vcompute.identity import MAX_PAYLOAD, PrivateKey, Sealed, open1, reopen1, sign1
+from vcompute.messages.draw import Draw, SampleCommit, SampleReveal
 from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Offer
@@ -41,6 +42,9 @@ Message: TypeAlias = (
     | Cancel
     | Error
     | Fetch
+    | SampleCommit
+    | SampleReveal
+    | Draw
 )
 
 TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
@@ -59,6 +63,9 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.CANCEL, Cancel),
     (MessageType.ERROR, Error),
     (MessageType.FETCH, Fetch),
+    (MessageType.SAMPLE_COMMIT, SampleCommit),
+    (MessageType.SAMPLE_REVEAL, SampleReveal),
+    (MessageType.DRAW, Draw),
 )
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""

@@ -221,6 +221,8 @@ def ask(settlement: Settlement, call: Call, now: int) -> Holding:
             return settlement.renew(data, now)
         case Operation.COMMIT:
             return settlement.commit(data, now)
+        case Operation.DRAW:
+            return settlement.draw(call.task, data, now)
         case Operation.SETTLE:
             return settlement.settle(data, now)
         case Operation.RELEASE:

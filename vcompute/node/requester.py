@@ -8,7 +8,7 @@ from typing import Any
 
 from vcompute.blobs import Upload
 from vcompute.errors import ProtocolError
-from vcompute.messages import BlobRef, Check, Message, Offer, Policy, Signed, reopen, seal
+from vcompute.messages import BlobRef, Check, Draw, Message, Offer, Policy, Signed, reopen, seal
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
 from vcompute.registry import ErrorCode
@@ -57,7 +57,7 @@ class RequesterNode(VerifierNode):
         """See :class:`ClientNode`."""
         body = message.body
         lease = getattr(body, "lease", None)
-        if isinstance(body, Check):
+        if isinstance(body, Check | Draw):
             return self.verifier
         if lease in self.verifier.records:
             # A receipt or cancellation of a result judged here concerns the judgement too.

@@ -24,7 +24,7 @@ class VerifierNode(ClientNode):
         super().__init__(*args, **kwargs)
         self._checker = checker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-        self.verifier = VerifierSession(self.key)
+        self.verifier = VerifierSession(self.key, self._nonce)
 
     @property
     def sessions(self) -> tuple[Session, ...]:

@@ -14,39 +14,19 @@ check costs the silent party its stake and an honest worker nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final
 
-from vcompute.codec import Bytes, decode, encode, field
 from vcompute.errors import ProtocolError
-from vcompute.identity import PrivateKey, open1, sign1
+from vcompute.identity import PrivateKey
+from vcompute.messages import SampleCommit, SampleReveal, open_message, seal
 from vcompute.messages.offer import RATE_ONE
 from vcompute.registry import ErrorCode
 from vcompute.task.digest import tagged
 
-COMMIT_AAD: Final = b"vcompute/1/sample-commit"
-REVEAL_AAD: Final = b"vcompute/1/sample-reveal"
 COMMIT_TAG: Final = b"vcompute/sample-commit/1\x00"
 DRAW_TAG: Final = b"vcompute/sample-draw/1\x00"
 NONCE_SIZE: Final = 32
-_DIGEST: Final = Bytes(32, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleCommit:
-    """A party's commitment to its randomness for one result; signed."""
-
-    result: bytes = field(0, _DIGEST, "digest of the worker's signed Result")
-    commitment: bytes = field(1, _DIGEST, "commitment to the nonce, bound to result and signer")
-
-
-@dataclass(frozen=True, slots=True)
-class SampleReveal:
-    """The randomness behind a commitment; signed."""
-
-    result: bytes = field(0, _DIGEST, "digest of the worker's signed Result")
-    nonce: bytes = field(1, Bytes(NONCE_SIZE, NONCE_SIZE), "the random bytes")
 
 
 def commitment(result: bytes, party: bytes, nonce: bytes) -> bytes:
@@ -66,13 +46,12 @@ def drawn(result: bytes, nonces: Mapping[bytes, bytes], rate: int) -> bool:
 
 def seal_commit(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
     """The signed commitment of the holder of ``key``."""
-    body = SampleCommit(result, commitment(result, key.thumbprint, nonce))
-    return sign1(key, encode(body), COMMIT_AAD)
+    return seal(key, SampleCommit(result, commitment(result, key.thumbprint, nonce))).data
 
 
 def seal_reveal(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
     """The signed opening of the commitment."""
-    return sign1(key, encode(SampleReveal(result, nonce)), REVEAL_AAD)
+    return seal(key, SampleReveal(result, nonce)).data
 
 
 @unique
@@ -126,8 +105,8 @@ class SamplingRound:
             ProtocolError: the envelope is refused; ``unexpected_signer``: not a party; ``statement_mismatch``: for
                 another result; ``operation_conflict``: a second, different commitment; ``unexpected_message``: late.
         """
-        sealed = open1(data, COMMIT_AAD)
-        party, body = sealed.signer.thumbprint, decode(SampleCommit, sealed.payload)
+        signed = open_message(data).of(SampleCommit)
+        party, body = signed.signer, signed.body
         self._check(party, body.result)
         if party in self._commits:
             self._same(self._commits[party], body.commitment)
@@ -144,8 +123,8 @@ class SamplingRound:
             EncodingError: not the schema.
             ProtocolError: as :meth:`commit`, and ``digest_mismatch`` where the nonce is not the one committed to.
         """
-        sealed = open1(data, REVEAL_AAD)
-        party, body = sealed.signer.thumbprint, decode(SampleReveal, sealed.payload)
+        signed = open_message(data).of(SampleReveal)
+        party, body = signed.signer, signed.body
         self._check(party, body.result)
         if party in self._nonces:
             self._same(self._nonces[party], body.nonce)
@@ -157,6 +136,16 @@ class SamplingRound:
         if len(self._nonces) == len(self._parties):
             checked = drawn(self._result, self._nonces, self._rate)
             self.state = RoundState.CHECKED if checked else RoundState.NOT_SAMPLED
+
+    @property
+    def staked(self) -> frozenset[bytes]:
+        """Parties that committed, and so put up their stake."""
+        return frozenset(self._commits)
+
+    @property
+    def silent(self) -> frozenset[bytes]:
+        """Parties that committed and did not reveal in time."""
+        return self.absent & self.staked
 
     def tick(self, now: int) -> None:
         """Let time pass: after ``until`` whoever is silent is absent and the result is checked."""

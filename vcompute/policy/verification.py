@@ -3,6 +3,7 @@
 
 from vcompute.errors import ProtocolError
 from vcompute.messages import Always, Offer, OnChallenge, Policy, Sampled
+from vcompute.messages.draw import MAX_PARTIES
 from vcompute.registry import Basis, ErrorCode, SuiteId
 
 
@@ -32,8 +33,8 @@ def check_terms(offer: Offer, now: int) -> None:
     """Refuse an offer whose terms cannot be kept.
 
     Raises:
-        ProtocolError: ``deadline_passed``; ``terms_not_acceptable`` for a quorum larger than the verifiers or
-            verifiers named twice; ``unknown_critical_extension``.
+        ProtocolError: ``deadline_passed``; ``terms_not_acceptable`` for a quorum larger than the verifiers,
+            verifiers named twice, or too many for a draw; ``unknown_critical_extension``.
     """
     if now >= offer.deadline:
         raise ProtocolError(
@@ -47,6 +48,13 @@ def check_terms(offer: Offer, now: int) -> None:
             code=ErrorCode.TERMS_NOT_ACCEPTABLE,
             expected=f"<= {len(offer.verifiers)}",
             got=offer.quorum,
+        )
+    if isinstance(offer.policy, Sampled) and len(offer.verifiers) >= MAX_PARTIES:
+        raise ProtocolError(
+            "too many verifiers for a draw",
+            code=ErrorCode.TERMS_NOT_ACCEPTABLE,
+            expected=f"< {MAX_PARTIES}",
+            got=len(offer.verifiers),
         )
     for extension in offer.extensions:
         if extension.critical:

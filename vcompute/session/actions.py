@@ -20,6 +20,7 @@ class Operation(Enum):
     BOND = "bond"
     RENEW = "renew"
     COMMIT = "commit"
+    DRAW = "draw"
     SETTLE = "settle"
     RELEASE = "release"
     REFUND = "refund"

@@ -2,6 +2,7 @@
 """The coordinator: matches offers with workers, relays, keeps time, asks the settlement. It holds no trust: every
 message it relays is signed by who says it, and the settlement checks the evidence itself."""
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,9 +13,7 @@ from vcompute.identity import PrivateKey
 from vcompute.messages import (
     Accept,
     Advertise,
-    Assign,
     Cancel,
-    Check,
     Decline,
     Hello,
     Message,
@@ -22,6 +21,8 @@ from vcompute.messages import (
     Progress,
     Receipt,
     Result,
+    SampleCommit,
+    SampleReveal,
     Signed,
     Verdict,
     Yield,
@@ -29,7 +30,8 @@ from vcompute.messages import (
     seal,
 )
 from vcompute.registry import ErrorCode, Outcome
-from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send, Stage
+from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send
+from vcompute.session.coordinator_messages import Speaker, draw_parties, has_draw, reveal_within, wanted
 from vcompute.session.coordinator_table import TASK_TABLE, TaskEffect, TaskEvent, TaskRecord, TaskState
 from vcompute.session.handshake import answer
 from vcompute.session.roster import Roster, Standing
@@ -52,7 +54,7 @@ _OPERATIONS: Final = {
     TaskState.RELEASING: Operation.RELEASE,
     TaskState.REFUNDING: Operation.REFUND,
 }
-_RESENT: Final = (TaskState.STAGING, TaskState.ASSIGNED, TaskState.COLLECTING, TaskState.JUDGING)
+_RESENT: Final = (TaskState.STAGING, TaskState.ASSIGNED, TaskState.COLLECTING, TaskState.DRAWING, TaskState.JUDGING)
 
 
 class CoordinatorSession:
@@ -60,6 +62,7 @@ class CoordinatorSession:
 
     def __init__(self, key: PrivateKey, settlement: bytes, nonce: Callable[[], bytes]) -> None:
         self._key = key
+        self._speaker = Speaker(key)
         self._settlement = settlement
         self._nonce = nonce
         self.roster = Roster()
@@ -67,6 +70,7 @@ class CoordinatorSession:
         self.timers: Timers[tuple[bytes, bool]] = Timers()
         self._queue: deque[bytes] = deque()
         self._tries: dict[bytes, int] = {}
+        self._results: dict[bytes, bytes] = {}
 
     def restore(self, records: Iterable[TaskRecord], standings: Iterable[Standing], now: int) -> list[Action]:
         """Go on after a restart: every open task asks again for what its state waits for."""
@@ -79,6 +83,8 @@ class CoordinatorSession:
                 self.roster.active[record.worker].add(record.task)
             if record.state is TaskState.QUEUED:
                 self._queue.append(record.task)
+            if record.state is TaskState.DRAWING:
+                self._results[hashlib.sha256(record.result or b"").digest()] = record.task
             if record.state in _OPERATIONS:
                 actions.append(self._call(record))
             elif record.state in _RESENT:
@@ -108,6 +114,8 @@ class CoordinatorSession:
                 return self._from_worker(message, now)
             case Verdict():
                 return self._judged(message.of(Verdict), now)
+            case SampleCommit() | SampleReveal():
+                return self._drawn(message, message.body.result)
             case Cancel():
                 return self._cancelled(message.of(Cancel), now)
             case _:
@@ -117,7 +125,9 @@ class CoordinatorSession:
 
     def staged(self, task: bytes, now: int) -> list[Action]:
         """The blobs a task waits for are here."""
-        return self._event(task, TaskEvent.STAGED, now) + self._dispatch(now)
+        record = self.records.get(task)
+        draws = record is not None and record.state is TaskState.COLLECTING and has_draw(record)
+        return self._event(task, TaskEvent.DRAWABLE if draws else TaskEvent.STAGED, now) + self._dispatch(now)
 
     def answered(self, call: Call, receipt: bytes | None, until: int, now: int) -> list[Action]:
         """The settlement did as asked; ``receipt`` is what it signed, ``until`` the end of lease or window."""
@@ -126,6 +136,8 @@ class CoordinatorSession:
             if record.lease != call.lease or record.state is not TaskState.LEASED:
                 return []
             return self._apply(replace(record, until=until), TaskEvent.RENEWED, now)
+        if call.operation is Operation.DRAW:
+            return self._recorded(record, call, now)
         if _OPERATIONS.get(record.state) is not call.operation:
             return []
         event = TaskEvent.DONE
@@ -166,7 +178,9 @@ class CoordinatorSession:
     def _offered(self, offer: Signed[Offer], now: int) -> list[Action]:
         record = self.records.get(offer.digest)
         if record is None:
-            record = TaskRecord(offer.digest, TaskState.OPENING, offer.data, offer.signer, 0, 0, 0, 0, (), ())
+            record = TaskRecord(
+                offer.digest, TaskState.OPENING, offer.data, offer.signer, 0, 0, 0, 0, (), (), (), (), 0
+            )
         return self._apply(record, TaskEvent.OFFER, now)
 
     def _task(self, task: bytes) -> TaskRecord:
@@ -199,9 +213,15 @@ class CoordinatorSession:
                 return []
 
     def _progress(self, record: TaskRecord, data: bytes, now: int) -> list[Action]:
-        if TaskEffect.RENEW in TASK_TABLE.rule(record.state, TaskEvent.PROGRESS).effects:
+        if self._may(record, TaskEvent.PROGRESS):
             return [Call(Operation.RENEW, record.task, record.lease, data)]
         return []
+
+    @staticmethod
+    def _may(record: TaskRecord, event: TaskEvent) -> bool:
+        """Whether the settlement is to be asked about an event that changes no state by itself."""
+        effects = TASK_TABLE.rule(record.state, event).effects
+        return TaskEffect.RENEW in effects or TaskEffect.RECORD in effects
 
     def _stale(self, record: TaskRecord, message: Signed[Message]) -> list[Action]:
         """The answer to a lease that is over: its receipt, or a Cancel."""
@@ -213,7 +233,7 @@ class CoordinatorSession:
                 return [Send(message.signer, receipt)]
         if isinstance(body, Decline | Yield):
             return []
-        return [self._cancel_to(message.signer, record.task, lease, ErrorCode.STALE_LEASE)]
+        return [self._speaker.cancel_to(message.signer, record.task, lease, ErrorCode.STALE_LEASE)]
 
     def _judged(self, verdict: Signed[Verdict], now: int) -> list[Action]:
         record = self._task(verdict.body.task)
@@ -226,11 +246,33 @@ class CoordinatorSession:
             return []
         return self._apply(replace(record, verdict=verdict.data), TaskEvent.VERDICT, now)
 
+    def _drawn(self, message: Signed[Message], result: bytes) -> list[Action]:
+        """A party of a draw commits or reveals; the settlement judges whether it may."""
+        record = self.records.get(self._results.get(result, b""))
+        if record is None or not self._may(record, TaskEvent.RECORD) or message.signer not in draw_parties(record):
+            return []
+        return [Call(Operation.DRAW, record.task, record.lease, message.data)]
+
+    def _recorded(self, record: TaskRecord, call: Call, now: int) -> list[Action]:
+        data = call.data or b""
+        if record.state is not TaskState.DRAWING or record.lease != call.lease:
+            return []
+        if data in (*record.commits, *record.reveals):
+            return []  # the timer sends again what was lost; an answer here would let two parties echo for ever
+        if isinstance(reopen(data).body, SampleCommit):
+            record = replace(record, commits=(*record.commits, data))
+            if len(record.commits) == len(draw_parties(record)):
+                record = replace(record, draw_until=now + reveal_within(record))
+        else:
+            record = replace(record, reveals=(*record.reveals, data))
+        complete = len(record.reveals) == len(draw_parties(record))
+        return self._apply(record, TaskEvent.DRAWN if complete else TaskEvent.RECORDED, now)
+
     def _stale_verdict(self, record: TaskRecord, verdict: Signed[Verdict]) -> list[Action]:
         for receipt in record.receipts:
             if reopen(receipt).of(Receipt).body.lease == verdict.body.lease:
                 return [Send(verdict.signer, receipt)]
-        return [self._cancel_to(verdict.signer, record.task, verdict.body.lease, ErrorCode.STALE_LEASE)]
+        return [self._speaker.cancel_to(verdict.signer, record.task, verdict.body.lease, ErrorCode.STALE_LEASE)]
 
     def _cancelled(self, cancel: Signed[Cancel], now: int) -> list[Action]:
         record = self._task(cancel.body.task)
@@ -280,13 +322,19 @@ class CoordinatorSession:
             case TaskEffect.CALL:
                 actions.append(self._call(record))
             case TaskEffect.STAGE | TaskEffect.COLLECT:
-                actions.append(_wanted(effect, record))
+                actions.append(wanted(effect, record))
             case TaskEffect.ENQUEUE:
                 self._queue.append(record.task)
-            case TaskEffect.ASSIGN | TaskEffect.CHECK | TaskEffect.FORWARD_ACCEPT | TaskEffect.CANCEL_WORKER:
-                self._send(effect, record, actions)
+            case (
+                TaskEffect.ASSIGN
+                | TaskEffect.CHECK
+                | TaskEffect.DRAW
+                | TaskEffect.FORWARD_ACCEPT
+                | TaskEffect.CANCEL_WORKER
+            ):
+                self._speaker.send(effect, record, actions)
             case TaskEffect.RECEIPTS | TaskEffect.STATUS | TaskEffect.TELL_REFUSED:
-                self._tell(effect, record, actions)
+                self._speaker.tell(effect, record, actions)
             case TaskEffect.REST if record.worker is not None:
                 self.roster.rest(record.worker)
             case TaskEffect.FREE | TaskEffect.LAPSE | TaskEffect.REWARD | TaskEffect.PUNISH:
@@ -295,7 +343,8 @@ class CoordinatorSession:
                 if record.worker is not None and record.worker not in record.excluded:
                     return replace(record, excluded=(*record.excluded, record.worker)[-1024:])
             case TaskEffect.FORGET_LEASE:
-                return replace(record, worker=None, accept=None, result=None, verdict=None, evidence=None, until=0)
+                record = replace(record, worker=None, accept=None, result=None, verdict=None, evidence=None, until=0)
+                return replace(record, commits=(), reveals=(), draw_until=0)
             case TaskEffect.CLOSE:
                 actions.append(Closed(record.task))
             case _:
@@ -313,38 +362,6 @@ class CoordinatorSession:
             Operation.REFUND: record.cancel,
         }[operation]
         return Call(operation, record.task, record.lease, data)
-
-    def _send(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
-        offer = reopen(record.offer).of(Offer).body
-        if effect is TaskEffect.ASSIGN and record.worker is not None:
-            assign = Assign(record.offer, record.attempt, offer.price)
-            actions.append(Send(record.worker, seal(self._key, assign).data))
-        elif effect is TaskEffect.CHECK and record.accept is not None and record.result is not None:
-            check = seal(self._key, Check(record.offer, record.accept, record.result)).data
-            actions += [Send(verifier, check) for verifier in offer.verifiers]
-        elif effect is TaskEffect.FORWARD_ACCEPT and record.accept is not None:
-            actions.append(Send(record.requester, record.accept))
-        elif effect is TaskEffect.CANCEL_WORKER and record.worker is not None:
-            code = ErrorCode.CANCELLED if record.cancel is not None else record.code or ErrorCode.LEASE_EXPIRED
-            actions.append(self._cancel_to(record.worker, record.task, record.lease, code))
-
-    def _cancel_to(self, party: bytes, task: bytes, lease: bytes | None, code: ErrorCode) -> Send:
-        return Send(party, seal(self._key, Cancel(task, code, lease)).data)
-
-    def _tell(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
-        if effect is TaskEffect.TELL_REFUSED:
-            decline = Decline(record.task, 0, record.code or ErrorCode.TERMS_NOT_ACCEPTABLE)
-            actions.append(Send(record.requester, seal(self._key, decline).data))
-        elif effect is TaskEffect.STATUS:
-            actions += [Send(record.requester, data) for data in record.receipts]
-            if record.accept is not None and record.state is not TaskState.BONDING:
-                actions.append(Send(record.requester, record.accept))
-        elif record.receipts:
-            receipt = record.receipts[-1]
-            body = reopen(receipt).of(Receipt).body
-            verifiers = {reopen(data).signer for data in body.verdicts}
-            concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
-            actions += [Send(party, receipt) for party in sorted(concerned)]
 
     def _standing(self, effect: TaskEffect, record: TaskRecord, actions: list[Action], now: int) -> TaskRecord:
         worker = record.worker
@@ -398,6 +415,12 @@ class CoordinatorSession:
                     record = replace(record, until=now + min(ACCEPT_WINDOW, offer.lease))
                     self.records[record.task] = record
                 end = record.until
+            case TaskState.DRAWING:
+                if entered:
+                    record = replace(record, draw_until=now + reveal_within(record))
+                    self.records[record.task] = record
+                    self._results[hashlib.sha256(record.result or b"").digest()] = record.task
+                end = record.draw_until
             case TaskState.LEASED | TaskState.COLLECTING | TaskState.JUDGING:
                 end = record.until
             case _ if record.state in _OPERATIONS:
@@ -408,12 +431,3 @@ class CoordinatorSession:
             tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
             again = now + resend_after(tries)
         self.timers.set((record.task, False), again)
-
-
-def _wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
-    """The blobs a task waits for: model and inputs, or outputs and proof."""
-    if effect is TaskEffect.STAGE or record.result is None:
-        offer = reopen(record.offer).of(Offer).body
-        return Stage(record.task, (offer.model, offer.inputs))
-    result = reopen(record.result).of(Result).body
-    return Stage(record.task, (result.outputs,) if result.proof is None else (result.outputs, result.proof))

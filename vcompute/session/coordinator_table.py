@@ -9,6 +9,7 @@ from typing import Final
 from vcompute.codec import Array, Uint, field
 from vcompute.codec import Enum as EnumKind
 from vcompute.machine import Owner, Rule, StateInfo, Table
+from vcompute.messages.draw import MAX_PARTIES
 from vcompute.messages.flow import ENVELOPE
 from vcompute.messages.primitives import CODE, DIGEST, TIME
 from vcompute.registry import ErrorCode
@@ -33,6 +34,7 @@ class TaskState(IntEnum):
     PAID = 13
     REFUNDED = 14
     REFUSED = 15
+    DRAWING = 16
 
 
 @unique
@@ -54,6 +56,10 @@ class TaskEvent(Enum):
     RENEWED = "the settlement renewed the lease"
     YIELD = "the lease's worker gives it back"
     RESULT = "the lease's worker commits to a result"
+    DRAWABLE = "outputs and proof are here, and the policy asks for a draw"
+    RECORD = "a party of the draw commits or reveals"
+    RECORDED = "the settlement recorded it"
+    DRAWN = "every nonce is recorded"
     VERDICT = "a verifier judges the result"
     CANCEL = "the requester cancels"
     TIMEOUT = "the state's time is over"
@@ -70,7 +76,9 @@ class TaskEffect(Enum):
     COLLECT = "want outputs and proof"
     ENQUEUE = "put the task into the queue"
     ASSIGN = "send Assign to the worker"
-    CHECK = "send Check to the verifiers"
+    CHECK = "send Check to the verifiers, in a draw to its other parties too"
+    DRAW = "send Draw to the parties of the draw"
+    RECORD = "ask the settlement to record it"
     FORWARD_ACCEPT = "send the Accept to the requester"
     CANCEL_WORKER = "send Cancel to the worker"
     RECEIPTS = "send the receipt to all it concerns"
@@ -105,6 +113,7 @@ TASK_TABLE: Final = Table(
         _S.LEASED: StateInfo("lease", Owner.REQUESTER_AND_WORKER, "the worker works"),
         _S.COMMITTING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the result is being recorded"),
         _S.COLLECTING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "outputs or proof are missing"),
+        _S.DRAWING: StateInfo("reveal_within", Owner.REQUESTER_AND_WORKER, "the draw is under way"),
         _S.JUDGING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "verifiers judge"),
         _S.SETTLING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "a verdict is being counted"),
         _S.RELEASING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the bond is being returned"),
@@ -145,7 +154,13 @@ TASK_TABLE: Final = Table(
         (_S.COLLECTING, _E.RESEND): Rule(_S.COLLECTING, (_A.COLLECT,)),
         (_S.COLLECTING, _E.STAGED): Rule(_S.JUDGING, (_A.CHECK,)),
         (_S.COLLECTING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.LAPSE, _A.CANCEL_WORKER, _A.CALL)),
-        (_S.JUDGING, _E.RESEND): Rule(_S.JUDGING, (_A.CHECK,)),
+        (_S.COLLECTING, _E.DRAWABLE): Rule(_S.DRAWING, (_A.CHECK,)),
+        (_S.DRAWING, _E.RECORD): Rule(_S.DRAWING, (_A.RECORD,)),
+        (_S.DRAWING, _E.RECORDED): Rule(_S.DRAWING, (_A.DRAW,)),
+        (_S.DRAWING, _E.RESEND): Rule(_S.DRAWING, (_A.CHECK, _A.DRAW)),
+        (_S.DRAWING, _E.DRAWN): Rule(_S.JUDGING, (_A.DRAW,)),
+        (_S.DRAWING, _E.TIMEOUT): Rule(_S.JUDGING, (_A.DRAW,)),
+        (_S.JUDGING, _E.RESEND): Rule(_S.JUDGING, (_A.CHECK, _A.DRAW)),
         (_S.JUDGING, _E.VERDICT): Rule(_S.SETTLING, (_A.CALL,)),
         (_S.JUDGING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.CANCEL_WORKER, _A.CALL)),
         (_S.SETTLING, _E.PAID): Rule(_S.PAID, (_A.REWARD, _A.RECEIPTS, _A.FREE, _A.CLOSE)),
@@ -179,6 +194,9 @@ class TaskRecord:
     moved: int = field(7, Uint(32), "leases and assignments that came to nothing")
     excluded: tuple[bytes, ...] = field(8, Array(DIGEST, 0, 1024), "workers that do not get this task again")
     receipts: tuple[bytes, ...] = field(9, Array(ENVELOPE, 0, 16), "the latest receipts")
+    commits: tuple[bytes, ...] = field(17, Array(ENVELOPE, 0, MAX_PARTIES), "signed SampleCommits recorded")
+    reveals: tuple[bytes, ...] = field(18, Array(ENVELOPE, 0, MAX_PARTIES), "signed SampleReveals recorded")
+    draw_until: int = field(19, TIME, "when the draw's phase is over; 0 where there is none")
     worker: bytes | None = field(10, DIGEST, "worker assigned", optional=True)
     accept: bytes | None = field(11, ENVELOPE, "the signed Accept", optional=True)
     result: bytes | None = field(12, ENVELOPE, "the signed Result", optional=True)

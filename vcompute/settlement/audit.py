@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from vcompute.codec import decode
 from vcompute.errors import VcomputeError
-from vcompute.messages import Offer, Verdict, open_message
+from vcompute.messages import Offer, Verdict, open_message, reopen
 from vcompute.policy.verification import admitted_bases
+from vcompute.registry import Basis
 from vcompute.settlement.base import AuditReport
 from vcompute.settlement.book import Book, EscrowRow
+from vcompute.settlement.draws import account_of, require_not_sampled, stake_of
 from vcompute.settlement.journal import GENESIS, AccountKind, Entry, EntryKind, account
 from vcompute.settlement.rules import EscrowState
 
+_HELD = (AccountKind.ESCROW, AccountKind.BOND, AccountKind.STAKE)
 _BONDED = (EscrowState.LEASED, EscrowState.COMMITTED)
 
 
@@ -34,7 +37,7 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         if stored != {name: amount for name, amount in balances.items() if amount}:
             problems.append("the stored balances are not those of the journal")
         expected = _held(book, settlement, problems)
-        held = {name: amount for name, amount in stored.items() if name[0] in (AccountKind.ESCROW, AccountKind.BOND)}
+        held = {name: amount for name, amount in stored.items() if name[0] in _HELD}
         if held != {name: amount for name, amount in expected.items() if amount}:
             problems.append("what is held is not what the open escrows and leases say")
     return AuditReport(
@@ -44,6 +47,7 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         slashed=sums[EntryKind.SLASH],
         returned=sums[EntryKind.RETURN_BOND],
         refunded=sums[EntryKind.GIVE_BACK],
+        forfeited=sums[EntryKind.FORFEIT_STAKE],
         held=sum(held.values()),
         problems=tuple(problems),
     )
@@ -82,6 +86,9 @@ def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
             expected[account(AccountKind.ESCROW, row.task)] += offer.body.price
         if row.state in _BONDED and row.lease is not None:
             expected[account(AccountKind.BOND, row.lease)] += row.bond or 0
+        if row.state is EscrowState.COMMITTED:
+            for record in row.commits:
+                expected[account_of(row, reopen(record).signer)] += stake_of(offer.body)
     return expected
 
 
@@ -97,6 +104,8 @@ def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
             and verdict.signer in offer.verifiers
             and body.basis in admitted_bases(offer.policy)
         ):
+            if body.basis is Basis.NOT_SAMPLED:
+                require_not_sampled(row, offer, row.reveal_since)
             signers.add(verdict.signer)
     if len(signers) < offer.quorum:
         problems.append(f"task {row.task.hex()} was paid without a quorum of verdicts")

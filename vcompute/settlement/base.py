@@ -24,6 +24,7 @@ class Holding:
     bond: int = field(3, AMOUNT, "bond held under the active lease")
     until: int = field(4, TIME, "end of the lease or of the verdict's window; 0 where none")
     attempts: int = field(5, Int(0, 2**32), "leases so far")
+    stakes: int = field(8, AMOUNT, "stakes held for a draw")
     lease: bytes | None = field(6, DIGEST, "active lease", optional=True)
     receipt: bytes | None = field(7, Bytes(1, 1 << 16), "signed Receipt of this operation's movement", optional=True)
 
@@ -44,8 +45,10 @@ class AuditReport:
     """Sum of bonds that went back to workers."""
     refunded: int
     """Sum of escrows that went back to requesters."""
+    forfeited: int
+    """Sum of stakes that silent parties of draws lost."""
     held: int
-    """Sum in escrow and bonds now."""
+    """Sum in escrow, bonds and stakes now."""
     problems: tuple[str, ...]
     """What does not agree; empty where all is well."""
 
@@ -86,6 +89,10 @@ class Settlement(ABC):
     @abstractmethod
     def commit(self, result: bytes, now: int) -> Holding:
         """Record a signed Result under the active lease and start the verdict's window."""
+
+    @abstractmethod
+    def draw(self, task: bytes, record: bytes, now: int) -> Holding:
+        """Record a signed SampleCommit, whose signer's stake is held, or a signed SampleReveal."""
 
     @abstractmethod
     def settle(self, verdict: bytes, now: int) -> Holding:

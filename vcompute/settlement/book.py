@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vcompute.codec import Array, Bytes, Enum, Int, Kind, field
+from vcompute.messages.draw import MAX_PARTIES
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
 from vcompute.settlement.journal import Entry
 from vcompute.settlement.rules import EscrowState
 
 _ENVELOPE: Final[Kind] = Bytes(1, 1 << 16)
+_RECORDS: Final[Kind] = Array(_ENVELOPE, 0, MAX_PARTIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class EscrowRow:
     attempts: int = field(4, Int(0, 2**32), "leases so far")
     until: int = field(5, TIME, "end of the lease or of the verdict's window; 0 where none")
     verdicts: tuple[bytes, ...] = field(6, Array(_ENVELOPE, 0, 32), "signed Verdicts on the active lease")
+    commits: tuple[bytes, ...] = field(11, _RECORDS, "signed SampleCommits on the result")
+    reveals: tuple[bytes, ...] = field(12, _RECORDS, "signed SampleReveals on the result")
+    draw_since: int = field(13, TIME, "when the first commitment came; 0 where none did")
+    reveal_since: int = field(14, TIME, "when the last commitment came; 0 where one is missing")
     lease: bytes | None = field(7, DIGEST, "active lease", optional=True)
     worker: bytes | None = field(8, DIGEST, "the active lease's worker", optional=True)
     bond: int | None = field(9, AMOUNT, "the active lease's bond", optional=True)

@@ -6,8 +6,9 @@ import hashlib
 from vcompute.errors import ProtocolError
 from vcompute.messages import Cancel, Offer, Progress, Result, Signed, Verdict, Yield, open_message, reopen
 from vcompute.policy.verification import admitted_bases, checked_bases
-from vcompute.registry import ErrorCode
+from vcompute.registry import Basis, ErrorCode
 from vcompute.settlement.book import EscrowRow
+from vcompute.settlement.draws import require_not_sampled
 from vcompute.settlement.rules import EscrowState
 
 
@@ -74,7 +75,7 @@ def check_cancellation(row: EscrowRow, evidence: bytes | None) -> None:
         raise refuse("the cancellation is of something else", ErrorCode.NOT_DUE)
 
 
-def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict]) -> None:
+def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: int) -> None:
     """Whether the offer's policy admits this verdict: signer, result, basis.
 
     Raises:
@@ -94,5 +95,7 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict]) -> None
             sorted(basis.name.lower() for basis in bases),
             verdict.basis.name.lower(),
         )
+    if verdict.basis is Basis.NOT_SAMPLED:
+        require_not_sampled(row, offer, now)
     if any(reopen(known).signer == signed.signer for known in row.verdicts):
         raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)

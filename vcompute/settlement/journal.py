@@ -22,6 +22,7 @@ class AccountKind(IntEnum):
     ESCROW = 1
     BOND = 2
     ISSUE = 3
+    STAKE = 4
 
 
 @unique
@@ -35,11 +36,19 @@ class EntryKind(IntEnum):
     RETURN_BOND = 5
     SLASH = 6
     GIVE_BACK = 7
+    HOLD_STAKE = 8
+    RETURN_STAKE = 9
+    FORFEIT_STAKE = 10
 
 
 def account(kind: AccountKind, name: bytes) -> bytes:
-    """The name of an account: one byte of kind, 32 of thumbprint, task or lease."""
+    """The name of an account: one byte of kind, 32 of thumbprint, task, lease or stake."""
     return bytes([kind]) + name
+
+
+def stake_account(result: bytes, party: bytes) -> bytes:
+    """Where the stake of a party of a draw is held, by the digest of the drawn Result."""
+    return account(AccountKind.STAKE, hashlib.sha256(b"vcompute/stake/1\x00" + result + party).digest())
 
 
 ISSUE: Final = account(AccountKind.ISSUE, bytes(32))

@@ -8,9 +8,23 @@ from typing import TypeAlias
 
 from vcompute.codec import decode, encode
 from vcompute.identity import PrivateKey
-from vcompute.messages import Accept, Offer, Progress, Receipt, Result, Signed, Verdict, open_message, reopen, seal
+from vcompute.messages import (
+    Accept,
+    Offer,
+    Progress,
+    Receipt,
+    Result,
+    SampleCommit,
+    SampleReveal,
+    Signed,
+    Verdict,
+    open_message,
+    reopen,
+    seal,
+)
 from vcompute.policy.verification import check_terms
 from vcompute.registry import ErrorCode, Outcome
+from vcompute.settlement import draws
 from vcompute.settlement import evidence as rules
 from vcompute.settlement.audit import audit
 from vcompute.settlement.base import AuditReport, Holding, Settlement
@@ -90,7 +104,7 @@ class Ledger(Settlement):
                 raise refuse("the offer names another settlement", ErrorCode.WRONG_SETTLEMENT)
             check_terms(signed.body, now)
             self._covers(signed.signer, signed.body.price, ErrorCode.INSUFFICIENT_FUNDS)
-            row = EscrowRow(signed.digest, EscrowState.NONE, signed.data, signed.signer, 0, 0, ())
+            row = EscrowRow(signed.digest, EscrowState.NONE, signed.data, signed.signer, 0, 0, (), (), (), 0, 0)
             return row, EscrowEvent.OPEN
 
         return self._once(signed.digest, now, prepare)
@@ -155,6 +169,31 @@ class Ledger(Settlement):
 
         return self._once(signed.digest, now, prepare)
 
+    def draw(self, task: bytes, record: bytes, now: int) -> Holding:
+        """Record a commitment, whose signer's stake is held, or a nonce.
+
+        Raises:
+            ProtocolError: ``lease_conflict`` without a recorded result, ``insufficient_bond``, or the draw's own.
+        """
+        signed = open_message(record)
+        if not isinstance(signed.body, SampleCommit | SampleReveal):
+            raise refuse("not a record of a draw", ErrorCode.UNKNOWN_MESSAGE, got=type(signed.body).__name__)
+        with self.book.transaction():
+            done = self.book.answer(signed.digest)
+            if done is not None:
+                return decode(Holding, done)
+            row, offer = self._row(task)
+            rules.require_state(row, EscrowState.COMMITTED)
+            after = draws.record(row, offer, signed, now)
+            if len(after.commits) > len(row.commits):
+                stake = draws.stake_of(offer)
+                self._covers(signed.signer, stake, ErrorCode.INSUFFICIENT_BOND)
+                held = draws.account_of(row, signed.signer)
+                party = account(AccountKind.PARTY, signed.signer)
+                self._move(EntryKind.HOLD_STAKE, party, held, stake, signed.digest, now)
+            self.book.store_escrow(after)
+            return self._answered(signed.digest, _holding(after))
+
     def settle(self, verdict: bytes, now: int) -> Holding:
         """Count a verdict; pay or slash when the quorum agrees.
 
@@ -168,7 +207,7 @@ class Ledger(Settlement):
             if done is not None:
                 return decode(Holding, done)
             row, offer = self._active(signed.body.task, signed.body.lease)
-            rules.check_verdict(row, offer, signed)
+            rules.check_verdict(row, offer, signed, now)
             row = replace(row, verdicts=(*row.verdicts, signed.data))
             agreeing = [v for v in row.verdicts if reopen(v).of(Verdict).body.accepted is signed.body.accepted]
             if len(agreeing) < offer.quorum:
@@ -247,14 +286,28 @@ class Ledger(Settlement):
         offer = reopen(row.offer).of(Offer).body
         for movement in rule.effects:
             self._movement(movement, row, offer, operation, now)
+        self._end_draw(row, offer, event, operation, now)
         receipt = None
         if event in _OUTCOMES:
             receipt = self._receipt(_OUTCOMES[event], row, offer, now).data
         after = replace(row, state=rule.to)
         if rule.to in (EscrowState.OPEN, EscrowState.REFUNDED):
             after = replace(after, lease=None, worker=None, bond=None, result=None, verdicts=(), until=0)
+            after = replace(after, commits=(), reveals=(), draw_since=0, reveal_since=0)
         self.book.store_escrow(after)
         return self._answered(operation, _holding(after, receipt))
+
+    def _end_draw(self, row: EscrowRow, offer: Offer, event: EscrowEvent, operation: bytes, now: int) -> None:
+        """Give stakes back when a lease ends; a silent party's goes to the worker, or past a convicted one."""
+        if not row.commits or event not in _OUTCOMES:
+            return
+        draw, stake = draws.replay(row, offer, now), draws.stake_of(offer)
+        harmed = row.requester if event is EscrowEvent.REJECT else row.worker or row.requester
+        for party in sorted(draw.staked):
+            silent = party in draw.silent
+            kind = EntryKind.FORFEIT_STAKE if silent else EntryKind.RETURN_STAKE
+            target = account(AccountKind.PARTY, harmed if silent else party)
+            self._move(kind, draws.account_of(row, party), target, stake, operation, now)
 
     def _movement(self, movement: Movement, row: EscrowRow, offer: Offer, operation: bytes, now: int) -> None:
         escrow = account(AccountKind.ESCROW, row.task)
@@ -312,6 +365,7 @@ def _holding(row: EscrowRow, receipt: bytes | None = None) -> Holding:
         bond=(row.bond or 0) if bonded else 0,
         until=row.until,
         attempts=row.attempts,
+        stakes=len(row.commits) * draws.stake_of(offer) if row.state is EscrowState.COMMITTED else 0,
         lease=row.lease,
         receipt=receipt,
     )

@@ -69,6 +69,12 @@ const BODIES = {
   13: record([[0, 'task', DIGEST], [1, 'code', CODE], [2, 'lease', DIGEST, true]]),
   14: record([[0, 'code', CODE], [1, 'detail', text(512)], [2, 'regarding', DIGEST, true], [3, 'retry', DURATION, true]]),
   15: record([[0, 'session', DIGEST], [1, 'sequence', uint(53)], [2, 'wait', int(0, 60000)]]),
+  16: record([[0, 'result', DIGEST], [1, 'commitment', DIGEST]]),
+  17: record([[0, 'result', DIGEST], [1, 'nonce', DIGEST]]),
+  18: record([
+    [0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'commits', array(bytes(1, 512), 0, 8)], [3, 'reveals', array(bytes(1, 512), 0, 8)],
+    [4, 'closed', bool],
+  ]),
 };
 
 export function openMessage(data) {

@@ -72,6 +72,10 @@ class Peer(ABC):
         self.calls: list[Call] = []
         self._nonces = 0
 
+    def random_bytes(self, size: int) -> bytes:
+        """Bytes from the same stream as the nonces."""
+        return b"".join(self.nonce() for _ in range(-(-size // 16)))[:size]
+
     def nonce(self) -> bytes:
         """16 bytes that differ each time; a virtual world needs no more."""
         self._nonces += 1
@@ -153,7 +157,7 @@ class Client(Peer):
             case Role.WORKER:
                 self.session = WorkerSession(self.key, self._willing)
             case Role.VERIFIER:
-                self.session = VerifierSession(self.key)
+                self.session = VerifierSession(self.key, self.random_bytes)
             case _:
                 self.session = RequesterSession(self.key)
         return [*self._greet(now), *self.session.restore(self.load(self.role.name.lower()), now)]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a coordinator says about a task, and to whom."""
+
+from vcompute.identity import PrivateKey
+from vcompute.messages import Assign, Cancel, Check, Decline, Draw, Offer, Receipt, Result, Sampled, reopen, seal
+from vcompute.registry import ErrorCode
+from vcompute.session.actions import Action, Send, Stage
+from vcompute.session.coordinator_table import TaskEffect, TaskRecord, TaskState
+
+
+class Speaker:
+    """Makes a coordinator's messages from the records of its tasks."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = key
+
+    def send(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
+        """The messages of an effect on the way to a verdict."""
+        offer = reopen(record.offer).of(Offer).body
+        if effect is TaskEffect.ASSIGN and record.worker is not None:
+            assign = Assign(record.offer, record.attempt, offer.price)
+            actions.append(Send(record.worker, seal(self._key, assign).data))
+        elif effect is TaskEffect.CHECK and record.accept is not None and record.result is not None:
+            check = seal(self._key, Check(record.offer, record.accept, record.result)).data
+            actions += [Send(party, check) for party in draw_parties(record)]
+        elif effect is TaskEffect.DRAW and has_draw(record):
+            actions += self._draw(record)
+        elif effect is TaskEffect.FORWARD_ACCEPT and record.accept is not None:
+            actions.append(Send(record.requester, record.accept))
+        elif effect is TaskEffect.CANCEL_WORKER and record.worker is not None:
+            code = ErrorCode.CANCELLED if record.cancel is not None else record.code or ErrorCode.LEASE_EXPIRED
+            actions.append(self.cancel_to(record.worker, record.task, record.lease, code))
+
+    def _draw(self, record: TaskRecord) -> list[Action]:
+        """What there is of a draw, once it says something: all commitments, or that no more is waited for."""
+        closed = record.state is TaskState.JUDGING
+        parties = draw_parties(record)
+        if not closed and len(record.commits) < len(parties):
+            return []
+        draw = Draw(record.task, record.lease or bytes(32), record.commits, record.reveals, closed)
+        data = seal(self._key, draw).data
+        return [Send(party, data) for party in parties]
+
+    def cancel_to(self, party: bytes, task: bytes, lease: bytes | None, code: ErrorCode) -> Send:
+        """A Cancel of one lease."""
+        return Send(party, seal(self._key, Cancel(task, code, lease)).data)
+
+    def tell(self, effect: TaskEffect, record: TaskRecord, actions: list[Action]) -> None:
+        """The messages of an effect that reports an end or where the task stands."""
+        if effect is TaskEffect.TELL_REFUSED:
+            decline = Decline(record.task, 0, record.code or ErrorCode.TERMS_NOT_ACCEPTABLE)
+            actions.append(Send(record.requester, seal(self._key, decline).data))
+        elif effect is TaskEffect.STATUS:
+            actions += [Send(record.requester, data) for data in record.receipts]
+            if record.accept is not None and record.state is not TaskState.BONDING:
+                actions.append(Send(record.requester, record.accept))
+        elif record.receipts:
+            receipt = record.receipts[-1]
+            body = reopen(receipt).of(Receipt).body
+            verifiers = {reopen(data).signer for data in body.verdicts}
+            concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
+            actions += [Send(party, receipt) for party in sorted(concerned)]
+
+
+def wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
+    """The blobs a task waits for: model and inputs, or outputs and proof."""
+    if effect is TaskEffect.STAGE or record.result is None:
+        offer = reopen(record.offer).of(Offer).body
+        return Stage(record.task, (offer.model, offer.inputs))
+    result = reopen(record.result).of(Result).body
+    return Stage(record.task, (result.outputs,) if result.proof is None else (result.outputs, result.proof))
+
+
+def has_draw(record: TaskRecord) -> bool:
+    """Whether the offer's policy asks for a draw."""
+    return isinstance(reopen(record.offer).of(Offer).body.policy, Sampled)
+
+
+def reveal_within(record: TaskRecord) -> int:
+    """The time of each phase of a draw."""
+    policy = reopen(record.offer).of(Offer).body.policy
+    return policy.reveal_within if isinstance(policy, Sampled) else 0
+
+
+def draw_parties(record: TaskRecord) -> tuple[bytes, ...]:
+    """Who sees the evidence: the verifiers, and in a draw the requester too."""
+    verifiers = reopen(record.offer).of(Offer).body.verifiers
+    return tuple(sorted({record.requester, *verifiers})) if has_draw(record) else verifiers

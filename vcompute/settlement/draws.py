@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws as a settlement sees them: replayed from the recorded commitments and nonces, never taken from a caller."""
+
+import hashlib
+from dataclasses import replace
+
+from vcompute.errors import ProtocolError
+from vcompute.messages import Offer, SampleCommit, Sampled, Signed
+from vcompute.policy.sampling import RoundState, SamplingRound
+from vcompute.registry import ErrorCode
+from vcompute.settlement.book import EscrowRow
+from vcompute.settlement.journal import stake_account
+
+
+def replay(row: EscrowRow, offer: Offer, now: int) -> SamplingRound:
+    """The draw on a recorded result as it stands at ``now``.
+
+    Raises:
+        ProtocolError: ``verdict_not_admitted``: the offer's policy has no draw, or no result is recorded.
+    """
+    policy = offer.policy
+    if not isinstance(policy, Sampled) or row.result is None:
+        raise ProtocolError("there is no draw for this task", code=ErrorCode.VERDICT_NOT_ADMITTED)
+    parties = frozenset({row.requester, *offer.verifiers})
+    digest = hashlib.sha256(row.result).digest()
+    draw = SamplingRound(digest, parties, policy.rate, policy.reveal_within, row.draw_since or now)
+    for index, record in enumerate(row.commits, start=1):
+        draw.commit(record, row.reveal_since if index == len(parties) else row.draw_since)
+    for record in row.reveals:
+        draw.reveal(record, row.reveal_since)
+    draw.tick(now)
+    return draw
+
+
+def record(row: EscrowRow, offer: Offer, message: Signed[object], now: int) -> EscrowRow:
+    """The row with one more commitment or nonce.
+
+    Raises:
+        ProtocolError: it is not admitted, as :class:`SamplingRound` says.
+    """
+    draw = replay(row, offer, now)
+    if isinstance(message.body, SampleCommit):
+        draw.commit(message.data, now)
+        row = replace(row, commits=(*row.commits, message.data), draw_since=row.draw_since or now)
+        return replace(row, reveal_since=now) if draw.state is RoundState.REVEALING else row
+    draw.reveal(message.data, now)
+    return replace(row, reveals=(*row.reveals, message.data))
+
+
+def require_not_sampled(row: EscrowRow, offer: Offer, now: int) -> None:
+    """Refuse the basis ``not_sampled`` unless every party's nonce is recorded and the draw spared the result.
+
+    Raises:
+        ProtocolError: ``verdict_not_admitted``.
+    """
+    if replay(row, offer, now).state is not RoundState.NOT_SAMPLED:
+        raise ProtocolError("the draw did not spare this result", code=ErrorCode.VERDICT_NOT_ADMITTED)
+
+
+def stake_of(offer: Offer) -> int:
+    """What each party of a draw puts up."""
+    return offer.policy.stake if isinstance(offer.policy, Sampled) else 0
+
+
+def account_of(row: EscrowRow, party: bytes) -> bytes:
+    """Where a party's stake is held."""
+    return stake_account(hashlib.sha256(row.result or b"").digest(), party)
