@@ -68,7 +68,8 @@ simulate: $(VENV)/.docs ## simulate 100,000 workers and write the figures of the
 	$(PY) tools/plot_simulation.py
 
 .PHONY: docs linkcheck
-docs: $(VENV)/.docs ## build the book; warnings are errors
+docs: $(VENV)/.docs ## check the book's spelling and build it; warnings are errors
+	$(BIN)/codespell $(wildcard *.md docs/*.md docs/reference/*.md) docs/guides docs/decisions spec/chapters
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html -c docs . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
