@@ -201,6 +201,21 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 /* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
 uint64_t vc_int8_peak(uint64_t rounds);
 
+/* A round over a layer of fractions (see gkr_round.c). Four tables of extension elements in the shape of a level:
+ * `groups` are pairs (boxes, half a box's elements), then come `tail_pairs` pairs. `inner` holds a table of weights of
+ * `half` elements for each group, `outer` a factor for each box, `tail` a weight for each pair.
+ * sums[0..1] = the sum of weight * (a b + c d - lambda) at 0, sums[2..3] = of weight * (a b + c d) of the differences. */
+void vc_gkr_round(uint64_t *sums, const uint64_t *a, const uint64_t *b, const uint64_t *c, const uint64_t *d,
+                       const uint64_t *groups, size_t n_groups, size_t tail_pairs, const uint64_t *inner,
+                       const uint64_t *outer, const uint64_t *tail, const uint64_t *lambda);
+
+/* Bind the first variable of every box and of the tail to r: half as many elements. */
+void vc_gkr_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups, size_t n_groups, size_t tail_pairs,
+                      const uint64_t *r);
+
+/* out[i] = eq of the number first + i and a point of extension elements, least significant bit first. */
+void vc_gkr_places(uint64_t *out, uint64_t first, size_t count, const uint64_t *point, size_t variables);
+
 /* cffi: end */
 
 #ifdef __cplusplus

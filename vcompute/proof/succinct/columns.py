@@ -2,10 +2,11 @@
 """Columns in a committed table, and weights on them as the commitment takes them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
-from vcompute.field import ZERO, Backend, Ext, ExtWords, Words
+from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -25,6 +26,10 @@ def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
     return table
 
 
+ROW_BITS: Final = 9
+"""Rows of an outer product are at least so long, where axes allow."""
+
+
 class ColumnWeight:
     """The sum of column terms, as a weight on the committed table."""
 
@@ -41,8 +46,11 @@ class ColumnWeight:
             block = table[piece.offset : piece.offset + (1 << piece.variables)]
             for term in self._terms.get(piece.column, ()):
                 parts = [_part(vector, piece, axis) for axis, vector in enumerate(term.vectors)]
-                parts.insert(0, np.array([[value.c0, value.c1] for value in (scale * term.scale,)], np.uint64))
-                block[...] = backend.add(block, outer(parts, backend))
+                split = len(parts) - 1
+                while split > 1 and sum(bits for _, bits in piece.parts[split:]) < ROW_BITS:
+                    split -= 1
+                heads = outer([to_array([scale * term.scale]), *parts[:split]], backend)
+                backend.add_outer(block, heads, outer(parts[split:], backend))
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""

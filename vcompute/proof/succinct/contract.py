@@ -2,10 +2,11 @@
 """Integer tensors against extension vectors, exactly, on the machine's fast floating-point products.
 
 A word is cut into limbs of 16 bits; a product of a limb and a small integer is exact in a double, and so is the sum of
-as many as stay below 2^53.
+many of them.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ from vcompute.field.extension import lift
 from vcompute.field.goldilocks import element, elements
 
 IntArray = npt.NDArray[Any]
-EXACT: Final = 1 << 53
+EXACT: Final = 1 << 46
+"""Sums stay below this: exact in a double, and still in 64 bits with the next limb's sum, shifted by 16, added."""
+MOST_ROWS: Final = 1 << 16
 SPLIT: Final = 12
 """Bits of the low half of integers too large for one product."""
 
@@ -36,14 +39,22 @@ def project(vectors: Sequence[ExtWords], matrix: IntArray, backend: Backend) -> 
     rows, columns = matrix.shape
     if not columns or not rows:
         return [np.zeros((columns, 2), np.uint64) for _ in vectors]
+    if rows > MOST_ROWS:
+        parts = (
+            project(
+                [vector[start : start + MOST_ROWS] for vector in vectors], matrix[start : start + MOST_ROWS], backend
+            )
+            for start in range(0, rows, MOST_ROWS)
+        )
+        return [reduce(backend.add, group) for group in zip(*parts, strict=True)]
     limbs = np.stack([_limbs(vector) for vector in vectors]).reshape(len(vectors), 8, rows)
     largest = max(abs(int(matrix.max())), abs(int(matrix.min())), 1)
     if largest << 16 >= EXACT // rows:
         wide = matrix.astype(np.int64)
         low, high = wide & ((1 << SPLIT) - 1), wide >> SPLIT
-        parts = project(vectors, low, backend), project(vectors, high, backend)
         scale = element(1 << SPLIT)
-        return [backend.add(a, backend.mul(b, np.broadcast_to(scale, b.shape))) for a, b in zip(*parts, strict=True)]
+        halves = zip(project(vectors, low, backend), project(vectors, high, backend), strict=True)
+        return [backend.add(a, backend.mul(b, np.broadcast_to(scale, b.shape))) for a, b in halves]
     sums = (limbs.reshape(-1, rows) @ matrix.astype(np.float64)).astype(np.int64).reshape(len(vectors), 2, 4, columns)
     lower = elements(sums[:, :, 0] + (sums[:, :, 1] << 16))
     upper = elements(sums[:, :, 2] + (sums[:, :, 3] << 16))

@@ -9,7 +9,7 @@ from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.lookup.prove import NOTHING, ONE_VALUE
+from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE
 from vcompute.proof.succinct.witness import Witness
 
 

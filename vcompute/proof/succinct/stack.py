@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from vcompute import _native
 from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
 from vcompute.field.scalar import eq_index
 
@@ -108,10 +109,10 @@ class Stack:
         level, parts, start = self.levels[s], [], 0
         for count, bits in level.groups:
             inner = backend.eq_tensor(rest[:bits])
-            outer = _eq_places(start >> bits, count, rest[bits:], backend)
+            outer = eq_places_numpy(start >> bits, count, rest[bits:], backend)
             parts.append(backend.ext_mul(_spread(outer, inner.shape[0]), np.tile(inner, (count, 1))))
             start += count << bits
-        parts.append(_eq_places(level.tail_start, level.tail, rest, backend))
+        parts.append(eq_places_numpy(level.tail_start, level.tail, rest, backend))
         return np.concatenate(parts)
 
 
@@ -120,7 +121,7 @@ def _spread(outer: ExtWords, inner: int) -> ExtWords:
     return np.repeat(outer, inner, axis=0)
 
 
-def _eq_places(first: int, count: int, point: Sequence[Ext], backend: Backend) -> ExtWords:
+def eq_places_numpy(first: int, count: int, point: Sequence[Ext], backend: Backend) -> ExtWords:
     """eq of the numbers first, first + 1, ... and a point, least significant bit first."""
     result = np.tile(to_array([ONE]), (count, 1))
     numbers = np.arange(first, first + count)
@@ -128,3 +129,13 @@ def _eq_places(first: int, count: int, point: Sequence[Ext], backend: Backend) -
         choice = to_array([ONE - r, r])
         result = backend.ext_mul(result, choice[(numbers >> place) & 1])
     return result
+
+
+def eq_places(first: int, count: int, point: Sequence[Ext]) -> ExtWords:
+    """As :func:`eq_places_numpy`, in C; only where the native core is there."""
+    out, coordinates = np.empty((count, 2), np.uint64), to_array(point)
+    buffer = _native.ffi.from_buffer
+    _native.lib.vc_gkr_places(
+        buffer("uint64_t[]", out), first, count, buffer("uint64_t[]", coordinates), coordinates.shape[0]
+    )
+    return out

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every input is provable: the outputs are the reference's, and both holders of the model accept."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from tests.support import models
 from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, network
 from vcompute.errors import Rejected
-from vcompute.field import default_backend
+from vcompute.field import default_backend, implementations
 from vcompute.kernels import reference
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
+from vcompute.proof.succinct.prove import prove
 from vcompute.proof.succinct.publish import commit_model
+from vcompute.proof.succinct.setting import prepare
 from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS
 from vcompute.registry import ErrorCode, ParameterSetId
 from vcompute.task import Batch, Model, make_batch
@@ -145,6 +149,13 @@ def test_the_standard_set() -> None:
     security = SUITE.verify(Statement(model, inputs, outputs), body, ParameterSetId.STANDARD, 1)
     assert security.bits is not None
     assert security.bits >= 100
+
+
+@pytest.mark.parametrize("make", [network, image_network], ids=lambda f: f.__name__)
+def test_every_backend_makes_the_same_proof(make: Callable[[], Model]) -> None:
+    model = make()
+    proofs = [prove(prepare(model), inputs_for(model), b"", TINY, 0, backend) for backend in implementations()]
+    assert all(proof == proofs[0] for proof in proofs)
 
 
 def test_proofs_are_deterministic() -> None:

@@ -14,14 +14,10 @@ sent, and a last challenge joins each pair.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, from_array, to_array
+from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE, rounds
 from vcompute.proof.succinct.stack import Stack
 from vcompute.transcript import ProverTranscript
-
-NOTHING = np.array([0, 0], np.uint64)
-ONE_VALUE = np.array([1, 0], np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,7 @@ def build(stack: Stack, numerators: ExtWords, denominators: ExtWords, backend: B
         n0, n1 = stack.halves(numerators, s, NOTHING)
         d0, d1 = stack.halves(denominators, s, ONE_VALUE)
         layers.append(Layer(n0, n1, d0, d1))
-        numerators = backend.add(backend.ext_mul(n0, d1), backend.ext_mul(n1, d0))
-        denominators = backend.ext_mul(d0, d1)
+        numerators, denominators = backend.add_fractions(n0, d0, n1, d1)
     return layers
 
 
@@ -55,8 +50,9 @@ def prove(
     for s in range(stack.variables - 1, -1, -1):
         layer = layers[s]
         if point:
-            layer, point = _sumcheck(transcript, stack, s + 1, layer, point, backend)
-        n0, n1, d0, d1 = (from_array(table)[0] for table in (layer.n0, layer.n1, layer.d0, layer.d1))
+            (n0, n1, d0, d1), point = _sumcheck(transcript, stack, s + 1, layer, point, backend)
+        else:
+            n0, n1, d0, d1 = (from_array(table)[0] for table in (layer.n0, layer.n1, layer.d0, layer.d1))
         transcript.send_ext("fraction pair", [n0, n1, d0, d1])
         r = transcript.challenge("fraction pair")
         numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
@@ -66,31 +62,16 @@ def prove(
 
 def _sumcheck(
     transcript: ProverTranscript, stack: Stack, s: int, layer: Layer, claimed: list[Ext], backend: Backend
-) -> tuple[Layer, list[Ext]]:
-    """The rounds of one layer, its tables in the shape of level s: the tables at the end, and the point."""
+) -> tuple[list[Ext], list[Ext]]:
+    """The rounds of one layer, its tables in the shape of level s: n0, n1, d0 and d1 at the end, and the point."""
     scale = transcript.challenge("fraction layer")
-    at = to_array([scale])
     # n0 d1 + n1 d0 + lambda d0 d1 = (n0 + lambda d0) d1 + n1 d0: two products instead of three.
-    tables = [backend.add(layer.n0, backend.ext_mul(layer.d0, at)), layer.d1, layer.n1, layer.d0]
-    defaults = [at[0], ONE_VALUE, NOTHING, ONE_VALUE]
+    joined = backend.add(layer.n0, backend.ext_mul(layer.d0, to_array([scale])))
+    state = rounds(stack, s, [joined, layer.d1, layer.n1, layer.d0], scale, claimed, backend)
     point = []
-    for index in range(len(claimed)):
-        pairs = [stack.halves(t, s + index, d) for t, d in zip(tables, defaults, strict=True)]
-        weights = stack.eq(s + index + 1, claimed[index + 1 :], backend)
-        low = [pair[0] for pair in pairs]
-        step = [backend.sub(pair[1], pair[0]) for pair in pairs]
-        at_zero = backend.sub(_terms(low, backend), at)
-        transcript.send_ext(
-            "fraction sumcheck", [backend.dot_ext(weights, at_zero), backend.dot_ext(weights, _terms(step, backend))]
-        )
-        r = transcript.challenge("fraction sumcheck")
-        point.append(r)
-        bound = to_array([r])
-        tables = [backend.add(a, backend.ext_mul(b, bound)) for a, b in zip(low, step, strict=True)]
-    joined, d1, n1, d0 = tables
-    return Layer(backend.sub(joined, backend.ext_mul(d0, at)), n1, d0, d1), point
-
-
-def _terms(tables: list[ExtWords], backend: Backend) -> ExtWords:
-    a, b, c, d = tables
-    return backend.add(backend.ext_mul(a, b), backend.ext_mul(c, d))
+    for _ in claimed:
+        transcript.send_ext("fraction sumcheck", state.message())
+        point.append(transcript.challenge("fraction sumcheck"))
+        state.bind(point[-1])
+    first, d1, n1, d0 = state.ends()
+    return [first - scale * d0, n1, d0, d1], point

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stacked boxes, lookups' tables and layouts against plain definitions."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from vcompute.field import ONE, ZERO, Ext, default_backend, from_array, implementations, to_array
+from vcompute.field.extension import lift
+from vcompute.field.scalar import eq_index
+from vcompute.proof.succinct.columns import ColumnWeight
+from vcompute.proof.succinct.contract import contract, project
+from vcompute.proof.succinct.forms import ColumnTerm
+from vcompute.proof.succinct.layout import cut_axis, lay_out
+from vcompute.proof.succinct.rounds import NativeRounds, NumpyRounds
+from vcompute.proof.succinct.stack import Stack, bits_of
+from vcompute.proof.succinct.tables import clamp_table, listed_table, prefix_sums, range_table, signed_table
+
+BOXES = [(3, 5), (1,), (4, 2, 3), (7,), (), (2, 2), (1, 9)]
+
+
+def point_of(count: int, seed: int) -> list[Ext]:
+    rng = np.random.default_rng(seed)
+    return [Ext(int(a), int(b)) for a, b in rng.integers(0, 1 << 62, (count, 2))]
+
+
+def random_table(size: int, seed: int) -> np.ndarray:  # type: ignore[type-arg]
+    return np.random.default_rng(seed).integers(0, 1 << 62, (size, 2)).astype(np.uint64)
+
+
+def test_binding_every_variable_is_the_weighted_sum() -> None:
+    """Folding the stack to one value is the sum over boxes of place * eq of each axis * value."""
+    backend, stack = default_backend(), Stack(BOXES)
+    tables = [random_table(int(np.prod(box)), i).reshape(*box, 2) for i, box in enumerate(BOXES)]
+    point = point_of(stack.variables, 1)
+    expected = ZERO
+    for index, box in enumerate(BOXES):
+        axes = [from_array(vector) for vector in stack.axes(index, point, backend)]
+        for place in product(*map(range, box)):
+            term = from_array(tables[index][place])[0] * stack.place(index, point)
+            for axis, i in enumerate(place):
+                term = term * axes[axis][i]
+            expected = expected + term
+    flat = stack.assemble(tables, (0, 0))
+    for s, r in enumerate(point):
+        assert flat.shape[0] == stack.levels[s].size
+        low, high = stack.halves(flat, s, np.zeros(2, np.uint64))
+        flat = backend.add(low, backend.ext_mul(backend.sub(high, low), to_array([r])))
+    assert from_array(flat) == [expected]
+
+
+def test_weights_of_a_level_are_those_of_its_places() -> None:
+    backend, stack = default_backend(), Stack(BOXES)
+    for s in range(stack.variables + 1):
+        rest = point_of(stack.variables - s, s)
+        assert stack.eq(s, rest, backend).shape[0] == stack.levels[s].size
+        weights = ZERO
+        for value in from_array(stack.eq(s, rest, backend)):
+            weights = weights + value
+        if s == 0:
+            whole = sum((1 << bits for bits in stack.bits), 0)
+            if whole == 1 << stack.variables:
+                assert weights == ONE
+
+
+def test_the_kernel_and_its_twin() -> None:
+    backends = {backend.name: backend for backend in implementations()}
+    if "native" not in backends:
+        pytest.skip("the native core is not built")
+    backend, stack = backends["native"], Stack([*BOXES, (300,), (16, 33)])
+    for s in range(1, stack.variables):
+        tables = [random_table(stack.levels[s].size, 10 * s + i) for i in range(4)]
+        claimed, scale = point_of(stack.variables - s, s), point_of(1, 99)[0]
+        one = NumpyRounds(stack, s, list(tables), scale, claimed, backend)
+        two = NativeRounds(stack, s, list(tables), scale, claimed, backend)
+        for r in point_of(stack.variables - s, 50 + s):
+            assert one.message() == two.message()
+            one.bind(r)
+            two.bind(r)
+        assert one.ends() == two.ends()
+
+
+TABLES = [
+    range_table(0, 5),
+    clamp_table(1, -70, 90, -50, 60),
+    clamp_table(2, 5, 9, -128, 127),
+    clamp_table(3, -20, -3, 0, 7),
+    signed_table(4, -37, 41, 3, -10, 9),
+    signed_table(5, -8, -2, 0, -128, 127),
+    signed_table(6, 3, 12, -128, -128, 127),
+    listed_table(7, -128, [(i * i) % 97 - 40 for i in range(256)]),
+]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.id))
+def test_a_table_in_closed_form(table: object) -> None:
+    from vcompute.proof.succinct.tables import Table
+
+    assert isinstance(table, Table)
+    point = point_of(bits_of(table.rows), table.id)
+    weights = [eq_index(i, point) for i in range(table.rows)]
+    words = [np.ones(table.rows, np.int64), *table.words()]
+    for value, column in zip(table.evaluate(point), words, strict=True):
+        expected = ZERO
+        for weight, word in zip(weights, column, strict=True):
+            expected = expected + weight * int(word)
+        assert value == expected
+
+
+def test_the_signed_table_says_what_it_should() -> None:
+    table = signed_table(4, -37, 41, 3, -10, 9)
+    for h, value, sign in zip(*table.words(), strict=True):
+        assert value == min(max((int(h) >> 1) + 3, -10), 9)
+        assert sign == (h <= 0)
+
+
+@pytest.mark.parametrize("bound", [0, 1, 5, 8, 13, 16])
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_prefix_sums(bound: int, shift: int) -> None:
+    point = point_of(4, 3)
+    mass, moment = ZERO, ZERO
+    for i in range(bound):
+        mass, moment = mass + eq_index(i, point), moment + eq_index(i, point) * (i >> shift)
+    assert prefix_sums(bound, point, shift) == (mass, moment)
+
+
+@pytest.mark.parametrize("size", range(1, 70))
+def test_cuts_cover_their_axis(size: int) -> None:
+    for most in (1, 2, 3):
+        parts = cut_axis(size, most)
+        assert len(parts) <= most
+        assert parts[0][0] == 0
+        ends = [start + (1 << bits) for start, bits in parts]
+        assert [start for start, _ in parts[1:]] == ends[:-1]
+        assert ends[-1] >= size
+        assert all(start % (1 << bits) == 0 for start, bits in parts)
+
+
+def test_both_forms_of_a_weight_agree() -> None:
+    """The table the prover adds to and the point the verifier evaluates at."""
+    backend = default_backend()
+    boxes = ((3, 5), (7, 33, 2), (96,), (1, 1))
+    layout = lay_out(boxes)
+    variables = (layout.length - 1).bit_length()
+    terms = []
+    for index, column in enumerate((0, 1, 1, 2, 3)):
+        vectors = tuple(random_table(size, 7 * index + axis) for axis, size in enumerate(boxes[column]))
+        terms.append(ColumnTerm(column, point_of(1, index)[0], vectors))
+    weight = ColumnWeight(layout, terms, backend)
+    table = np.zeros((1 << variables, 2), np.uint64)
+    scale = point_of(1, 77)[0]
+    weight.add_to(table, scale, backend)
+    point = point_of(variables, 5)
+    assert weight.evaluate(point) * scale == backend.dot_ext(table, backend.eq_tensor(point))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "<i4"])
+@pytest.mark.parametrize("rows", [2, 57, 3000, (1 << 16) + 5])
+def test_integers_against_extension_vectors(dtype: str, rows: int) -> None:
+    """Exact for every word and integer: sums must neither round nor wrap."""
+    backend = default_backend()
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(3)
+    matrix = rng.integers(info.min, info.max, (rows, 9), endpoint=True).astype(dtype)
+    matrix[: rows // 2], matrix[rows // 2 : -1] = info.min, info.max
+    vector = random_table(rows, 4)
+    expected = [backend.dot_base(vector, lift_words(matrix[:, column])) for column in range(9)]
+    assert from_array(project([vector], matrix, backend)[0]) == expected
+    other = random_table(9, 5)
+    total = ZERO
+    for value, weight in zip(expected, from_array(other), strict=True):
+        total = total + value * weight
+    assert contract(matrix, [vector, other], backend) == total
+
+
+def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    from vcompute.field.goldilocks import elements
+
+    words = elements(values)
+    assert np.array_equal(lift(words)[:, 0], words)
+    return words
