@@ -16,6 +16,8 @@ LINEAR = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.MatMul)
 LAYOUT = (ops.Pad, ops.Concatenation, ops.Reshape, ops.Transpose)
 TAIL = (ops.Softmax, ops.Logistic, ops.Quantize, *LAYOUT)
 CHEAP = (*TAIL, ops.Add, ops.Mul, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Constant)
+PROVABLE = (*LINEAR, ops.Add, ops.AveragePool2D, ops.Mean, ops.Quantize, ops.Logistic)
+"""What can be proved; an average over a window whose count varies cannot yet."""
 
 
 @unique
@@ -36,7 +38,8 @@ def assign_roles(graph: Graph) -> tuple[tuple[Role, ...], frozenset[int]]:
     """The role of each node, and the proved values that are bound to public ones: outputs that are proved as columns.
 
     Raises:
-        Rejected: suite_unsupported_model, for a SOFTMAX whose operand cannot be public.
+        Rejected: suite_unsupported_model, for a SOFTMAX whose operand cannot be public, or an operator without a
+            circuit.
     """
     first = len(graph.inputs)
     revealed: set[int] = set()
@@ -69,6 +72,11 @@ def assign_roles(graph: Graph) -> tuple[tuple[Role, ...], frozenset[int]]:
         elif isinstance(operator, ops.Softmax):
             raise Rejected(
                 f"node {position}: an interior SOFTMAX is not in the succinct suite",
+                code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
+            )
+        elif not isinstance(operator, PROVABLE) or (isinstance(operator, ops.AveragePool2D) and operator.window.padded):
+            raise Rejected(
+                f"node {position}: {operator.name} of proved values is not in the succinct suite yet",
                 code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
             )
         else:

@@ -172,6 +172,44 @@ def test_an_interior_softmax_is_refused() -> None:
     assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
 
 
+UNSUPPORTED = {
+    "max pool": lambda s, v: s.unary(ops.MaxPool2D(POOL, 2, 2, -128, 127), v),
+    "average pool of a varying count": lambda s, v: s.unary(
+        ops.AveragePool2D(Window(1, 1, 1, 1, 1, 1, 1, 1), 3, 3, -128, 127), v
+    ),
+    "product": lambda s, v: s.node(ops.Mul(Requant(1 << 30, -7), Rounding.DOUBLE, -128, 127), [v, v], [], s.type_of(v)),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_operators_without_a_circuit_are_refused_before_any_work(name: str) -> None:
+    sketch = Sketch([int8(6, 5, 3)])
+    model = sketch.model(sketch.conv(UNSUPPORTED[name](sketch, sketch.conv(0, 4)), 2))
+    for attempt in (
+        lambda: SUITE.prove(model, inputs_for(model), b"", TINY, 1),
+        lambda: SUITE.security(model.graph, 1, TINY),
+    ):
+        with pytest.raises(Rejected) as caught:
+            attempt()
+        assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+
+
+def test_the_same_operators_on_public_values_are_no_obstacle() -> None:
+    sketch = Sketch([int8(6, 5, 3)])
+    pooled = UNSUPPORTED["max pool"](sketch, 0)
+    sums = UNSUPPORTED["product"](sketch, UNSUPPORTED["average pool of a varying count"](sketch, pooled))
+    model = sketch.model(sketch.conv(sketch.conv(sums, 4), 2))
+    round_trip(model, inputs_for(model))
+
+
+def test_a_constant_tensor() -> None:
+    sketch = Sketch([int8(4, zero_point=3)])
+    value = sketch.rng.integers(-128, 128, (6,)).astype("i1")
+    constant = sketch.node(ops.Constant(), [], [value], int8(6, zero_point=9))
+    model = sketch.model(sketch.dense(sketch.add(sketch.dense(0, 6), constant), 3))
+    round_trip(model, inputs_for(model))
+
+
 SMALL = [
     "tflm_hello_world",
     "mlperftiny_ad_autoencoder",
