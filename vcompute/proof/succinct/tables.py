@@ -51,15 +51,21 @@ class Table:
 
     def evaluate(self, point: Sequence[Ext]) -> tuple[Ext, Ext, Ext, Ext]:
         """The multilinear extensions of 1 (on the rows), u, v and s at a point, most significant variable first."""
-        mass, index = prefix_sums(self.rows, point, 0)
+        known: dict[tuple[int, int], tuple[Ext, Ext]] = {}
+
+        def below(bound: int, shift: int) -> tuple[Ext, Ext]:
+            """Runs share their ends: each is summed up once."""
+            if (bound, shift) not in known:
+                known[bound, shift] = prefix_sums(bound, point, shift)
+            return known[bound, shift]
+
+        mass, index = below(self.rows, 0)
         u = index + mass * self.first
         v, s = ZERO, ZERO
         for run in self.runs:
-            mass_run, rest = ZERO, ZERO
-            for bound, sign in ((run.stop, 1), (run.start, -1)):
-                part, moment = prefix_sums(bound, point, run.shift)
-                mass_run, rest = mass_run + sign * part, rest + sign * moment
-            v = v + mass_run * run.base + (ZERO if run.flat else rest)
+            (upper, upper_moment), (lower, lower_moment) = below(run.stop, run.shift), below(run.start, run.shift)
+            mass_run = upper - lower
+            v = v + mass_run * run.base + (ZERO if run.flat else upper_moment - lower_moment)
             s = s + mass_run * run.s
         return mass, u, v, s
 
