@@ -101,6 +101,19 @@ def test_a_separate_verifier_judges(deployment: Deployment, files: tuple[Path, P
     assert (done["tasks"], done["accepted"]) == (1, 1)
 
 
+def test_a_drawn_share_is_checked(deployment: Deployment, files: tuple[Path, Path], tmp_path: Path) -> None:
+    state, _ = deployment.requester()
+    judge = deployment.add("verifier", "--url", deployment.url, "--state", tmp_path / "v").record["verifier"]
+    deployment.fund(judge)
+    deployment.worker("w", "--capacity", 2)
+    common = ("--url", deployment.url, "--state", state, "--json", "--price", 5, "--verifier", judge, "--batch", 1)
+    done = run("submit", *files, *common, "--sample", 0.5, "--stake", 2)
+    assert (done["tasks"], done["accepted"], done["paid"]) == (6, 6, 30)
+    report = deployment.ledger("verify")
+    assert (report["conserved"], report["held"]) == (True, 0)
+    assert deployment.ledger("show")["balances"][judge] == 1000, "every stake came back"
+
+
 def test_a_worker_declines_judges_it_does_not_trust(deployment: Deployment, files: tuple[Path, Path]) -> None:
     state, _ = deployment.requester()
     deployment.worker("w", "--trust-verifier", "00" * 32)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from vcompute.session.requester import RequesterRecord
     from vcompute.task import Batch, Model
 
+REVEAL_WITHIN = 10_000
+"""Milliseconds for each phase of a draw."""
+
 
 @click.command("submit", cls=Command)
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the outputs go (.npy).")
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1, 1 << 16), help="Samples in a task.")
 @click.option("--suite", "suites", multiple=True, help="SUITE or SUITE/SET to accept; replay by default.")
+@click.option("--sample", type=click.FloatRange(0, 1, min_open=True), help="Check this share of the tasks, drawn.")
+@click.option("--stake", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Stake in a draw.")
 @click.option("--price", required=True, type=click.IntRange(0, 2**62), help="Paid for each task.")
 @click.option("--bond", default=0, show_default=True, type=click.IntRange(0, 2**62), help="The worker's bond for each.")
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
@@ -39,6 +44,8 @@ def submit(
     output: Path | None,
     batch: int,
     suites: tuple[str, ...],
+    sample: float | None,
+    stake: int,
     price: int,
     bond: int,
     verifiers: tuple[str, ...],
@@ -51,12 +58,11 @@ def submit(
 
     After an interruption the same command goes on where it stopped; nothing is paid twice.
     """
-    from vcompute.messages import Always
     from vcompute.node.requester import Terms
 
     model, inputs = _load_model(model_path), _load_input(input_path)
     terms = Terms(
-        policy=Always(_choices(suites)),
+        policy=_policy(_choices(suites), sample, stake),
         price=price,
         bond=bond,
         verifiers=tuple(thumbprint(text) for text in verifiers),
@@ -106,6 +112,16 @@ def _choices(names: tuple[str, ...]) -> Any:
         for item in suite.parameter_sets
         if item.id in admitted
     )
+
+
+def _policy(suites: Any, sample: float | None, stake: int) -> Any:
+    """Check always, or a drawn share."""
+    from vcompute.messages import Always, Sampled
+    from vcompute.messages.offer import RATE_ONE
+
+    if sample is None:
+        return Always(suites)
+    return Sampled(suites, max(1, round(sample * RATE_ONE)), REVEAL_WITHIN, stake)
 
 
 def _run(
