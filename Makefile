@@ -93,6 +93,10 @@ sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and Undef
 long: sanitize mutants ## the longer suites: sanitizers, seeded bugs, fuzzing
 	$(MAKE) fuzz FUZZ_SECONDS=30
 
+.PHONY: exhaustive
+exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed bars: many minutes
+	$(BIN)/pytest -n 2 -m exhaustive tests
+
 .PHONY: bench
 bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputation: build/bench
 	$(PY) tools/bench_int8.py $(BENCH_ARGS)

@@ -27,7 +27,7 @@ def median(action: Callable[[], object], others: list[Callable[[], object]]) -> 
     return [statistics.median(times) for times in samples]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_checking_is_cheaper_than_multiplying_again() -> None:
     """Measured anew where a first attempt falls short: other processes share the caches."""
     _native.require()

@@ -166,12 +166,13 @@ def test_flipped_bits() -> None:
         refused(STATEMENT, body)
 
 
-@pytest.mark.slow
-def test_every_flipped_bit() -> None:
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("honest", [OPEN_BODY, BODY], ids=["with weights", "root only"])
+def test_every_flipped_bit(honest: bytes, bit: int) -> None:
     """No bit of a proof is malleable, in either mode."""
-    for honest in (OPEN_BODY, BODY):
-        for body in flips(honest, lambda _: iter(range(8))):
-            refused(STATEMENT, body)
+    for body in flips(honest, lambda _: iter((bit,))):
+        refused(STATEMENT, body)
 
 
 def test_an_element_that_is_not_canonical() -> None:
