@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     tests = [str(SITE / "tests" / name) for name in TESTS if (ROOT / "tests" / name).exists()]
     command = [
         *(str(base), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={SITE}"),
-        *("--rootdir", str(ROOT), "-m", "not slow and not cross", "-k", CHILDREN, *arguments, *tests),
+        *("--rootdir", str(ROOT), "-m", "not slow and not cross and not models and not exhaustive", "-k", CHILDREN, *arguments, *tests),
     ]
     check = "import vcompute._native as n; assert n.available(); print('core:', n._core.__file__)"
     subprocess.run([str(base), "-c", check], check=True, env=environment, cwd=SITE)
