@@ -18,6 +18,7 @@ SITE = BUILD / "site"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
 TESTS = ("native", "unit/commitment", "unit/field", "unit/proof")
 """What calls the core."""
+MARKS = "not slow and not cross and not models and not exhaustive"
 CHILDREN = "not every_instruction_set and not test_same_results and not test_kernels"
 """Tests whose work is done in processes of their own, with the other core."""
 
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
     tests = [str(SITE / "tests" / name) for name in TESTS if (ROOT / "tests" / name).exists()]
     command = [
         *(str(base), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={SITE}"),
-        *("--rootdir", str(ROOT), "-m", "not slow and not cross and not models and not exhaustive", "-k", CHILDREN, *arguments, *tests),
+        *("--rootdir", str(ROOT), "-m", MARKS, "-k", CHILDREN, *arguments, *tests),
     ]
     check = "import vcompute._native as n; assert n.available(); print('core:', n._core.__file__)"
     subprocess.run([str(base), "-c", check], check=True, env=environment, cwd=SITE)
