@@ -91,7 +91,7 @@ sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and Undef
 
 .PHONY: long
 long: sanitize mutants ## the longer suites: sanitizers, seeded bugs, fuzzing
-	$(MAKE) fuzz FUZZ_SECONDS=30
+	$(PY) -m tests.fuzz --engine plain --seconds 15
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed bars: many minutes
