@@ -9,6 +9,7 @@ import doctest
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from enum import IntEnum
 from importlib import import_module
 from pathlib import Path
@@ -137,3 +138,22 @@ def test_matmul_is_exact(shape: tuple[int, int, int]) -> None:
 
 if __name__ == "__main__":
     SNAPSHOT.write_text(surface(), encoding="utf-8")
+
+
+@pytest.mark.parametrize("call", ["run", "prove", "matmul", "check_matmul", "Statement", "verify"])
+def test_what_is_no_array_is_refused_by_name(call: str) -> None:
+    model = vcompute.load_model(digits_model())
+    image = np.zeros((1, 8, 8, 1), np.int8)
+    batch, outputs = vcompute.make_batch(image), vcompute.run(model, image)
+    pairs: dict[str, Callable[[], object]] = {
+        "run": lambda: vcompute.run(model, image.tolist()),
+        "prove": lambda: vcompute.prove(model, None),
+        "matmul": lambda: vcompute.matmul([[1]], np.ones((1, 1), np.int8)),
+        "check_matmul": lambda: vcompute.check_matmul(*np.ones((2, 1, 1), np.int8), [[1]]),
+        "Statement": lambda: vcompute.Statement(model, image, outputs),
+        "verify": lambda: vcompute.verify(vcompute.Statement(model, batch, outputs), "proof"),
+    }
+    with pytest.raises(vcompute.VcomputeError) as caught:
+        pairs[call]()
+    assert caught.value.expected is not None
+    assert caught.value.got in ("list", "NoneType", "ndarray", "str")

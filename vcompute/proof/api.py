@@ -87,9 +87,11 @@ def verify(
     Raises:
         Rejected: the proof does not convince; the code says why.
         TaskError: the verifier's own inputs are not the model's.
-        UsageError: the verifier's own context is too long.
+        UsageError: the verifier's own context is too long, or the proof is no bytes at all.
     """
     _check_call(statement.context, threads)
+    if not isinstance(proof, bytes):
+        raise UsageError("the proof is not bytes", expected="the bytes that prove returned", got=type(proof).__name__)
     if len(proof) > MAX_PROOF:
         raise Rejected("the proof is too long", code=ErrorCode.LIMIT_EXCEEDED, expected=MAX_PROOF, got=len(proof))
     envelope = decode_envelope(proof)

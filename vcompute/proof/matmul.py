@@ -19,7 +19,7 @@ from vcompute.proof.projection import Projection, default_projection
 from vcompute.proof.suite import Security
 from vcompute.registry import PARAMETER_SETS, ErrorCode, ParameterSetId
 from vcompute.task.limits import INT32_MAX, MAX_DIMENSION, MAX_ELEMENTS
-from vcompute.task.tensor import NUMPY_DTYPE, DType, NDArray, Shape
+from vcompute.task.tensor import NUMPY_DTYPE, DType, NDArray, Shape, require_array
 from vcompute.transcript import Transcript
 
 PROTOCOL: Final = "freivalds-matmul"
@@ -48,6 +48,7 @@ def check_shapes(a: NDArray, b: NDArray) -> Shape:
 
 
 def _check_matrix(name: str, matrix: NDArray, dtype: DType) -> None:
+    require_array(matrix, name)
     if matrix.dtype != NUMPY_DTYPE[dtype] or matrix.ndim != 2 or matrix.size == 0:
         raise TaskError(
             f"{name} is not a matrix of the type asked for",
@@ -98,6 +99,7 @@ def check_matmul(
     vcompute.errors.Rejected: the product is wrong; got row 0
     """
     rows, _, columns = check_shapes(a, b)
+    require_array(c, "c")
     if c.dtype != NUMPY_DTYPE[DType.INT32] or c.shape != (rows, columns):
         raise Rejected(
             "the product has another type or shape",

@@ -45,12 +45,25 @@ class Statement:
     """A claim about a run. The digests that bind it are computed from the data, never taken from a peer.
 
     ``context`` is at most 1,024 bytes; the protocol sets it to the task id and the worker's key thumbprint.
+
+    Raises:
+        TaskError: ``invalid_input`` for inputs or outputs that are no :class:`~vcompute.task.Batch`.
     """
 
     model: ModelHolder
     inputs: Batch
     outputs: Batch
     context: bytes = b""
+
+    def __post_init__(self) -> None:
+        for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if not isinstance(value, Batch):
+                raise TaskError(
+                    f"the statement's {name} are not a batch",
+                    code=ErrorCode.INVALID_INPUT,
+                    expected="a Batch: vcompute.make_batch(arrays)",
+                    got=type(value).__name__,
+                )
 
     @cached_property
     def record(self) -> StatementRecord:

@@ -12,7 +12,7 @@ from vcompute.errors import TaskError
 from vcompute.registry import ErrorCode
 from vcompute.task import digest
 from vcompute.task.limits import BATCH_LIMITS, MAX_BATCH, MAX_ELEMENTS
-from vcompute.task.tensor import NUMPY_DTYPE, SHAPE_KIND, DType, NDArray, Shape, ValueType, dtype_of
+from vcompute.task.tensor import NUMPY_DTYPE, SHAPE_KIND, DType, NDArray, Shape, ValueType, dtype_of, require_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def make_batch(arrays: NDArray | Sequence[NDArray]) -> Batch:
     Raises:
         TaskError: ``invalid_input`` for a wrong type, a missing batch axis or unequal batch sizes.
     """
+    if not isinstance(arrays, (list, tuple)):
+        require_array(arrays, "the batch")
     group = [arrays] if isinstance(arrays, np.ndarray) else list(arrays)
     if not group:
         raise TaskError("a batch needs at least one array", code=ErrorCode.INVALID_INPUT)

@@ -41,12 +41,28 @@ DTYPE_RANGE: Final[dict[DType, tuple[int, int]]] = {
 SHAPE_KIND: Final = Array(Int(1, MAX_DIMENSION), 0, MAX_RANK)
 
 
+def require_array(value: object, name: str = "a value") -> None:
+    """Refuse what is not a numpy array: a list has no element type, and to guess one would make other bytes of it.
+
+    Raises:
+        TaskError: ``invalid_input``.
+    """
+    if not isinstance(value, np.ndarray):
+        raise TaskError(
+            f"{name} is not an array",
+            code=ErrorCode.INVALID_INPUT,
+            expected="a numpy array of int8 or int32: np.array(values, np.int8)",
+            got=type(value).__name__,
+        )
+
+
 def dtype_of(array: NDArray) -> DType:
     """The element type of an array.
 
     Raises:
-        TaskError: not a type of the task encoding.
+        TaskError: ``invalid_input`` for no array, or not of a type of the task encoding.
     """
+    require_array(array)
     for dtype, numpy_dtype in NUMPY_DTYPE.items():
         if array.dtype == numpy_dtype:
             return dtype

@@ -10,7 +10,7 @@ from vcompute import _native
 from vcompute.errors import TaskError
 from vcompute.kernels.native.memory import aligned_bytes
 from vcompute.registry import ErrorCode
-from vcompute.task.tensor import NDArray
+from vcompute.task.tensor import NDArray, require_array
 
 MAX_DEPTH: Final = (1 << 17) - 1
 """The longest inner axis whose sums of products stay in int32 for all int8 values."""
@@ -49,7 +49,8 @@ def check_operands(a: NDArray, b: NDArray) -> tuple[int, ...]:
     Raises:
         TaskError: as for :func:`matmul`.
     """
-    for operand in (a, b):
+    for name, operand in (("a", a), ("b", b)):
+        require_array(operand, name)
         if operand.dtype != np.int8 or operand.ndim < 2:
             raise TaskError(
                 "a matrix product takes int8 operands of at least two axes",
