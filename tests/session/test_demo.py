@@ -27,10 +27,12 @@ def test_demo_runs_checks_and_pays() -> None:
         "slashed",
         "refunded",
         "conserved",
+        "proved",
+        "rejected_proofs",
     ]
     assert record["tasks"] == record["accepted"] == 16
-    assert record["rejected"] >= 1
-    assert record["reassigned"] >= 2
+    assert (record["proved"], record["rejected"], record["rejected_proofs"]) == (6, 2, 1)
+    assert record["reassigned"] >= 3
     assert record["correct_labels"] >= 60
     assert record["paid"] % 16 == 0
     assert record["slashed"] == record["rejected"] * 2 * record["paid"] // 16
@@ -40,7 +42,7 @@ def test_demo_runs_checks_and_pays() -> None:
 def test_demo_shows_people_who_did_what() -> None:
     done = subprocess.run([*COMMAND, "demo"], capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0
-    for text in ("alters a byte", "leaves half-way", "16 of 16 tasks accepted", "conserved"):
+    for text in ("alters a byte", "forges a proof", "leaves half-way", "16 of 16 tasks accepted", "conserved"):
         assert text in done.stdout
 
 

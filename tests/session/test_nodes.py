@@ -15,7 +15,7 @@ from vcompute.blobs import BlobCache
 from vcompute.cli.device import read_policy
 from vcompute.errors import ProtocolError, Rejected, UsageError, VcomputeError
 from vcompute.identity import PrivateKey
-from vcompute.messages import Always, Fetch, Hello, SuiteChoice, open_message, seal
+from vcompute.messages import Always, Fetch, Hello, Offer, SuiteChoice, open_message, seal
 from vcompute.node.compute import Order, Work
 from vcompute.node.coordinator import CoordinatorNode
 from vcompute.node.mailbox import MAX_WAITING, Mailbox
@@ -51,6 +51,9 @@ class Reverse:
         self.runs += 1
         return Work(self.fault(order.inputs[::-1]), REPLAY, b"proof" + order.context)
 
+    def needs_model(self, offer: Offer) -> bool:
+        return True
+
     def check(self, order: Order, work: Work) -> None:
         if work.outputs != order.inputs[::-1]:
             raise Rejected("wrong", code=ErrorCode.OUTPUT_MISMATCH)
@@ -68,7 +71,7 @@ class Broken(Reverse):
 class Net:
     """A coordinator, a requester and workers on one loop; everything on disk under ``directory``."""
 
-    def __init__(self, directory: Path, *computes: Any, device: Any = None) -> None:
+    def __init__(self, directory: Path, *computes: Any, device: Any = None, checker: Any = None) -> None:
         self.directory = directory
         self.ledger = open_ledger(directory / "ledger.db", KEYS["s"])
         for name in ("r", *(f"w{index}" for index in range(len(computes)))):
@@ -87,7 +90,7 @@ class Net:
             )
             for index, compute in enumerate(computes)
         ]
-        self.requester = RequesterNode(role=Role.REQUESTER, checker=Reverse(), **self.common("r"))
+        self.requester = RequesterNode(role=Role.REQUESTER, checker=checker or Reverse(), **self.common("r"))
         self.nodes = [*self.workers, self.requester]
         self.jobs += [asyncio.ensure_future(node.run()) for node in self.nodes]
 
@@ -121,9 +124,11 @@ class Net:
             closing.close()  # type: ignore[attr-defined]
 
 
-def play(directory: Path, body: Callable[[Net], Awaitable[None]], *computes: Any, device: Any = None) -> None:
+def play(
+    directory: Path, body: Callable[[Net], Awaitable[None]], *computes: Any, device: Any = None, checker: Any = None
+) -> None:
     async def main() -> None:
-        net = Net(directory, *computes, device=device)
+        net = Net(directory, *computes, device=device, checker=checker)
         try:
             await asyncio.wait_for(body(net), 60)
         finally:

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vcompute.cli.demo_parts import Summary
-    from vcompute.node.requester import RequesterNode
+    from vcompute.cli.demo_requesters import Customer
 
 IMAGES = 64
-BATCH = 4
-LEASE = 1_500
-"""Milliseconds of a lease: what a worker that leaves costs."""
+REPLAYED = 40
+"""Images whose outputs are checked by replay; the others' are proved."""
 PATIENCE = 120.0
 """Seconds until the demo gives up."""
 
@@ -32,7 +31,10 @@ PATIENCE = 120.0
 @click.command("demo", cls=Command)
 @pass_reporter
 def demo(reporter: Reporter) -> int:
-    """Outsource 64 digit images to workers on this machine, honest and not, and pay for checked results."""
+    """Outsource 64 digit images to workers on this machine, honest and not, and pay for checked results.
+
+    One requester has the model and replays; another has only the model's commitment and checks succinct proofs.
+    """
     with tempfile.TemporaryDirectory(prefix="vcompute-demo-") as directory:
         show = _Show(reporter, Path(directory))
         with contextlib.ExitStack() as stack:
@@ -58,9 +60,10 @@ class _Show:
         self._pipe: Any = None
         self._url, self._pin = "", b""
         honest = [Behaviour.HONEST] * 3
-        self.kinds: list[Behaviour] = [*honest, Behaviour.ALTERS, Behaviour.LEAVES]
+        self.kinds: list[Behaviour] = [*honest, Behaviour.ALTERS, Behaviour.FORGES, Behaviour.LEAVES]
         self.workers: dict[bytes, tuple[str, Behaviour]] = {}
         self.correct = 0
+        self.proved: set[bytes] = set()
         self.tasks = 0
         self.accepted = 0
         self.moved = 0
@@ -78,7 +81,7 @@ class _Show:
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["vcompute.cli.demo_parts", "vcompute.proof.api"])
-        self.key = PrivateKey.generate()
+        self.keys = [PrivateKey.generate(), PrivateKey.generate()]
         states = []
         for index, kind in enumerate(self.kinds, start=1):
             key, state = PrivateKey.generate(), self._directory / f"worker-{index}"
@@ -87,7 +90,7 @@ class _Show:
             self.workers[key.thumbprint] = (f"worker {index}", kind)
             states.append((state, kind))
         self._pipe, theirs = context.Pipe()
-        funded = [self.key.thumbprint, *self.workers]
+        funded = [*(key.thumbprint for key in self.keys), *self.workers]
         self._spawn(context, run_coordinator, self._directory / "coordinator", funded, theirs)
         theirs.close()
         if not self._pipe.poll(PATIENCE):
@@ -108,48 +111,31 @@ class _Show:
         asyncio.run(asyncio.wait_for(self._work(), PATIENCE))
 
     async def _work(self) -> None:
-        import asyncio
-        import os
+        from vcompute.cli.demo_requesters import Customer, publish
+        from vcompute.data import digits_model, digits_samples
+        from vcompute.importers import import_tflite
+        from vcompute.node.compute import CommitmentChecker, SuiteCompute
 
-        import numpy as np
-
-        from vcompute.blobs import BlobCache
-        from vcompute.data import digits_samples
-        from vcompute.node.compute import SuiteCompute
-        from vcompute.node.requester import RequesterNode
-        from vcompute.node.store import Store, state_directory
-        from vcompute.registry import Role
-        from vcompute.task import decode_batch
-        from vcompute.transport.http import HttpLink
-
-        state = state_directory(self._directory / "requester")
-        node = RequesterNode(
-            role=Role.REQUESTER,
-            key=self.key,
-            link=HttpLink(self._url),
-            store=Store(state / "state.db"),
-            blobs=BlobCache(state / "blobs", 1 << 28, durable=False),
-            coordinator=self._pin,
-            nonce=os.urandom,
-            checker=SuiteCompute(),
-        )
-        running = asyncio.ensure_future(node.run())
-        try:
-            await node.connected.wait()
+        model = import_tflite(digits_model())
+        publication = publish(model)
+        light = CommitmentChecker({publication.model.digest: publication.commitment})
+        place = (self._url, self._pin)
+        publisher = Customer(self._directory / "publisher", self.keys[0], *place, SuiteCompute())
+        client = Customer(self._directory / "client", self.keys[1], *place, light)
+        images, labels = digits_samples()
+        async with publisher.connected(), client.connected():
             await self._workers_there()
-            images, labels = digits_samples()
-            tasks = await self._offer(node, images[:IMAGES])
-            with self._live(node):
-                await node.finished(tasks)
-        finally:
-            node.stop()
-            await asyncio.gather(running, return_exceptions=True)
-        records = [node.record(task) for task in tasks]
-        self.tasks = len(tasks)
-        self.accepted = sum(record.receipt is not None and record.result is not None for record in records)
-        self.moved = sum(record.rejected + record.moved for record in records)
-        classes = [decode_batch(node.outputs(task)).arrays[0].reshape(BATCH, -1).argmax(1) for task in tasks]
-        self.correct = int((np.concatenate(classes) == labels[:IMAGES]).sum())
+            await publisher.offer(model, images[:REPLAYED])
+            await client.offer_published(publication, images[REPLAYED:IMAGES])
+            with self._live([publisher, client]):
+                for customer in (publisher, client):
+                    await customer.node.finished(customer.tasks)
+        self.proved = set(client.tasks)
+        self.tasks = len(publisher.tasks) + len(client.tasks)
+        self.accepted = publisher.accepted + client.accepted
+        self.moved = publisher.moved + client.moved
+        classes = publisher.classes() + client.classes()
+        self.correct = sum(int(found == label) for found, label in zip(classes, labels[:IMAGES], strict=True))
 
     async def _workers_there(self) -> None:
         """Wait until every worker has advertised."""
@@ -161,29 +147,8 @@ class _Show:
             while (await client.get("/v1/status")).json()["workers"] < len(self.kinds):
                 await asyncio.sleep(0.05)
 
-    async def _offer(self, node: "RequesterNode", images: Any) -> list[bytes]:
-        from vcompute.data import digits_model
-        from vcompute.importers import import_tflite
-        from vcompute.messages import Always, SuiteChoice
-        from vcompute.node.compute import work_units
-        from vcompute.node.requester import Terms
-        from vcompute.registry import ParameterSetId
-        from vcompute.task import encode_model, make_batch
-
-        model = import_tflite(digits_model())
-        units = work_units(model, BATCH)
-        price = units // 1000
-        policy = Always((SuiteChoice.of(ParameterSetId.EXACT),))
-        terms = Terms(policy, price=price, bond=2 * price, lease=LEASE)
-        data = encode_model(model)
-        tasks = []
-        for start in range(0, len(images), BATCH):
-            batch = make_batch(images[start : start + BATCH])
-            tasks.append(await node.submit(data, batch.encoded, BATCH, units, terms))
-        return tasks
-
     @contextlib.contextmanager
-    def _live(self, node: "RequesterNode") -> Iterator[None]:
+    def _live(self, customers: "list[Customer]") -> Iterator[None]:
         """A live view on standard error, where that is a terminal."""
         console = self._reporter.console(stderr=True)
         if not console.is_terminal:
@@ -192,7 +157,7 @@ class _Show:
         from rich.live import Live
 
         began = time.monotonic()
-        view = _View(node, began)
+        view = _View(customers, began)
         with Live(view, console=console, refresh_per_second=8, transient=True):
             yield
 
@@ -218,17 +183,19 @@ class _Show:
         """The demo's result."""
         from vcompute.registry import Outcome
 
-        rejected = sum(outcome is Outcome.SLASHED for _, outcome, *_ in summary.receipts)
+        refused = [task for task, outcome, *_ in summary.receipts if outcome is Outcome.SLASHED]
         return {
             "tasks": self.tasks,
             "accepted": self.accepted,
-            "rejected": rejected,
+            "rejected": len(refused),
             "reassigned": self.moved,
             "correct_labels": self.correct,
             "paid": summary.paid,
             "slashed": summary.slashed,
             "refunded": summary.refunded,
             "conserved": summary.conserved and summary.held == 0,
+            "proved": sum(task in self.proved for task, outcome, *_ in summary.receipts if outcome is Outcome.PAID),
+            "rejected_proofs": sum(task in self.proved for task in refused),
         }
 
     def table(self, summary: "Summary") -> "Table":
@@ -238,7 +205,7 @@ class _Show:
         from vcompute.registry import Outcome
 
         table = Table(title="who did what")
-        for name in ("party", "what it does", "accepted", "refused", "left", "earned", "lost"):
+        for name in ("party", "what it does", "done", "proved", "refused", "left", "earned", "lost"):
             table.add_column(name, justify="left" if name in ("party", "what it does") else "right")
         for thumbprint, (name, kind) in self.workers.items():
             mine = [receipt for receipt in summary.receipts if receipt[2] == thumbprint]
@@ -246,25 +213,28 @@ class _Show:
             slashed = [receipt for receipt in mine if receipt[1] is Outcome.SLASHED]
             left = sum(receipt[1] is Outcome.RETURNED for receipt in mine)
             earned, lost = sum(receipt[3] for receipt in paid), sum(receipt[4] for receipt in slashed)
-            cells = (str(value) if value else "-" for value in (len(paid), len(slashed), left, earned, lost))
-            table.add_row(name, kind.value, *cells)
-        table.add_row("requester", f"pays {summary.paid}, receives {summary.slashed} of bonds", *[""] * 5)
+            proved = sum(receipt[0] in self.proved for receipt in paid)
+            counts = (len(paid), proved, len(slashed), left, earned, lost)
+            table.add_row(name, kind.value, *(str(value) if value else "-" for value in counts))
+        table.caption = f"the requesters pay {summary.paid} and receive {summary.slashed} of bonds"
         return table
 
     def closing(self, record: dict[str, Json]) -> str:
         """The sentence under the table."""
         return (
-            f"{record['accepted']} of {record['tasks']} tasks accepted, {record['rejected']} results refused, "
-            f"{record['reassigned']} leases moved to another worker; {record['correct_labels']} of {IMAGES} labels are "
+            f"{record['accepted']} of {record['tasks']} tasks accepted, {record['proved']} of them on proofs checked "
+            f"against the model's commitment alone; {record['rejected']} results refused, {record['rejected_proofs']} "
+            f"with a forged proof; {record['reassigned']} leases moved to another worker; "
+            f"{record['correct_labels']} of {IMAGES} labels are "
             f"right; money {'conserved to the last unit' if record['conserved'] else 'NOT CONSERVED'}."
         )
 
 
 class _View:
-    """What the requester sees while tasks run."""
+    """What the requesters see while tasks run."""
 
-    def __init__(self, node: "RequesterNode", began: float) -> None:
-        self._node = node
+    def __init__(self, customers: "list[Customer]", began: float) -> None:
+        self._customers = customers
         self._began = began
 
     def __rich__(self) -> "Table":
@@ -272,7 +242,7 @@ class _View:
 
         from vcompute.session.requester import RequesterState
 
-        records = list(self._node.requester.records.values())
+        records = [record for customer in self._customers for record in customer.records]
         table = Table(title=f"{time.monotonic() - self._began:.1f} s")
         for name in ("offered", "with a worker", "paid", "done", "results refused", "leases moved"):
             table.add_column(name, justify="right")

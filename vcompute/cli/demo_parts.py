@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of ``vcompute demo``: a coordinator, and workers of three kinds."""
+"""The processes of ``vcompute demo``: a coordinator, and workers of four kinds."""
 
 import asyncio
 import contextlib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -13,12 +13,13 @@ from pathlib import Path
 from vcompute.blobs import BlobCache
 from vcompute.identity import PrivateKey, load_key
 from vcompute.messages import Receipt, SuiteChoice, reopen
-from vcompute.node.compute import Compute, Order, SuiteCompute, Work
+from vcompute.node.compute import Compute, Order, SuiteCompute, Work, open_order
 from vcompute.node.serve import Endpoint, Service
 from vcompute.node.store import Store, state_directory
 from vcompute.node.worker import WorkerNode
 from vcompute.policy import WorkerTerms
-from vcompute.registry import Outcome, Role
+from vcompute.registry import Outcome, ParameterSetId, Role, SuiteId
+from vcompute.task import decode_batch, make_batch
 from vcompute.transport.http import HttpLink
 
 CACHE = 1 << 28
@@ -30,12 +31,13 @@ class Behaviour(Enum):
     """What kind of worker it is."""
 
     HONEST = "honest"
-    ALTERS = "alters a byte of its outputs"
+    ALTERS = "alters a byte"
+    FORGES = "forges a proof"
     LEAVES = "leaves half-way"
 
 
 class Tampering:
-    """Runs a job honestly, then alters one byte of the outputs."""
+    """Takes orders that are checked by replay; runs a job honestly, then alters one byte of the outputs."""
 
     def __init__(self, inner: Compute) -> None:
         self._inner = inner
@@ -43,7 +45,7 @@ class Tampering:
     @property
     def suites(self) -> tuple[SuiteChoice, ...]:
         """See :class:`Compute`."""
-        return self._inner.suites
+        return _exact(self._inner)
 
     def execute(self, order: Order) -> Work:
         """See :class:`Compute`."""
@@ -51,6 +53,34 @@ class Tampering:
         altered = bytearray(work.outputs)
         altered[-1] ^= 1
         return Work(bytes(altered), work.suite, work.proof)
+
+
+class Forging:
+    """Takes orders for proofs alone; alters one byte of the outputs and what the proof says it is about."""
+
+    def __init__(self, inner: Compute) -> None:
+        self._inner = inner
+
+    @property
+    def suites(self) -> tuple[SuiteChoice, ...]:
+        """See :class:`Compute`."""
+        return tuple(choice for choice in self._inner.suites if choice.suite == SuiteId.SUCCINCT)
+
+    def execute(self, order: Order) -> Work:
+        """See :class:`Compute`."""
+        from vcompute.codec import encode
+        from vcompute.proof.statement import Statement
+        from vcompute.proof.suite import decode_envelope
+
+        work = self._inner.execute(order)
+        model, inputs = open_order(order)
+        outputs = decode_batch(work.outputs)
+        (array,) = outputs.arrays
+        altered = array.copy()
+        altered.flat[-1] ^= 1
+        false = Statement(model, inputs, make_batch(altered), order.context)
+        envelope = decode_envelope(work.proof or b"")
+        return Work(false.outputs.encoded, work.suite, encode(replace(envelope, statement=false.digest)))
 
 
 class Leaving:
@@ -62,12 +92,16 @@ class Leaving:
     @property
     def suites(self) -> tuple[SuiteChoice, ...]:
         """See :class:`Compute`."""
-        return self._inner.suites
+        return _exact(self._inner)
 
     def execute(self, order: Order) -> Work:
         """See :class:`Compute`."""
         self._inner.execute(order)
         os._exit(0)
+
+
+def _exact(compute: Compute) -> tuple[SuiteChoice, ...]:
+    return tuple(choice for choice in compute.suites if choice.parameter_set == ParameterSetId.EXACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +126,8 @@ def compute_of(behaviour: Behaviour) -> Compute:
             return inner
         case Behaviour.ALTERS:
             return Tampering(inner)
+        case Behaviour.FORGES:
+            return Forging(inner)
         case Behaviour.LEAVES:
             return Leaving(inner)
 

@@ -293,7 +293,8 @@ class ClientNode(ABC):
                 continue
             data = self.blobs.get(blob.digest)
             if data is None:
-                raise ProtocolError("a blob to upload is not held here", code=ErrorCode.BLOB_UNKNOWN)
+                logger.info("%s does not hold a blob that is wanted: another party's to bring", self.role.name.lower())
+                continue
             upload = Upload.of_bytes(data)
             while wanted:
                 for index in wanted:

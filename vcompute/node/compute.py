@@ -4,11 +4,13 @@
 Sessions see bytes alone; these two small interfaces turn them into models, batches and proofs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vcompute.errors import ProtocolError, Rejected, VcomputeError
 from vcompute.messages import Offer, SuiteChoice
+from vcompute.proof.statement import ModelHolder
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, decode_batch, decode_model
 
@@ -19,6 +21,7 @@ class Order:
 
     offer: Offer
     model: bytes
+    """The encoded model; empty for a checker that does without."""
     inputs: bytes
     context: bytes
 
@@ -47,6 +50,9 @@ class Compute(Protocol):
 class Checker(Protocol):
     """How a verifier checks a result."""
 
+    def needs_model(self, offer: Offer) -> bool:
+        """Whether the model is to be fetched for the check."""
+
     def check(self, order: Order, work: Work) -> None:
         """Return where the result stands.
 
@@ -56,9 +62,9 @@ class Checker(Protocol):
         """
 
 
-def work_units(model: Model, batch: int) -> int:
+def work_units(model: ModelHolder, batch: int) -> int:
     """Work units of a batch: multiply-accumulates and elements written, from the graph alone."""
-    work = model.work()
+    work = model.graph.work()
     return (work.macs + work.elements) * batch
 
 
@@ -69,8 +75,13 @@ def open_order(order: Order) -> tuple[Model, Batch]:
         ProtocolError: ``work_units_mismatch``.
         EncodingError, TaskError: the content is malformed.
     """
-    model, inputs = decode_model(order.model), decode_batch(order.inputs)
-    units = work_units(model, order.offer.batch)
+    model = decode_model(order.model)
+    return model, _open_inputs(model, order)
+
+
+def _open_inputs(holder: ModelHolder, order: Order) -> Batch:
+    inputs = decode_batch(order.inputs)
+    units = work_units(holder, order.offer.batch)
     if inputs.size != order.offer.batch or units != order.offer.work_units:
         raise ProtocolError(
             "the offer's batch or work units are not those of its content",
@@ -78,7 +89,28 @@ def open_order(order: Order) -> tuple[Model, Batch]:
             expected=units,
             got=order.offer.work_units,
         )
-    return model, inputs
+    return inputs
+
+
+def check_work(holder: ModelHolder, inputs: Batch, order: Order, work: Work, threads: int) -> None:
+    """Check a result's proof against what the verifier holds of the model, and the inputs.
+
+    Raises:
+        Rejected: the result does not stand.
+        TaskError: the inputs are not the model's; that is no fault of the worker.
+    """
+    from vcompute.proof.api import verify
+    from vcompute.proof.statement import Statement
+    from vcompute.proof.suite import Policy
+
+    try:
+        outputs = decode_batch(work.outputs)
+    except VcomputeError as error:
+        raise Rejected(f"the outputs do not decode: {error}", code=ErrorCode.STATEMENT_MISMATCH) from error
+    if work.proof is None:
+        raise Rejected("the result has no proof", code=ErrorCode.PROOF_MALFORMED)
+    policy = Policy(frozenset({work.suite.parameter_set}))
+    verify(Statement(holder, inputs, outputs, order.context), work.proof, policy, threads)
 
 
 class SuiteCompute:
@@ -123,6 +155,10 @@ class SuiteCompute:
             return Work(outputs.encoded, choice, proof)
         raise ProtocolError("no suite of the policy can prove this model here", code=ErrorCode.NO_COMMON_SUITE)
 
+    def needs_model(self, offer: Offer) -> bool:
+        """Always."""
+        return True
+
     def check(self, order: Order, work: Work) -> None:
         """Check a result's proof against the verifier's own model and inputs.
 
@@ -130,16 +166,39 @@ class SuiteCompute:
             Rejected: the result does not stand.
             VcomputeError: model or inputs are malformed; that is no fault of the worker.
         """
-        from vcompute.proof.api import verify
-        from vcompute.proof.statement import Statement
-        from vcompute.proof.suite import Policy
-
         model, inputs = open_order(order)
-        try:
-            outputs = decode_batch(work.outputs)
-        except VcomputeError as error:
-            raise Rejected(f"the outputs do not decode: {error}", code=ErrorCode.STATEMENT_MISMATCH) from error
-        if work.proof is None:
-            raise Rejected("the result has no proof", code=ErrorCode.PROOF_MALFORMED)
-        policy = Policy(frozenset({work.suite.parameter_set}))
-        verify(Statement(model, inputs, outputs, order.context), work.proof, policy, self._threads)
+        check_work(model, inputs, order, work, self._threads)
+
+
+class CommitmentChecker:
+    """Checks proofs about models of which it holds their publishers' commitments and nothing else.
+
+    ``commitments``: encoded commitments by the digest of the encoded model, which offers name.
+
+    Raises:
+        EncodingError, TaskError, Rejected: one of them is no commitment.
+    """
+
+    def __init__(self, commitments: Mapping[bytes, bytes], threads: int = 1) -> None:
+        from vcompute.proof.succinct.commitment import decode_commitment
+
+        self._holders = {digest: decode_commitment(data) for digest, data in commitments.items()}
+        self._threads: Final = threads
+
+    def needs_model(self, offer: Offer) -> bool:
+        """Never."""
+        return False
+
+    def check(self, order: Order, work: Work) -> None:
+        """Check a result's proof against the model's commitment and the verifier's own inputs.
+
+        Raises:
+            Rejected: the result does not stand.
+            ProtocolError: ``blob_unknown``: no commitment to the offer's model is held; ``work_units_mismatch``.
+            VcomputeError: the inputs are malformed; that is no fault of the worker.
+        """
+        digest = order.offer.model.digest
+        if digest not in self._holders:
+            raise ProtocolError("no commitment to this model is held", code=ErrorCode.BLOB_UNKNOWN, got=digest.hex())
+        holder = self._holders[digest]
+        check_work(holder, _open_inputs(holder, order), order, work, self._threads)

@@ -65,9 +65,17 @@ class RequesterNode(VerifierNode):
         return self.requester
 
     async def submit(
-        self, model: bytes, inputs: bytes, batch: int, work_units: int, terms: Terms, memo: bytes | None = None
+        self,
+        model: bytes | BlobRef,
+        inputs: bytes,
+        batch: int,
+        work_units: int,
+        terms: Terms,
+        memo: bytes | None = None,
     ) -> bytes:
         """Offer a task; its id. It is stored before it is sent, and goes on after a restart.
+
+        A ``model`` that is not held here is named by its reference; the task waits until its publisher has brought it.
 
         With a ``memo`` (at most 64 bytes) a task of the same memo that is under way or paid is taken up instead, so
         that a submission repeated after a crash pays once.
@@ -84,7 +92,7 @@ class RequesterNode(VerifierNode):
         offer = Offer(
             nonce=self._nonce(16),
             settlement=peer.body.settlement,
-            model=self._keep(model),
+            model=model if isinstance(model, BlobRef) else self._keep(model),
             inputs=self._keep(inputs),
             batch=batch,
             work_units=work_units,

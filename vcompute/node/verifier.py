@@ -54,7 +54,8 @@ class VerifierNode(ClientNode):
     async def _judge(self, action: Judge) -> None:
         offer, result = action.job.offer.body, action.result.body
         # What cannot be fetched or read here is not the worker's fault: no verdict, the session asks again.
-        model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+        model = await self.download(offer.model) if self._checker.needs_model(offer) else b""
+        inputs = await self.download(offer.inputs)
         outputs = await self.download(result.outputs)
         proof = None if result.proof is None else await self.download(result.proof)
         order = Order(offer, model, inputs, action.job.context)
