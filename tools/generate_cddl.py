@@ -14,6 +14,7 @@ from vcompute.identity.lifecycle import Evidence, Revocation, Rotation, Successo
 from vcompute.identity.quorum import QuorumCertificate, VerifierSet
 from vcompute.messages.envelope import BODY
 from vcompute.proof.statement import StatementRecord
+from vcompute.proof.succinct.commitment import CommitmentRecord
 from vcompute.proof.suite import ProofEnvelope
 from vcompute.settlement.journal import Entry
 from vcompute.task.batch import BatchRecord
@@ -40,6 +41,7 @@ FILES: Final[dict[str, tuple[str, str, tuple[type[Any] | Variant, ...]]]] = {
     "quorums": ("Verifier sets and their certificates", "\n", (VerifierSet, QuorumCertificate)),
     "task": ("Model files and batches", "\n", (ModelFile, BatchRecord)),
     "proof": ("Statements and proof files", "\n", (ProofEnvelope, StatementRecord)),
+    "commitment": ("Commitments to models", "\n", (CommitmentRecord,)),
     "blobs": ("Chunks in transfer", "\n", (Chunk, Wanted)),
     "settlement": ("The journal of a ledger", "\n", (Entry,)),
 }

@@ -10,15 +10,18 @@ import click
 
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.describe import describe_graph, describe_record, describe_types
+from vcompute.cli.dump import body_rows, commitment_rows, draw, envelope_rows, plan_rows, read_statement, weight_rows
 from vcompute.cli.files import COMMITMENT_KIND, HEAD, NPY_MAGIC, parse_npy
 from vcompute.cli.model import PATH, semantics_option
 from vcompute.cli.output import Json, Reporter
+from vcompute.cli.prove import context_option
 from vcompute.errors import UsageError, VcomputeError
 from vcompute.registry import ErrorCode
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vcompute.proof.statement import Statement
     from vcompute.task import Model
 
 COSE_SIGN1_HEAD: Final = 0xD2
@@ -34,23 +37,40 @@ class Description:
 
 @click.command("inspect", cls=Command)
 @click.argument("file", type=PATH)
+@click.option("--model", type=PATH, metavar="MODEL|COMMITMENT", help="What the proof is about: lists its messages.")
+@click.option("--input", "inputs", type=PATH, metavar="INPUT.npy", help="The statement's inputs.")
+@click.option("--output", "outputs", type=PATH, metavar="OUT.npy", help="The statement's outputs.")
+@context_option
 @semantics_option
 @pass_reporter
-def inspect(reporter: Reporter, file: Path, semantics: str) -> None:
-    """Show what a file holds: a model, commitment, proof, batch, message or array."""
+def inspect(
+    reporter: Reporter,
+    file: Path,
+    model: Path | None,
+    inputs: Path | None,
+    outputs: Path | None,
+    context: bytes,
+    semantics: str,
+) -> None:
+    """Show what a file holds: a model, commitment, proof, batch, message or array.
+
+    A succinct proof holds no lengths: with --model, --input and --output its messages are listed with their places,
+    as far as the verifier comes.
+    """
     from vcompute.api import read_bounded
     from vcompute.task.limits import MODEL_LIMITS
 
     data = read_bounded(file, MODEL_LIMITS.bytes)
+    statement = read_statement(model, inputs, outputs, context, semantics)
     try:
-        description = describe(data, semantics)
+        description = describe(data, semantics, statement)
     except VcomputeError as error:
         raise type(error)(f"{file}: {error}", code=error.code) from error
     reporter.result({"bytes": len(data), **description.record}, description.render)
 
 
-def describe(data: bytes, semantics: str) -> Description:
-    """The description of a file's content.
+def describe(data: bytes, semantics: str, statement: "Statement | None" = None) -> Description:
+    """The description of a file's content; ``statement`` is what a proof is about, where that is known.
 
     Raises:
         VcomputeError: the content is damaged, or of no kind the library knows.
@@ -62,7 +82,7 @@ def describe(data: bytes, semantics: str) -> Description:
     if COMMITMENT_KIND in data[:HEAD]:
         return _commitment(data)
     if b"vcompute-proof" in data[:HEAD]:
-        return _proof(data)
+        return _proof(data, statement)
     if data.startswith(NPY_MAGIC):
         array = parse_npy(data, "the file")
         return Description({"kind": "array", "dtype": str(array.dtype), "shape": list(array.shape)})
@@ -119,6 +139,7 @@ def _commitment(data: bytes) -> Description:
     from vcompute.proof.succinct.commitment import decode_commitment
 
     commitment = decode_commitment(data)
+    fields, plans, weights = commitment_rows(commitment), plan_rows(commitment), weight_rows(commitment)
     record: dict[str, Json] = {
         "kind": "commitment",
         "model": commitment.digest.hex(),
@@ -127,16 +148,29 @@ def _commitment(data: bytes) -> Description:
         "inputs": describe_types(commitment.graph.inputs),
         "outputs": describe_types(commitment.graph.output_types),
         "nodes": len(commitment.graph.nodes),
+        "sections": list[Json](fields),
+        "plans": list[Json](plans),
+        "weights": list[Json](weights),
     }
-    return Description(record)
+
+    def render(console: "Console") -> None:
+        for key in ("kind", "model", "parameter_set_id", "root", "nodes"):
+            console.print(f"{key:<16} {record[key]}")
+        draw(console, "fields", fields)
+        draw(console, f"public constants, limbs of {commitment.limb_bits} bits", plans)
+        draw(console, f"committed weights, 2^{commitment.root.shape.variables} values", weights)
+
+    return Description(record, render)
 
 
-def _proof(data: bytes) -> Description:
+def _proof(data: bytes, statement: "Statement | None") -> Description:
     from vcompute.errors import Rejected
     from vcompute.proof.suite import decode_envelope
     from vcompute.proof.suites import suite_table
+    from vcompute.registry import SuiteId
 
     envelope = decode_envelope(data)
+    sections = envelope_rows(envelope)
     record: dict[str, Json] = {
         "kind": "proof",
         "version": envelope.version,
@@ -149,9 +183,21 @@ def _proof(data: bytes) -> Description:
     }
     try:
         suite, parameters = suite_table().numbered(envelope.suite, envelope.parameter_set)
+        record |= {"suite": suite.name, "parameter_set": parameters.name}
     except Rejected:  # a suite that is not installed here: its numbers are all there is to show
-        return Description(record)
-    return Description(record | {"suite": suite.name, "parameter_set": parameters.name})
+        pass
+    if statement is not None and envelope.suite == SuiteId.SUCCINCT:
+        messages, code = body_rows(envelope, statement, len(data))
+        sections = [*sections, *messages]
+        record |= {"verifier": code or "accepts", "statement_fits": statement.digest == envelope.statement}
+    record["sections"] = list[Json](sections)
+
+    def render(console: "Console") -> None:
+        for key in (key for key in record if key != "sections"):
+            console.print(f"{key:<16} {record[key]}")
+        draw(console, "sections", sections)
+
+    return Description(record, render)
 
 
 def _batch(data: bytes) -> Description:

@@ -64,7 +64,9 @@ class Int(Kind):
         return wire
 
     def cddl(self) -> str:
-        return f"{self.low}..{self.high}"
+        if self.low >= 0:
+            return f"{self.low}..{self.high}"
+        return f"(int .ge {self.low}) .and (int .le {self.high})"  # ranges with negative ends are read by few tools
 
 
 @dataclass(frozen=True, slots=True)

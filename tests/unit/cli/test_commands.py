@@ -245,3 +245,24 @@ def test_files_are_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
         write_atomic(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_inspect_lists_the_messages_of_a_proof(work: Path, call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    call("prove", "digits.tflite", "images.npy", "--suite", "succinct", "--parameter-set", "tiny", "-o", "proof",
+         "--output", "out.npy")  # fmt: skip
+    call("commit", "digits.tflite", "-o", "commitment", "--parameter-set", "tiny")
+    files = ("--model", "commitment", "--input", "images.npy", "--output", "out.npy")
+    record = call("inspect", "proof", *files)
+    assert (record["verifier"], record["statement_fits"]) == ("accepts", True)
+    last = record["sections"][-1]
+    assert last["offset"] + last["bytes"] == record["bytes"]
+    assert cli.main(["inspect", "proof", *files]) == 0
+    assert "fraction sumcheck" in capsys.readouterr().out
+    data = bytearray((work / "proof").read_bytes())
+    data[-1] ^= 1
+    (work / "damaged").write_bytes(data)
+    assert call("inspect", "damaged", *files)["verifier"] == "final_polynomial"
+    assert call("inspect", "proof", "--model", "commitment", status=2)["error"]["code"] == "usage"
+    described = call("inspect", "commitment")
+    assert [row["node"] for row in described["plans"]] == sorted({row["node"] for row in described["plans"]})
+    assert sum(row["elements"] for row in described["weights"]) >= 3000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vcompute.errors import Rejected
-from vcompute.field import default_backend
+from vcompute.field import Backend, default_backend
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.circuit import clamp_of, requantised_nodes
 from vcompute.proof.succinct.commitment import Commitment
@@ -90,17 +90,24 @@ class Succinct:
             Rejected: with the code of the first check that fails; ``suite_unsupported_model`` where the verifier holds
                 neither the model nor a commitment to it.
         """
-        if not isinstance(statement.model, (Model, Commitment)):
-            raise Rejected("this suite needs the model or its commitment", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
         backend = default_backend()
-        holder: Prepared | Commitment
-        if isinstance(statement.model, Commitment):
-            holder = statement.model
-        elif body[1:2] == bytes((ROOT_ONLY,)):
-            holder = commit_model(statement.model, parameter_set, backend)
-        else:
-            holder = prepare(statement.model)
+        holder = holder_of(statement, body, parameter_set, backend)
         return _security(verify(holder, statement, body, parameter_set, backend))
+
+
+def holder_of(statement: Statement, body: bytes, parameter_set: int, backend: Backend) -> Prepared | Commitment:
+    """What the verifier checks a proof against, by what it holds and the proof's mode.
+
+    Raises:
+        Rejected: suite_unsupported_model, where it holds neither the model nor a commitment to it.
+    """
+    if isinstance(statement.model, Commitment):
+        return statement.model
+    if not isinstance(statement.model, Model):
+        raise Rejected("this suite needs the model or its commitment", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+    if body[1:2] == bytes((ROOT_ONLY,)):
+        return commit_model(statement.model, parameter_set, backend)
+    return prepare(statement.model)
 
 
 def _security(report: Report) -> Security:

@@ -36,17 +36,23 @@ from vcompute.transcript import VerifierTranscript
 
 
 def verify(
-    holder: Prepared | Commitment, statement: Statement, body: bytes, parameter_set: int, backend: Backend
+    holder: Prepared | Commitment,
+    statement: Statement,
+    body: bytes,
+    parameter_set: int,
+    backend: Backend,
+    transcript: VerifierTranscript | None = None,
 ) -> Report:
     """Return the soundness of a proof that convinces.
 
-    ``holder`` is a model's constants where the proof leaves the weights to the verifier, else a commitment.
+    ``holder`` is a model's constants where the proof leaves the weights to the verifier, else a commitment. A
+    ``transcript`` over ``body`` that writes down what it sees may be given (see :mod:`tape`).
 
     Raises:
         Rejected: with the code of the first check that failed.
     """
     # 1.
-    transcript = VerifierTranscript(PROTOCOL, body)
+    transcript = transcript or VerifierTranscript(PROTOCOL, body)
     version, mode = transcript.receive_bytes("header", 2)
     if version != PROOF_FORMAT:
         raise Rejected("another format of proof", code=ErrorCode.PROOF_MALFORMED, expected=PROOF_FORMAT, got=version)
