@@ -58,7 +58,7 @@ def test_the_standard_set_reaches_its_level_at_every_size(variables: int) -> Non
 
 CHANGES = {
     "security_bits": 104,
-    "rate_bits": 1,
+    "rate_bits": 2,
     "rate_step": 0,
     "max_rate_bits": 3,
     "query_bits": 90,
@@ -71,7 +71,7 @@ CHANGES = {
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(CommitmentParameters) if f.name != "name"])
 def test_every_parameter_is_accounted_for(field: str) -> None:
     """Changing a parameter changes the terms or the refusal; a new parameter has to be entered here."""
-    shapes = [TableShape(32, 16)]
+    shapes = [TableShape(32, 16), TableShape(32, 16)]
     before = schedule(STANDARD, shapes, 100).terms()
     try:
         after = schedule(dataclasses.replace(STANDARD, **{field: CHANGES[field]}), shapes, 100).terms()
@@ -96,7 +96,7 @@ def test_every_challenge_of_a_schedule_has_a_term() -> None:
 
 def test_instances_that_cannot_reach_the_level_are_refused() -> None:
     """VC-COM-006."""
-    demanding = dataclasses.replace(STANDARD, security_bits=108, query_grinding=26)
+    demanding = dataclasses.replace(STANDARD, security_bits=108, query_grinding=26, max_challenge_grinding=6)
     with pytest.raises(Rejected) as caught:
         schedule(demanding, [TableShape(32, 16)], 1)
     assert caught.value.code is ErrorCode.SECURITY_UNREACHABLE

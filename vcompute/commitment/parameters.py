@@ -52,7 +52,7 @@ class CommitmentParameters:
 STANDARD: Final = CommitmentParameters(
     name="standard",
     security_bits=100,
-    rate_bits=2,
+    rate_bits=1,
     rate_step=1,
     max_rate_bits=8,
     query_bits=84,
