@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
 from vcompute.field.goldilocks import P
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.forms import Axis, Form, full, mass, window_axis
+from vcompute.proof.succinct.pools import pixel_counts, split_constants
 from vcompute.proof.succinct.roles import LINEAR
 from vcompute.task import operators as ops
 
@@ -117,11 +119,39 @@ def _add_key(
     if isinstance(operator, LINEAR):
         loads[node.node] = Load(unit, axes)
         return
+    if isinstance(operator, ops.AveragePool2D):
+        _add_average(circuit, node, plans[node.node], unit, axes, form)
+        return
     *slopes, offset, step = plans[node.node].scalars
     form.constant = form.constant + unit * offset * mass(axes)
     if node.sign is not None:
         form.add_column(node.sign, -(unit * step), vectors)
     _add_affine(circuit, node.node, [unit * slope for slope in slopes], axes, form)
+
+
+def _add_average(
+    circuit: Circuit, proved: Proved, plan: NodePlan, unit: Ext, axes: tuple[Axis, ...], form: Form
+) -> None:
+    """Add T of a mean over windows (less s * S), whose constants vary with the number of pixels."""
+    node, backend = circuit.graph.nodes[proved.node], form.backend
+    operator = node.operator
+    if not isinstance(operator, ops.AveragePool2D):
+        return
+    image = circuit.graph.values[node.inputs[0]].shape
+    slopes, offsets, steps = split_constants(plan.scalars, 3)
+    rows, columns = full(axes[1], backend), full(axes[2], backend)
+    for place, in_rows, in_columns in pixel_counts(operator, image, node.output.shape).regions():
+        own = (axes[0], (kept(rows, in_rows),), (kept(columns, in_columns),), axes[3])
+        form.constant = form.constant + unit * offsets[place] * mass(own)
+        if proved.sign is not None:
+            form.add_column_of(circuit.first + proved.node, proved.sign, -(unit * steps[place]), own)
+        seen = [axes[0], *window_axes(operator, own, image, None, backend), axes[3]]
+        form.add_value(node.inputs[0], unit * slopes[place], seen)
+
+
+def kept(vector: ExtWords, where: npt.NDArray[np.bool_]) -> ExtWords:
+    """The vector, 0 elsewhere."""
+    return vector if bool(where.all()) else np.where(where[:, None], vector, np.uint64(0))
 
 
 def _add_affine(circuit: Circuit, index: int, scales: list[Ext], axes: tuple[Axis, ...], form: Form) -> None:
@@ -133,9 +163,6 @@ def _add_affine(circuit: Circuit, index: int, scales: list[Ext], axes: tuple[Axi
             for value, scale, kind in zip(node.inputs, scales, types, strict=True):
                 stretched, seen = broadcast_axes(scale, axes, kind.shape, node.output.shape, backend)
                 form.add_value(value, stretched, seen)
-        case ops.AveragePool2D() as operator:
-            seen = [axes[0], *window_axes(operator, axes, types[0].shape, None, backend), axes[3]]
-            form.add_value(node.inputs[0], scales[0], seen)
         case ops.Mean() as operator:
             kept = iter(axes[1:])
             seen = [axes[0]]

@@ -15,10 +15,11 @@ from vcompute.errors import Rejected
 from vcompute.kernels.reference import elementwise
 from vcompute.proof.succinct import requant
 from vcompute.proof.succinct.pair import PairSearch, pair_search, solve_pair
+from vcompute.proof.succinct.pools import pixel_counts
 from vcompute.proof.succinct.requant import Floor, Search, Steps
 from vcompute.proof.succinct.roles import LINEAR
 from vcompute.registry import ErrorCode
-from vcompute.task import Model, Node
+from vcompute.task import Graph, Model, Node
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
 
@@ -27,6 +28,8 @@ MOST_ROWS: Final = 1 << 22
 """The most rows of one table."""
 ONE_SIDED_LIMIT: Final = 38
 """A one-sided form with a larger K gives way to a two-sided one."""
+MOST_COUNTS: Final = 256
+"""The most different numbers of pixels in one pool's windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,20 @@ class NodePlan:
     least: int = field(2, Int(-(1 << 40), 1 << 40), "least quotient")
     greatest: int = field(3, Int(-(1 << 40), 1 << 40), "greatest quotient")
     scalars: tuple[int, ...] = field(
-        4, Array(Int(-(1 << 63), (1 << 64) - 1), 0, 4), "slopes, Q and S of a node without weights; else none"
+        4,
+        Array(Int(-(1 << 63), (1 << 64) - 1), 0, 3 * MOST_COUNTS),
+        "slopes, Q and S of a node without weights (a pool's: for each number of pixels, ascending); else none",
     )
+
+
+def scalar_count(graph: Graph, index: int) -> int:
+    """How many scalars the plan of a requantised node has."""
+    node = graph.nodes[index]
+    if isinstance(node.operator, LINEAR):
+        return 0
+    if isinstance(node.operator, ops.AveragePool2D):
+        return 3 * len(pixel_counts(node.operator, graph.values[node.inputs[0]].shape, node.output.shape).distinct)
+    return 4 if isinstance(node.operator, ops.Add) else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +90,7 @@ def compile_constants(model: Model, nodes: list[int]) -> Compiled:
         floors[index] = floor
         scalars: tuple[int, ...] = ()
         if not isinstance(model.graph.nodes[index].operator, LINEAR):
-            scalars = (*floor.slope, floor.offset[0], floor.step[0])
+            scalars = (*floor.slope, *floor.offset, *floor.step)
         plans[index] = NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars)
     return Compiled(width, floors, plans)
 
@@ -139,12 +154,13 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
             multiplier, shift = np.array([operator.requant.multiplier]), np.array([operator.requant.shift])
             return requant.channel_steps(multiplier, shift, operator.rounding, clamp, np.array([low]), np.array([high]))
         case ops.AveragePool2D():
-            count = operator.kernel_h * operator.kernel_w
-            if operator.window.padded:
-                raise Rejected("average_pool_2d: padding", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
-            return requant.pool_steps(
-                count, (0, operator.low, operator.high), count * inputs[0].low, count * inputs[0].high
-            )
+            counts = pixel_counts(operator, types[0].shape, node.output.shape).distinct
+            if len(counts) > MOST_COUNTS:
+                raise Rejected(
+                    "average_pool_2d: windows of too many different numbers of pixels",
+                    code=ErrorCode.SUITE_UNSUPPORTED_MODEL, expected=f"at most {MOST_COUNTS}", got=len(counts),
+                )  # fmt: skip
+            return requant.pool_steps(counts, (0, operator.low, operator.high), inputs[0].low, inputs[0].high)
     raise Rejected(f"{operator.name}: not in the succinct suite yet", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
 
 

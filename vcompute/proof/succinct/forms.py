@@ -7,15 +7,14 @@ CONCATENATION, RESHAPE, TRANSPOSE) becomes its operands with other vectors; a pu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
-from vcompute.errors import Rejected
 from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, from_array
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.contract import IntArray, contract, outer, vector_sum
 from vcompute.proof.succinct.roles import Role
-from vcompute.registry import ErrorCode
 from vcompute.task import operators as ops
 
 Axis = tuple[ExtWords, ...]
@@ -54,23 +53,21 @@ class Form:
         """Add scale * <vectors, column>."""
         self.columns.append(ColumnTerm(column, scale, tuple(vectors)))
 
-    def add_value(self, value: int, scale: Ext, axes: Sequence[Axis]) -> None:
-        """Add scale * <axes, value>; ``axes`` has the batch first.
+    def add_column_of(self, value: int, column: int, scale: Ext, axes: Sequence[Axis]) -> None:
+        """Add scale * <axes, column>, a column of a proved value; the axes may be cut otherwise than the column."""
+        sizes = [size for factors in self.circuit.factors[value] for size in factors]
+        vectors = [vector for axis in axes[1:] for vector in axis]
+        for term in deal(vectors, sizes, self.backend):
+            self.add_column(column, scale * term.scale, [full(axes[0], self.backend), *term.vectors])
 
-        Raises:
-            Rejected: suite_unsupported_model, where an axis is cut otherwise than its vectors.
-        """
+    def add_value(self, value: int, scale: Ext, axes: Sequence[Axis]) -> None:
+        """Add scale * <axes, value>; ``axes`` has the batch first."""
         circuit = self.circuit
         role = Role.PUBLIC if value < circuit.first else circuit.roles[value - circuit.first]
         if role in (Role.PUBLIC, Role.REVEALED):
             self.values.append(ValueTerm(value, scale, tuple(full(axis, self.backend) for axis in axes)))
         elif role is Role.PROVED:
-            factors = circuit.factors[value]
-            vectors = [full(axes[0], self.backend)]
-            for axis, sizes in zip(axes[1:], factors, strict=True):
-                scale, aligned = _align(axis, sizes, scale, self.backend)
-                vectors += aligned
-            self.add_column(circuit.proved[value - circuit.first].column, scale, vectors)
+            self.add_column_of(value, circuit.proved[value - circuit.first].column, scale, axes)
         else:
             self._add_layout(value, scale, axes)
 
@@ -81,7 +78,7 @@ class Form:
                 order = sorted(range(len(permutation)), key=permutation.__getitem__)
                 self.add_value(node.inputs[0], scale, [axes[0], *(axes[1 + axis] for axis in order)])
             case ops.Reshape():
-                self._add_reshape(value, node.inputs[0], scale, axes)
+                self._add_reshape(node.inputs[0], scale, axes)
             case ops.Pad() as operator:
                 inner = [axes[0]]
                 shape = self.circuit.graph.values[node.inputs[0]].shape
@@ -99,17 +96,14 @@ class Form:
                     self.add_value(index, scale, part)
                     start += size
 
-    def _add_reshape(self, value: int, source: int, scale: Ext, axes: Sequence[Axis]) -> None:
-        """Both shapes have one list of factors: deal the vectors out again."""
-        vectors: list[ExtWords] = []
-        for axis, sizes in zip(axes[1:], self.circuit.factors[value], strict=True):
-            scale, aligned = _align(axis, sizes, scale, self.backend)
-            vectors += aligned
-        dealt: list[Axis] = [axes[0]]
-        for sizes in self.circuit.factors[source]:
-            dealt.append(tuple(vectors[: len(sizes)]))
-            vectors = vectors[len(sizes) :]
-        self.add_value(source, scale, dealt)
+    def _add_reshape(self, source: int, scale: Ext, axes: Sequence[Axis]) -> None:
+        """Both shapes have one row-major order: deal the vectors out again."""
+        factors = self.circuit.factors[source]
+        vectors = [vector for axis in axes[1:] for vector in axis]
+        for term in deal(vectors, [size for sizes in factors for size in sizes], self.backend):
+            rest = iter(term.vectors)
+            dealt: list[Axis] = [axes[0], *(tuple(islice(rest, len(sizes))) for sizes in factors)]
+            self.add_value(source, scale * term.scale, dealt)
 
 
 def full(axis: Axis, backend: Backend) -> ExtWords:
@@ -126,16 +120,63 @@ def mass(axes: Sequence[Axis]) -> Ext:
     return result
 
 
-def _align(axis: Axis, sizes: tuple[int, ...], scale: Ext, backend: Backend) -> tuple[Ext, list[ExtWords]]:
-    """An axis's vectors as its factors need them; what an axis of size 1 weighs goes to the scale."""
-    if tuple(vector.shape[0] for vector in axis) == sizes:
-        return scale, list(axis)
-    whole = full(axis, backend)
-    if not sizes:
-        return scale * from_array(whole)[0], []
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """scale * the outer product of vectors."""
+
+    scale: Ext
+    vectors: tuple[ExtWords, ...]
+
+
+def deal(vectors: Sequence[ExtWords], sizes: Sequence[int], backend: Backend) -> list[Dealt]:
+    """The outer product of ``vectors``, one weight for each row-major index, as a sum of outer products of vectors of
+    ``sizes`` (none of them 1).
+
+    One term where both cut the index alike. Where they cut across each other, the part between two common cuts becomes
+    one term for each choice of all its indices but those of its longest axis.
+    """
+    scale, terms = ONE, [Dealt(ONE, ())]
+    for vector in vectors:
+        if vector.shape[0] == 1:
+            scale = scale * from_array(vector)[0]
+    given = iter([vector for vector in vectors if vector.shape[0] != 1])
+    wanted = iter(sizes)
+    for vector in given:
+        own, needed = [vector], [next(wanted)]
+        have, want = vector.shape[0], needed[0]
+        while have != want:
+            if have < want:
+                own.append(next(given))
+                have *= own[-1].shape[0]
+            else:
+                needed.append(next(wanted))
+                want *= needed[-1]
+        terms = [Dealt(ONE, (*term.vectors, *more)) for term in terms for more in _between_cuts(own, needed, backend)]
+    return [Dealt(scale, term.vectors) for term in terms]
+
+
+def _between_cuts(own: list[ExtWords], sizes: list[int], backend: Backend) -> list[tuple[ExtWords, ...]]:
+    """The terms of one part that has no inner cut in common."""
+    whole = full(tuple(own), backend)
     if len(sizes) == 1:
-        return scale, [whole]
-    raise Rejected("an axis is cut otherwise than its reader needs", code=ErrorCode.SUITE_UNSUPPORTED_MODEL, got=sizes)
+        return [(whole,)]
+    longest = max(range(len(sizes)), key=lambda axis: sizes[axis])
+    tensor = np.moveaxis(whole.reshape(*sizes, 2), longest, -2)
+    units = [[_unit(size, place) for place in range(size)] for size in sizes]
+    terms = []
+    for index in np.ndindex(*(size for axis, size in enumerate(sizes) if axis != longest)):
+        chosen = list(index)
+        chosen.insert(longest, 0)
+        parts = [units[axis][place] for axis, place in enumerate(chosen)]
+        parts[longest] = np.ascontiguousarray(tensor[index])
+        terms.append(tuple(parts))
+    return terms
+
+
+def _unit(size: int, place: int) -> ExtWords:
+    vector = np.zeros((size, 2), np.uint64)
+    vector[place, 0] = 1
+    return vector
 
 
 def committed_part(form: Form, value: Ext, values: Mapping[int, IntArray], backend: Backend) -> Ext:

@@ -14,6 +14,7 @@ Everything is exact integer arithmetic; nothing is claimed of the constants but 
 reachable threshold, at both ends of the accumulator's range and, two-sided, around the change of sign.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -142,16 +143,16 @@ def _single_numerators(levels: Int64, shift: Int64) -> tuple[Int64, Int64]:
     return np.clip(odd, -largest, largest) << power, reach
 
 
-def pool_steps(count: int, clamp: tuple[int, int, int], low: int, high: int) -> Steps:
-    """The step function of a mean of ``count`` values, rounded half away from zero."""
-    levels = levels_of(*clamp)
+def pool_steps(counts: Sequence[int], clamp: tuple[int, int, int], low: int, high: int) -> Steps:
+    """The step functions of means of so many values from ``low`` to ``high``, rounded half away from zero."""
+    levels, count = levels_of(*clamp), np.array(counts, np.int64)[:, None]
     above = levels * count - count // 2
     below = count // 2 - (1 - levels) * count + 1
-    thresholds = np.where(levels > 0, above, below)[None, :]
+    thresholds = np.where(levels > 0, above, below)
     if clamp[1] >= clamp[2]:
         thresholds = np.full_like(thresholds, FAR)
-    natural = np.array([(1 << 31) // count], np.int64)
-    return Steps(levels, thresholds, np.array([low], np.int64), np.array([high], np.int64), natural, natural * 0)
+    natural = (1 << 31) // count[:, 0]
+    return Steps(levels, thresholds, count[:, 0] * low, count[:, 0] * high, natural, natural * 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ LAYOUT = (ops.Pad, ops.Concatenation, ops.Reshape, ops.Transpose)
 TAIL = (ops.Softmax, ops.Logistic, ops.Quantize, *LAYOUT)
 CHEAP = (*TAIL, ops.Add, ops.Mul, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Constant)
 PROVABLE = (*LINEAR, ops.Add, ops.AveragePool2D, ops.Mean, ops.Quantize, ops.Logistic)
-"""What can be proved; an average over a window whose count varies cannot yet."""
+"""What can be proved."""
 
 
 @unique
@@ -74,7 +74,7 @@ def assign_roles(graph: Graph) -> tuple[tuple[Role, ...], frozenset[int]]:
                 f"node {position}: an interior SOFTMAX is not in the succinct suite",
                 code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
             )
-        elif not isinstance(operator, PROVABLE) or (isinstance(operator, ops.AveragePool2D) and operator.window.padded):
+        elif not isinstance(operator, PROVABLE):
             raise Rejected(
                 f"node {position}: {operator.name} of proved values is not in the succinct suite yet",
                 code=ErrorCode.SUITE_UNSUPPORTED_MODEL,

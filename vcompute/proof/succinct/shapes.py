@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Axes of values: every axis of a value is cut into the factors that some reader of it needs.
 
-A RESHAPE keeps the row-major order, so a value and its reshaped form share one list of factors. A column has one axis
-for each factor; an axis of size 1 has none.
+A RESHAPE keeps the row-major order, so a value and its reshaped form share one list of factors where their axes allow
+it. A column has one axis for each factor; an axis of size 1 has none. Factors decide only what a claim costs: a weight
+that is cut otherwise than a column becomes a sum of several (:func:`vcompute.proof.succinct.forms.deal`).
 """
 
 import math
 from itertools import pairwise
 
-from vcompute.errors import Rejected
-from vcompute.registry import ErrorCode
 from vcompute.task import Graph
 from vcompute.task import operators as ops
 from vcompute.task.tensor import Shape
@@ -19,11 +18,7 @@ Factors = tuple[tuple[int, ...], ...]
 
 
 def value_factors(graph: Graph) -> tuple[Factors, ...]:
-    """The factors of every value.
-
-    Raises:
-        Rejected: suite_unsupported_model, for a RESHAPE that cuts across axes.
-    """
+    """The factors of every value; values whose cuts cross keep their own."""
     values = graph.values
     cuts = [_cuts(value.shape) for value in values]
     first = len(graph.inputs)
@@ -38,6 +33,8 @@ def value_factors(graph: Graph) -> tuple[Factors, ...]:
                 if values[index].elements != values[output].elements:
                     continue
                 union = cuts[index] | cuts[output]
+                if not _nested(union):
+                    continue
                 changed = changed or union != cuts[index] or union != cuts[output]
                 cuts[index] = cuts[output] = union
     return tuple(_factors(value.shape, cut) for value, cut in zip(values, cuts, strict=True))
@@ -48,10 +45,13 @@ def _cuts(shape: Shape) -> frozenset[int]:
     return frozenset(math.prod(shape[axis:]) for axis in range(len(shape) + 1))
 
 
+def _nested(cuts: frozenset[int]) -> bool:
+    """Whether each cut divides the next: they cut one row-major index."""
+    return not any(larger % smaller for smaller, larger in pairwise(sorted(cuts)))
+
+
 def _factors(shape: Shape, cuts: frozenset[int]) -> Factors:
     ordered = sorted(cuts)
-    if any(b % a for a, b in pairwise(ordered)):
-        raise Rejected("a RESHAPE cuts across axes", code=ErrorCode.SUITE_UNSUPPORTED_MODEL, got=shape)
     result, inner = [], math.prod(shape)
     for size in shape:
         outer, inner = inner, inner // size

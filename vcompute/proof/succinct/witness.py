@@ -12,6 +12,7 @@ from vcompute.kernels.reference.linear import centred, exact_product, pad_image,
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.pools import pixel_counts
 from vcompute.proof.succinct.public import requantise_revealed
 from vcompute.proof.succinct.requant import Floor, Int64
 from vcompute.proof.succinct.roles import LINEAR, Role
@@ -79,7 +80,7 @@ def make_witness(
         elif index in circuit.proved and circuit.proved[index].bits:
             proved, floor = circuit.proved[index], floors[index]
             t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
-            values.append(_fill(circuit, proved, floor, t, node, columns, keys, counts))
+            values.append(_fill(circuit, proved, floor, t, columns, keys, counts))
         else:
             values.append(reference.evaluate(model, node, operands, constants, circuit.batch))
             if index in circuit.proved:
@@ -111,12 +112,23 @@ def _affine(
             total = centred(operands[0], types[0].zero_point).sum(axis=axes, keepdims=operator.keep_dims)
             return np.asarray(total * floor.slope[0] + offset)
         case ops.AveragePool2D() as operator:
+            image = pad_image(operands[0].astype(np.int64), operator.window, 0)
             total = np.zeros((operands[0].shape[0], *node.output.shape), np.int64)
             for row in range(operator.kernel_h):
                 for column in range(operator.kernel_w):
-                    total += tap(operands[0], operator.window, row, column, node.output.shape[:2])
-            return np.asarray(total * floor.slope[0] + offset)
+                    total += tap(image, operator.window, row, column, node.output.shape[:2])
+            numbers = pixel_counts(operator, types[0].shape, node.output.shape).numbers[..., None]
+            return np.asarray(total * np.array(floor.slope)[numbers] + np.array(floor.offset)[numbers])
     raise TaskError(f"{node.operator.name}: no affine form", code=ErrorCode.UNSUPPORTED_OPERATOR)
+
+
+def _steps(node: Node, floor: Floor, operand: ValueType) -> Int64:
+    """S of every element, in a shape that broadcasts: one for each channel, or for each window of a pool."""
+    steps = np.array(floor.step, np.int64)
+    if not isinstance(node.operator, ops.AveragePool2D):
+        return steps
+    selected: Int64 = steps[pixel_counts(node.operator, operand.shape, node.output.shape).numbers][..., None]
+    return selected
 
 
 def _fill(
@@ -124,18 +136,18 @@ def _fill(
     proved: Proved,
     floor: Floor,
     t: Int64,
-    node: Node,
     columns: dict[int, IntArray],
     keys: dict[int, Int64],
     counts: list[Int64],
 ) -> IntArray:
     """The columns of one requantised node; returns its value."""
-    operator, box = node.operator, circuit.columns[proved.column]
+    node, box = circuit.graph.nodes[proved.node], circuit.columns[proved.column]
+    operator, types = node.operator, circuit.graph.operand_types(node)[0]
     low, high = getattr(operator, "low", -128), getattr(operator, "high", 127)
     zero_point = 0 if isinstance(operator, ops.AveragePool2D) else node.output.zero_point
     table, width = circuit.tables[proved.table], circuit.limb_bits
     if proved.two_sided:
-        steps = np.array(floor.step, np.int64)
+        steps = _steps(node, floor, types[0])
         unit = proved.bits - 1
         # At the change of sign both lines give the same value; the lower one is taken wherever it may be.
         sign = (t - steps) < (np.int64(1) << unit)

@@ -77,12 +77,23 @@ IMAGE_OPERATORS = {
     "average pool of an odd count": lambda s, v: s.unary(
         ops.AveragePool2D(Window(1, 1, 1, 1, 0, 0, 0, 0), 3, 3, -100, 90), v
     ),
+    "average pool of varying counts": lambda s, v: s.unary(
+        ops.AveragePool2D(Window(1, 1, 1, 1, 1, 1, 1, 1), 3, 3, -128, 127), v
+    ),
+    "average pool of many counts, clamped": lambda s, v: s.unary(
+        ops.AveragePool2D(Window(2, 1, 1, 1, 4, 3, 2, 4), 5, 5, -60, 70), v
+    ),
     "mean": lambda s, v: s.unary(ops.Mean((0, 1), True, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127), v, 3),
     "mean of one axis": lambda s, v: s.unary(
         ops.Mean((1,), True, Requant(3 << 29, -2), Rounding.SINGLE, -128, 127), v, 3
     ),
     "pad": lambda s, v: s.unary(ops.Pad((1, 0, 2), (0, 2, 1), 17), v),
     "transpose": lambda s, v: s.unary(ops.Transpose((1, 0, 2)), v),
+    "reshape within axes": lambda s, v: s.unary(ops.Reshape(), v, shape=(3, 2, 20)),
+    "reshape across axes": lambda s, v: s.unary(ops.Reshape(), v, shape=(8, 5, 3)),
+    "reshape, transpose and back": lambda s, v: s.unary(
+        ops.Reshape(), s.unary(ops.Transpose((2, 0, 1)), s.unary(ops.Reshape(), v, shape=(8, 3, 5))), shape=(4, 3, 10)
+    ),
     "concatenation": concatenated,
     "quantize": scaled,
     "logistic": logistic,
@@ -174,9 +185,6 @@ def test_an_interior_softmax_is_refused() -> None:
 
 UNSUPPORTED = {
     "max pool": lambda s, v: s.unary(ops.MaxPool2D(POOL, 2, 2, -128, 127), v),
-    "average pool of a varying count": lambda s, v: s.unary(
-        ops.AveragePool2D(Window(1, 1, 1, 1, 1, 1, 1, 1), 3, 3, -128, 127), v
-    ),
     "product": lambda s, v: s.node(ops.Mul(Requant(1 << 30, -7), Rounding.DOUBLE, -128, 127), [v, v], [], s.type_of(v)),
 }
 
@@ -197,7 +205,7 @@ def test_operators_without_a_circuit_are_refused_before_any_work(name: str) -> N
 def test_the_same_operators_on_public_values_are_no_obstacle() -> None:
     sketch = Sketch([int8(6, 5, 3)])
     pooled = UNSUPPORTED["max pool"](sketch, 0)
-    sums = UNSUPPORTED["product"](sketch, UNSUPPORTED["average pool of a varying count"](sketch, pooled))
+    sums = UNSUPPORTED["product"](sketch, IMAGE_OPERATORS["average pool of varying counts"](sketch, pooled))
     model = sketch.model(sketch.conv(sketch.conv(sums, 4), 2))
     round_trip(model, inputs_for(model))
 

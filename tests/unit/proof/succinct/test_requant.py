@@ -119,7 +119,7 @@ def test_every_accumulator_of_small_ranges(seed: int) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 16, 49, 64, 100])
 def test_average_pools(count: int) -> None:
     clamp = (0, -128, 127)
-    steps = pool_steps(count, clamp, -128 * count, 127 * count)
+    steps = pool_steps([count], clamp, -128, 127)
     prepared = search(steps, two_sided=False)
     bits = prepared.least_bits()
     assert bits is not None
