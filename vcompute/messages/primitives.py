@@ -23,7 +23,7 @@ MAX_EXTENSIONS: Final = 16
 class BlobRef:
     """Content by name: the root of its chunk tree, which covers the size."""
 
-    digest: bytes = field(0, DIGEST, "root of the chunk tree")
+    digest: bytes = field(0, DIGEST, "digest of the content")
     size: int = field(1, Int(0, 2**40), "bytes")
 
 

@@ -225,6 +225,8 @@ class ClientNode(ABC):
         """Take one message; what is refused is logged, never raised: the sender's trouble is not ours."""
         try:
             message = open_message(data)
+            if self.handshake is not None:
+                self.handshake.require_coordinator(message)
             if isinstance(message.body, Error):
                 logger.info("the coordinator reports %s: %s", message.body.code.name.lower(), message.body.detail)
                 return

@@ -11,7 +11,19 @@ from typing import Final
 
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
-from vcompute.messages import Extension, Hello, Signed, seal
+from vcompute.messages import (
+    Assign,
+    Cancel,
+    Check,
+    Decline,
+    Draw,
+    Error,
+    Extension,
+    Hello,
+    Message,
+    Signed,
+    seal,
+)
 from vcompute.registry import ErrorCode, Role, SuiteId
 
 VERSIONS: Final = (1,)
@@ -95,6 +107,10 @@ def answer(hello: Signed[Hello], nonce: bytes, settlement: bytes) -> Hello:
     )
 
 
+OWN_WORDS: Final = (Assign, Cancel, Check, Decline, Draw, Error)
+"""Messages to a client that a coordinator speaks for itself."""
+
+
 class ClientHandshake:
     """The client's side of one greeting."""
 
@@ -131,3 +147,15 @@ class ClientHandshake:
                 got=body.version,
             )
         self.peer = hello
+
+    def require_coordinator(self, message: Signed[Message]) -> None:
+        """Refuse a message that only the coordinator speaks and another key signed.
+
+        The coordinator passes on what others sign (Offer, Accept, Receipt); their signers are checked by the sessions.
+
+        Raises:
+            ProtocolError: ``unexpected_signer``.
+        """
+        expected = self._coordinator if self.peer is None else self.peer.signer
+        if expected is not None and isinstance(message.body, OWN_WORDS):
+            message.require_signer(expected)

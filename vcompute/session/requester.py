@@ -209,9 +209,7 @@ class RequesterSession:
         record = replace(record, seen=receipt.body.entry)
         match receipt.body.outcome:
             case Outcome.PAID:
-                if receipt.body.result is None:
-                    raise ProtocolError("a receipt of payment holds the result", code=ErrorCode.SCHEMA_VIOLATION)
-                open_message(receipt.body.result).of(Result)
+                _check_payment(receipt.body)
                 return self._apply(replace(record, receipt=receipt.data), RequesterEvent.PAID, now)
             case Outcome.REFUNDED:
                 return self._apply(replace(record, receipt=receipt.data), RequesterEvent.REFUNDED, now)
@@ -260,3 +258,18 @@ class RequesterSession:
             case RequesterEffect.IGNORE:
                 pass
         return record
+
+
+def _check_payment(receipt: Receipt) -> None:
+    """The result that was paid for belongs to the receipt's task, lease and worker.
+
+    Raises:
+        ProtocolError: ``schema_violation`` where there is none, an error of its envelope, ``stale_lease``,
+            ``unexpected_signer``.
+    """
+    if receipt.result is None or receipt.lease is None or receipt.worker is None:
+        raise ProtocolError("a receipt of payment names worker, lease and result", code=ErrorCode.SCHEMA_VIOLATION)
+    result = open_message(receipt.result).of(Result)
+    if result.body.task != receipt.task or result.body.lease != receipt.lease:
+        raise ProtocolError("the result paid for is of another lease", code=ErrorCode.STALE_LEASE)
+    result.require_signer(receipt.worker)

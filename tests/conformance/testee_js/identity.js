@@ -48,12 +48,19 @@ export function open(data, aad) {
   return { signer: key.thumbprint, payload, digest: sha256(data) };
 }
 
-export function seal(secret, payload, aad) {
+function publicPair(secret) {
   const curve = createECDH('prime256v1');
   curve.setPrivateKey(secret);
   const point = curve.getPublicKey();
-  const pair = { x: point.subarray(1, 33), y: point.subarray(33) };
-  const header = Buffer.concat([HEADER, KEY_HEAD, pair.x, KEY_MIDDLE, pair.y]);
+  return { x: point.subarray(1, 33), y: point.subarray(33) };
+}
+
+const coseKey = ({ x, y }) => Buffer.concat([KEY_HEAD, x, KEY_MIDDLE, y]);
+export const thumbprintOf = (secret) => sha256(coseKey(publicPair(secret)));
+
+export function seal(secret, payload, aad) {
+  const pair = publicPair(secret);
+  const header = Buffer.concat([HEADER, coseKey(pair)]);
   const key = createPrivateKey({ key: { ...jwk(pair), d: secret.toString('base64url') }, format: 'jwk' });
   const signature = sign('sha256', toBeSigned(header, aad, payload), { key, dsaEncoding: 'ieee-p1363' });
   let s = number(signature.subarray(32));

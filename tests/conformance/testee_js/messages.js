@@ -2,9 +2,9 @@
 // Messages: chapter "Messages", schemas as its tables give them.
 
 import { readFileSync } from 'node:fs';
-import { Refused, decode } from './cbor.js';
+import { Refused, decode, encode } from './cbor.js';
 import { DIGEST } from './content.js';
-import { open } from './identity.js';
+import { open, seal } from './identity.js';
 import { array, bool, bytes, int, oneOf, record, text, uint, variant } from './schema.js';
 
 const registry = readFileSync(new URL('../../../spec/registry/errors.toml', import.meta.url), 'utf8');
@@ -77,12 +77,42 @@ const BODIES = {
   ]),
 };
 
+const AAD = Buffer.from('vcompute/1');
+
+export const TYPE = {
+  hello: 1, advertise: 2, offer: 3, assign: 4, accept: 5, decline: 6, progress: 7, yield: 8, result: 9, check: 10, verdict: 11,
+  receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18,
+};
+export const NAMES = Object.fromEntries(Object.entries(TYPE).map(([name, number]) => [number, name]));
+export const CODES = Object.fromEntries([...ERRORS].map(([number, { name }]) => [name, number]));
+
 export function openMessage(data) {
-  const { signer, payload, digest } = open(data, Buffer.from('vcompute/1'));
+  const { signer, payload, digest } = open(data, AAD);
   const item = decode(payload, { bytes: 32768, depth: 8, items: 1024 });
   if (Array.isArray(item) && item.length === 2 && typeof item[0] === 'bigint' && !(Number(item[0]) in BODIES)) {
     throw new Refused('unknown_message');
   }
-  const { tag } = variant(BODIES)(item);
-  return { type: tag, signer, digest };
+  const { type, body } = choice(item);
+  return { type, body, signer, digest, data };
+}
+
+// A message inside another one: it must be of the type its place asks for.
+export function openAs(name, data) {
+  const message = openMessage(data);
+  if (message.type !== TYPE[name]) throw new Refused('unknown_message', `not of the type ${name}`);
+  return message;
+}
+
+function choice(item) {
+  const { tag, ...body } = variant(BODIES)(item);
+  return { type: tag, body };
+}
+
+// `fields` are pairs of key and value; a value that is undefined is an absent field.
+export function sign(secret, name, fields) {
+  const body = new Map(fields.filter(([, value]) => value !== undefined));
+  const message = [BigInt(TYPE[name]), body];
+  choice(decode(encode(message)));
+  const data = seal(secret, encode(message), AAD);
+  return { ...openMessage(data), name };
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// An independent testee: JSON lines on standard input, answers on standard output. It plays no role in a session.
+// An independent testee: JSON lines on standard input, answers on standard output.
 
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ import { readGraph, readModel } from './graph.js';
 import { open, readKey, seal } from './identity.js';
 import { ERRORS, openMessage } from './messages.js';
 import { bytes, int, record, text, uint } from './schema.js';
+import { NotPlayed, SESSION_OPERATIONS } from './sessions.js';
 
 const toBytes = (value) =>
   typeof value === 'string'
@@ -61,7 +62,7 @@ function verifyReplay(given) {
 }
 
 const OPERATIONS = {
-  hello: () => ({ protocol: 1, name: 'independent testee in JavaScript', roles: [], operations: Object.keys(OPERATIONS) }),
+  hello: () => ({ protocol: 1, name: 'independent testee in JavaScript', roles: ['worker', 'requester', 'verifier'], operations: Object.keys(OPERATIONS) }),
   'cbor.decode': ({ bytes: data, limits }) => ({ value: diagnostic(decode(toBytes(data), limits)) }),
   'cbor.encode': ({ value }) => ({ bytes: b64(encode(fromDiagnostic(value))) }),
   'error.lookup': ({ numbers }) => ({
@@ -115,6 +116,7 @@ const OPERATIONS = {
   'compute.trace': ({ model, inputs }) => ({
     digests: run(toBytes(model), toBytes(inputs)).layers.map((layer) => b64(blobDigest(layer))),
   }),
+  ...SESSION_OPERATIONS,
 };
 
 function answer({ id, op, in: given }) {
@@ -122,7 +124,7 @@ function answer({ id, op, in: given }) {
   try {
     return { id, out: OPERATIONS[op](given) };
   } catch (error) {
-    if (error instanceof Unsupported) return { id, unsupported: true };
+    if (error instanceof Unsupported || error instanceof NotPlayed) return { id, unsupported: true };
     if (error instanceof Refused) return { id, error: { code: error.code, message: error.message } };
     throw error;
   }

@@ -185,6 +185,7 @@ class Client(Peer):
         if isinstance(message.body, Hello):
             self.handshake.receive(message.of(Hello))
             return self._advertise()
+        self.handshake.require_coordinator(message)
         actions: list[Action] = self.session.receive(message, now)
         return actions
 

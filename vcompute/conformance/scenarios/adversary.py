@@ -11,7 +11,19 @@ from vcompute.conformance.scenarios.coordinators import Desk
 from vcompute.conformance.scenarios.kit import Remote, Step, expect, expect_state
 from vcompute.conformance.testee import Testee
 from vcompute.identity import PrivateKey
-from vcompute.messages import Advertise, Cancel, Check, Extension, Hello, Progress, SuiteChoice, Yield, seal
+from vcompute.messages import (
+    Advertise,
+    Assign,
+    Cancel,
+    Check,
+    Decline,
+    Extension,
+    Hello,
+    Progress,
+    SuiteChoice,
+    Yield,
+    seal,
+)
 from vcompute.registry import ErrorCode, Outcome, Role, YieldReason
 from vcompute.session.handshake import answer, greeting
 
@@ -138,6 +150,20 @@ def _full(testee: Testee) -> None:
     expect("it declines", ["send:decline"], step.kinds)
 
 
+def _cancel_by_stranger(testee: Testee) -> None:
+    remote, offer, lease = _taken(testee)
+    refused(
+        remote.receive(seal(kit.STRANGER, Cancel(offer.digest, ErrorCode.CANCELLED, lease.digest))), "unexpected_signer"
+    )
+    expect_state(remote, offer.digest, "working")
+
+
+def _assign_by_stranger(testee: Testee) -> None:
+    remote, offer = _worker(testee), kit.offer()
+    refused(remote.receive(seal(kit.STRANGER, Assign(offer.data, 1, kit.TERMS.price))), "unexpected_signer")
+    expect_state(remote, offer.digest, None)
+
+
 def _misdirected(role: str) -> Script:
     def script(testee: Testee) -> None:
         remote = Remote(testee, role, OWNERS[role])
@@ -211,7 +237,34 @@ def _forged_result_in_receipt(testee: Testee) -> None:
     refused(remote.receive(_paid_receipt(offer, result=result[:-1] + bytes([result[-1] ^ 1]))), "bad_signature")
 
 
+def _declined_by_stranger(testee: Testee) -> None:
+    remote, offer = _offered(testee)
+    decline = Decline(offer.digest, 0, ErrorCode.INSUFFICIENT_FUNDS)
+    refused(remote.receive(seal(kit.STRANGER, decline)), "unexpected_signer")
+    expect_state(remote, offer.digest, "offered")
+
+
+def _paid_for_other(code: str, make: Callable[[Any], Any]) -> Script:
+    def script(testee: Testee) -> None:
+        remote, offer = _offered(testee)
+        refused(remote.receive(_paid_receipt(offer, result=make(offer).data)), code)
+        expect_state(remote, offer.digest, "offered")
+
+    return script
+
+
 # Against a verifier.
+
+
+def _check_by_stranger(testee: Testee) -> None:
+    remote = Remote(testee, "verifier", kit.VERIFIER)
+    remote.greet()
+    offer = kit.offer()
+    lease = kit.accept(offer)
+    refused(
+        remote.receive(seal(kit.STRANGER, Check(offer.data, lease.data, kit.result(lease).data))), "unexpected_signer"
+    )
+    expect_state(remote, lease.digest, None)
 
 
 def _evidence(change: Callable[[Any, Any, Any], Check], code: str) -> Script:
@@ -367,6 +420,8 @@ WORKER: Final[Mapping[str, tuple[Script, str]]] = {
     "paid-by-stranger": (_paid_by_stranger, "a receipt that the settlement did not sign"),
     "receipt-of-other-lease": (_receipt_of_other_lease, "a receipt for another lease"),
     "cancel-of-other-lease": (_cancel_of_other_lease, "the cancellation of another lease"),
+    "cancel-by-stranger": (_cancel_by_stranger, "a cancellation that the coordinator did not sign"),
+    "assign-by-stranger": (_assign_by_stranger, "an assignment that the coordinator did not sign"),
     "stale-assignment": (_stale_assignment, "an assignment older than the last one"),
     "result-is-bound": (_context_of_the_lease, "a result names task and lease"),
     "no-room": (_full, "more tasks than the capacity advertised"),
@@ -378,15 +433,38 @@ REQUESTER: Final[Mapping[str, tuple[Script, str]]] = {
     "paid-without-result": (_paid_without_result, "a receipt of payment without the result"),
     "replayed-receipt": (_replayed_receipt, "receipts older than the last one"),
     "unknown-task": (_unknown_task, "messages about a task that was never offered"),
+    "declined-by-stranger": (_declined_by_stranger, "a refusal that the coordinator did not sign"),
+    "paid-for-other-lease": (
+        _paid_for_other("stale_lease", lambda o: kit.result(kit.accept(o, attempt=2))),
+        "a receipt of payment with the result of another lease",
+    ),
+    "paid-for-other-task": (
+        _paid_for_other("stale_lease", lambda _: kit.result(kit.accept(kit.offer(memo=b"x")))),
+        "a receipt of payment with the result of another task",
+    ),
+    "paid-to-other-worker": (
+        _paid_for_other("unexpected_signer", lambda o: kit.result(kit.accept(o), kit.OTHER)),
+        "a receipt of payment with the result of another worker",
+    ),
     "forged-result": (_forged_result_in_receipt, "a receipt around a result with a broken signature"),
     "misdirected": (_misdirected("requester"), "a message for another role"),
 }
 VERIFIER: Final[Mapping[str, tuple[Script, str]]] = {
     **{name: (_evidence(change, code), text) for name, (code, change, text) in EVIDENCE.items()},
+    "check-by-stranger": (_check_by_stranger, "evidence that the coordinator did not send"),
     "second-result": (_second_result, "a second result under a lease"),
     "verdict-says-why": (_verdict_says_why, "the verdict on a wrong result"),
     "misdirected": (_misdirected("verifier"), "a message for another role"),
 }
+
+
+def _requirement(role: str, name: str) -> str:
+    """The requirement that a fault breaks."""
+    if "hello" in name or name == "grease":
+        return "VC-SES-008"
+    if name.endswith("by-stranger") and role != "coordinator":
+        return "VC-SES-009"
+    return "VC-SES-010" if name.startswith(("paid-", "forged-result")) else "VC-SES-007"
 
 
 def cases() -> Iterator[Case]:
@@ -404,7 +482,7 @@ def cases() -> Iterator[Case]:
             yield Case(
                 id=f"adversary/{role}/{name}",
                 level=Level.L5,
-                requirements=("VC-SES-008" if "hello" in name or name == "grease" else "VC-SES-007",),
+                requirements=(_requirement(role, name),),
                 script=script,
                 roles=(role,),
                 flags=("negative",),

@@ -46,9 +46,13 @@ class Stage:
     def receipt(self, outcome: Outcome) -> Step:
         """A receipt for the task's lease."""
         self.entry += 1
-        parts: dict[str, Any] = {"lease": self.lease or bytes(32), "worker": kit.WORKER.thumbprint}
+        lease = self.lease
+        parts: dict[str, Any] = {"worker": kit.WORKER.thumbprint}
         if outcome is Outcome.PAID:
-            parts["result"] = kit.result(kit.accept(self.task)).data
+            taken = kit.accept(self.task)
+            parts["result"] = kit.result(taken).data
+            lease = lease or taken.digest
+        parts["lease"] = lease or bytes(32)
         return self.remote.receive(kit.receipt(self.task, outcome, self.entry, **parts))
 
     def computed(self) -> Step:

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The requester's session: the table of chapter "Sessions" as data.
+
+import { Client, send } from './client.js';
+import { Refused } from './cbor.js';
+import { CODES, TYPE, openAs, openMessage, sign } from './messages.js';
+
+const OUTCOME = { 1: 'paid', 2: 'slashed', 3: 'returned', 4: 'refunded' };
+const ENDS = { paid: ['fetching', 'fetch'], refunded: ['refunded', 'close'] };
+const TABLE = {
+  none: { offer: ['offered', 'offer'] },
+  offered: {
+    ...ENDS,
+    offer: ['offered', 'offer'],
+    accepted: ['running'],
+    declined: ['refused', 'close'],
+    slashed: ['offered'],
+    returned: ['offered'],
+    cancel: ['cancelling', 'cancel'],
+    resend: ['offered', 'offer'],
+  },
+  running: {
+    ...ENDS,
+    slashed: ['offered'],
+    returned: ['offered'],
+    cancel: ['cancelling', 'cancel'],
+    resend: ['running', 'offer'],
+  },
+  cancelling: {
+    ...ENDS,
+    declined: ['refused', 'close'],
+    slashed: ['cancelling'],
+    returned: ['cancelling'],
+    resend: ['cancelling', 'offer', 'cancel'],
+  },
+  fetching: { fetched: ['done', 'close'], resend: ['fetching', 'fetch'] },
+  refused: { offer: ['offered', 'offer'] },
+  done: {},
+  refunded: {},
+};
+
+export class Requester extends Client {
+  table = TABLE;
+  takes = { [TYPE.accept]: this.accepted, [TYPE.decline]: this.declined, [TYPE.receipt]: this.receipt };
+
+  effects = {
+    offer: ({ offer, name }) => [
+      send(offer),
+      { do: 'publish', task: name, blobs: [offer.body.model.digest, offer.body.inputs.digest] },
+    ],
+    cancel(draft) {
+      draft.cancellation ??= sign(this.secret, 'cancel', [[0, draft.name], [1, CODES.cancelled]]);
+      return [send(draft.cancellation)];
+    },
+    fetch: ({ name, result }) => {
+      const blobs = [result.body.outputs, result.body.proof].filter((blob) => blob).map(({ digest }) => digest);
+      return [{ do: 'stage', task: name, blobs }];
+    },
+    close: ({ name }) => [{ do: 'closed', task: name }],
+  };
+
+  offer({ message }, now) {
+    const offer = openMessage(message);
+    const record = this.record(offer.digest) ?? { name: offer.digest, offer, state: 'none', entry: -1 };
+    return this.happen(record, 'offer', now);
+  }
+
+  cancel({ task }, now) {
+    const record = this.record(task);
+    return record ? this.happen(record, 'cancel', now) : [];
+  }
+
+  fetched({ task }, now) {
+    const record = this.record(task);
+    return record ? this.happen(record, 'fetched', now) : [];
+  }
+
+  accepted({ body }, now) {
+    const record = this.record(body.task);
+    return record ? this.happen(record, 'accepted', now) : [];
+  }
+
+  declined(message, now) {
+    this.fromCoordinator(message);
+    const record = this.record(message.body.task);
+    return record ? this.happen(record, 'declined', now) : [];
+  }
+
+  receipt({ body, signer }, now) {
+    const record = this.record(body.task);
+    if (!record) return [];
+    if (!signer.equals(record.offer.body.settlement)) throw new Refused('unexpected_signer');
+    if (body.entry <= record.entry) return [];
+    const outcome = OUTCOME[body.outcome];
+    const result = outcome === 'paid' ? this.paidFor(body) : undefined;
+    return this.happen({ ...record, entry: body.entry, result }, outcome, now);
+  }
+
+  paidFor({ task, lease, worker, result: data }) {
+    if (!data || !lease || !worker) throw new Refused('schema_violation');
+    const result = openAs('result', data);
+    if (!result.body.task.equals(task) || !result.body.lease.equals(lease)) throw new Refused('stale_lease');
+    if (!result.signer.equals(worker)) throw new Refused('unexpected_signer');
+    return result;
+  }
+
+  due(name, now) {
+    return this.resend(this.store.get(name), now);
+  }
+
+  resume(name, now) {
+    return this.happen(this.store.get(name), 'resend', now);
+  }
+}
