@@ -11,6 +11,7 @@ Every committed element but the sign columns is one leaf of the lookups' tree, a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Final
 
 from vcompute.errors import Rejected
 from vcompute.proof.succinct.constants import NodePlan
@@ -35,6 +36,9 @@ class Proved:
     bits: int
     """K; 0 where the key is the operand itself."""
     two_sided: bool
+    maxima: tuple[int, ...] = ()
+    """The columns of a running maximum (see :mod:`maxima`); the last is ``column`` itself where no clamp follows."""
+    maxima_table: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class _Builder:
 def requantised_nodes(graph: Graph) -> list[int]:
     """The proved nodes that need constants."""
     roles, _ = assign_roles(graph)
-    table_only = (ops.Quantize, ops.Logistic)
+    table_only = (ops.Quantize, ops.Logistic, ops.MaxPool2D)
     return [
         index
         for index, (node, role) in enumerate(zip(graph.nodes, roles, strict=True))
@@ -156,13 +160,32 @@ def _clamp_tables(
             operator, zero_point = graph.nodes[index].operator, _zero_point(graph, index)
             key = clamp_of(operator)
             low, high = plan.least + zero_point, plan.greatest + zero_point
-            known = spans.get(key, (low, high))
-            spans[key] = (min(known[0], low), max(known[1], high))
+            _widen(spans, key, low, high)
+    roles, _ = assign_roles(graph)
+    for node, role in zip(graph.nodes, roles, strict=True):
+        if role is Role.PROVED and isinstance(node.operator, ops.MaxPool2D):
+            _widen(spans, POSITIVE_PART, -255, 255)
+            if _clamps(node.operator):
+                _widen(spans, clamp_of(node.operator), -128, 127)
     numbers = {}
     for key, span in sorted(spans.items()):
         numbers[key] = len(builder.tables)
         builder.tables.append(clamp_table(len(builder.tables), *span, *key))
     return numbers
+
+
+POSITIVE_PART: Final = (0, 255)
+"""The clamp of max(u, 0), u a difference of two int8."""
+
+
+def _widen(spans: dict[tuple[int, int], tuple[int, int]], clamp: tuple[int, int], low: int, high: int) -> None:
+    known = spans.get(clamp, (low, high))
+    spans[clamp] = (min(known[0], low), max(known[1], high))
+
+
+def _clamps(operator: ops.MaxPool2D) -> bool:
+    """Whether a maximum needs a lookup of its own for its clamp; without a pair it always has one."""
+    return clamp_of(operator) != (-128, 127) or operator.kernel_h * operator.kernel_w == 1
 
 
 def clamp_of(operator: ops.Operator) -> tuple[int, int]:
@@ -179,6 +202,19 @@ def _zero_point(graph: Graph, index: int) -> int:
     return 0 if isinstance(node.operator, ops.AveragePool2D) else node.output.zero_point
 
 
+def _prove_maximum(
+    builder: _Builder, index: int, operator: ops.MaxPool2D, clamps: Mapping[tuple[int, int], int]
+) -> Proved:
+    box = (builder.batch, *chain.from_iterable(builder.factors[len(builder.graph.inputs) + index]))
+    pairs = operator.kernel_h * operator.kernel_w - 1
+    maxima = tuple(builder.column(box, leaf=True) for _ in range(pairs))
+    positive_part = clamps[POSITIVE_PART]
+    if not _clamps(operator):
+        return Proved(index, maxima[-1], (), None, positive_part, 0, False, maxima, positive_part)
+    column = builder.column(box, leaf=True)
+    return Proved(index, column, (), None, clamps[clamp_of(operator)], 0, False, maxima, positive_part)
+
+
 def _prove_node(
     builder: _Builder,
     index: int,
@@ -187,6 +223,8 @@ def _prove_node(
     clamps: Mapping[tuple[int, int], int],
 ) -> Proved:
     node = builder.graph.nodes[index]
+    if isinstance(node.operator, ops.MaxPool2D):
+        return _prove_maximum(builder, index, node.operator, clamps)
     box = (builder.batch, *chain.from_iterable(builder.factors[len(builder.graph.inputs) + index]))
     column = builder.column(box, leaf=True)
     if index in maps:

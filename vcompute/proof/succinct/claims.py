@@ -17,6 +17,7 @@ from vcompute.field.goldilocks import P
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.forms import Axis, Form, full, mass, window_axis
+from vcompute.proof.succinct.maxima import TapForms
 from vcompute.proof.succinct.pools import pixel_counts, split_constants
 from vcompute.proof.succinct.roles import LINEAR
 from vcompute.task import operators as ops
@@ -69,6 +70,10 @@ def leaf_claims(
     stack = circuit.leaves
     base = challenges.alpha - ONE
     for node in circuit.proved.values():
+        if node.maxima:
+            _add_maxima(circuit, node, point, challenges, numerator, denominator)
+        if node.column in node.maxima:
+            continue
         leaf = circuit.leaf_of[node.column]
         for column in (node.column, *node.limbs):
             own = circuit.leaf_of[column]
@@ -95,6 +100,27 @@ def leaf_claims(
     return LeafClaims(numerator, denominator, loads)
 
 
+def _add_maxima(
+    circuit: Circuit, node: Proved, point: list[Ext], challenges: Challenges, numerator: Form, denominator: Form
+) -> None:
+    """The leaves of a running maximum: keys (m - x, max(m, x) - x) of the maximum so far and the next tap."""
+    stack, backend = circuit.leaves, denominator.backend
+    leaves = [circuit.leaf_of[column] for column in node.maxima]
+    vectors = stack.axes(leaves[0], point, backend)  # one box, so the same for all
+    axes = group_axes(vectors, circuit.factors[circuit.first + node.node])
+    taps, weight = TapForms(circuit, node, axes, backend), mass(axes)
+    for number, (leaf, column) in enumerate(zip(leaves, node.maxima, strict=True)):
+        place = stack.place(leaf, point)
+        numerator.constant = numerator.constant + place * weight
+        denominator.constant = denominator.constant + place * (challenges.alpha - ONE - node.maxima_table) * weight
+        denominator.add_column(column, -(challenges.v * place), vectors)
+        taps.add(denominator, number + 1, (challenges.u + challenges.v) * place)
+        if number:
+            denominator.add_column(node.maxima[number - 1], -(challenges.u * place), vectors)
+        else:
+            taps.add(denominator, 0, -(challenges.u * place))
+
+
 def _add_key(
     circuit: Circuit,
     plans: Mapping[int, NodePlan],
@@ -108,6 +134,12 @@ def _add_key(
     """Add scale * u: the operand of a map; the quotient plus the zero point; or h."""
     graph_node = circuit.graph.nodes[node.node]
     operator = graph_node.operator
+    if isinstance(operator, ops.MaxPool2D):
+        if node.maxima:
+            form.add_column(node.maxima[-1], scale, vectors)
+        else:
+            TapForms(circuit, node, axes, form.backend).add(form, 0, scale)
+        return
     if not node.bits:
         form.add_value(graph_node.inputs[0], scale, axes)
         return
@@ -141,7 +173,7 @@ def _add_average(
     slopes, offsets, steps = split_constants(plan.scalars, 3)
     rows, columns = full(axes[1], backend), full(axes[2], backend)
     for place, in_rows, in_columns in pixel_counts(operator, image, node.output.shape).regions():
-        own = (axes[0], (kept(rows, in_rows),), (kept(columns, in_columns),), axes[3])
+        own = (axes[0], (kept(rows, in_rows, backend),), (kept(columns, in_columns, backend),), axes[3])
         form.constant = form.constant + unit * offsets[place] * mass(own)
         if proved.sign is not None:
             form.add_column_of(circuit.first + proved.node, proved.sign, -(unit * steps[place]), own)
@@ -149,9 +181,9 @@ def _add_average(
         form.add_value(node.inputs[0], unit * slopes[place], seen)
 
 
-def kept(vector: ExtWords, where: npt.NDArray[np.bool_]) -> ExtWords:
+def kept(vector: ExtWords, where: npt.NDArray[np.bool_], backend: Backend) -> ExtWords:
     """The vector, 0 elsewhere."""
-    return vector if bool(where.all()) else np.where(where[:, None], vector, np.uint64(0))
+    return vector if bool(where.all()) else backend.ext_mul_base(vector, where.astype(np.uint64))
 
 
 def _add_affine(circuit: Circuit, index: int, scales: list[Ext], axes: tuple[Axis, ...], form: Form) -> None:

@@ -5,6 +5,7 @@ A value is weighed by one vector for each axis. A proved value is its column; a 
 CONCATENATION, RESHAPE, TRANSPOSE) becomes its operands with other vectors; a public value is evaluated by both sides.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -161,14 +162,14 @@ def _between_cuts(own: list[ExtWords], sizes: list[int], backend: Backend) -> li
     if len(sizes) == 1:
         return [(whole,)]
     longest = max(range(len(sizes)), key=lambda axis: sizes[axis])
-    tensor = np.moveaxis(whole.reshape(*sizes, 2), longest, -2)
-    units = [[_unit(size, place) for place in range(size)] for size in sizes]
+    stride = math.prod(sizes[longest + 1 :])
     terms = []
-    for index in np.ndindex(*(size for axis, size in enumerate(sizes) if axis != longest)):
-        chosen = list(index)
-        chosen.insert(longest, 0)
-        parts = [units[axis][place] for axis, place in enumerate(chosen)]
-        parts[longest] = np.ascontiguousarray(tensor[index])
+    for index in np.ndindex(*(1 if axis == longest else size for axis, size in enumerate(sizes))):
+        start = int(np.ravel_multi_index(index, sizes))
+        places = range(start, start + sizes[longest] * stride, stride)
+        chosen = whole[start : places.stop] if stride == 1 else np.concatenate([whole[p : p + 1] for p in places])
+        parts = [_unit(size, place) for size, place in zip(sizes, index, strict=True)]
+        parts[longest] = chosen
         terms.append(tuple(parts))
     return terms
 

@@ -9,8 +9,10 @@ from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.maxima import seen_by_taps
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE
 from vcompute.proof.succinct.witness import Witness
+from vcompute.task import operators as ops
 
 
 def leaf_tables(
@@ -31,6 +33,16 @@ def leaf_tables(
         denominators[leaf] = total.reshape(*box, 2)
 
     for node in circuit.proved.values():
+        if node.maxima:
+            taps = seen_by_taps(circuit, node, witness.values[circuit.graph.nodes[node.node].inputs[0]])
+            before = taps[0]
+            for column, x in zip(node.maxima, taps[1:], strict=True):
+                m = witness.columns[column]
+                u, v = (part.astype(np.int64) - x for part in (before, m))
+                add(column, None, [(challenges.u, u), (challenges.v, v)], node.maxima_table)
+                before = m
+        if node.column in node.maxima:
+            continue
         y, u = witness.columns[node.column], _key(circuit, witness, node)
         keys = [(challenges.u, u), (challenges.v, y)]
         if node.sign is not None:
@@ -52,6 +64,10 @@ def leaf_tables(
 
 def _key(circuit: Circuit, witness: Witness, node: Proved) -> IntArray:
     """u of a value column: the operand of a map, else the quotient as the witness computed it."""
+    if node.maxima:
+        return witness.columns[node.maxima[-1]]
+    if isinstance(circuit.graph.nodes[node.node].operator, ops.MaxPool2D):
+        return seen_by_taps(circuit, node, witness.values[circuit.graph.nodes[node.node].inputs[0]])[0]
     if not node.bits:
         operand = circuit.graph.nodes[node.node].inputs[0]
         return witness.values[operand].reshape(circuit.columns[node.column])

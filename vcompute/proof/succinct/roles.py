@@ -16,7 +16,7 @@ LINEAR = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.MatMul)
 LAYOUT = (ops.Pad, ops.Concatenation, ops.Reshape, ops.Transpose)
 TAIL = (ops.Softmax, ops.Logistic, ops.Quantize, *LAYOUT)
 CHEAP = (*TAIL, ops.Add, ops.Mul, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Constant)
-PROVABLE = (*LINEAR, ops.Add, ops.AveragePool2D, ops.Mean, ops.Quantize, ops.Logistic)
+PROVABLE = (*LINEAR, ops.Add, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Quantize, ops.Logistic)
 """What can be proved."""
 
 

@@ -12,6 +12,7 @@ from vcompute.kernels.reference.linear import centred, exact_product, pad_image,
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.maxima import pool_of, seen_by_taps
 from vcompute.proof.succinct.pools import pixel_counts
 from vcompute.proof.succinct.public import requantise_revealed
 from vcompute.proof.succinct.requant import Floor, Int64
@@ -81,6 +82,8 @@ def make_witness(
             proved, floor = circuit.proved[index], floors[index]
             t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
             values.append(_fill(circuit, proved, floor, t, columns, keys, counts))
+        elif index in circuit.proved and isinstance(node.operator, ops.MaxPool2D):
+            values.append(_maximum(circuit, circuit.proved[index], operands[0], columns, counts))
         else:
             values.append(reference.evaluate(model, node, operands, constants, circuit.batch))
             if index in circuit.proved:
@@ -90,6 +93,31 @@ def make_witness(
     for column, count in zip(circuit.multiplicities, counts, strict=True):
         columns[column] = count
     return Witness(values, accumulators, columns, keys)
+
+
+def _maximum(
+    circuit: Circuit, proved: Proved, x: IntArray, columns: dict[int, IntArray], counts: list[Int64]
+) -> IntArray:
+    """The columns of a MAX_POOL_2D; returns its value."""
+    taps = seen_by_taps(circuit, proved, x)
+    greatest = taps[0]
+    for column, seen in zip(proved.maxima, taps[1:], strict=True):
+        difference = greatest.astype(np.int64) - seen
+        first = circuit.tables[proved.maxima_table].first
+        counts[proved.maxima_table] += _counted(difference - first, counts[proved.maxima_table].size)
+        greatest = np.maximum(greatest, seen)
+        columns[column] = greatest
+    if proved.column not in proved.maxima:
+        table = circuit.tables[proved.table]
+        counts[proved.table] += _counted(greatest.astype(np.int64) - table.first, table.rows)
+        operator = pool_of(circuit, proved)
+        greatest = np.clip(greatest, operator.low, operator.high)
+        columns[proved.column] = greatest
+    return greatest.reshape(circuit.batch, *circuit.graph.nodes[proved.node].output.shape)
+
+
+def _counted(rows: Int64, size: int) -> Int64:
+    return np.bincount(rows.ravel(), minlength=size)
 
 
 def _affine(

@@ -83,6 +83,13 @@ IMAGE_OPERATORS = {
     "average pool of many counts, clamped": lambda s, v: s.unary(
         ops.AveragePool2D(Window(2, 1, 1, 1, 4, 3, 2, 4), 5, 5, -60, 70), v
     ),
+    "max pool": lambda s, v: s.unary(ops.MaxPool2D(POOL, 2, 2, -128, 127), v),
+    "max pool with padding and a clamp": lambda s, v: s.unary(
+        ops.MaxPool2D(Window(1, 2, 1, 1, 1, 2, 1, 1), 3, 3, -40, 90), v
+    ),
+    "max pool of single pixels": lambda s, v: s.unary(
+        ops.MaxPool2D(Window(2, 3, 1, 1, 0, 0, 0, 0), 1, 1, -128, 127), v
+    ),
     "mean": lambda s, v: s.unary(ops.Mean((0, 1), True, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127), v, 3),
     "mean of one axis": lambda s, v: s.unary(
         ops.Mean((1,), True, Requant(3 << 29, -2), Rounding.SINGLE, -128, 127), v, 3
@@ -109,7 +116,7 @@ def test_every_operator_between_convolutions(name: str) -> None:
     round_trip(model, inputs_for(model, batch=3))
 
 
-@pytest.mark.parametrize("name", ["add", "average pool", "quantize", "logistic", "transpose"])
+@pytest.mark.parametrize("name", ["add", "average pool", "max pool", "quantize", "logistic", "transpose"])
 def test_every_operator_as_the_last(name: str) -> None:
     sketch = Sketch([int8(4, 4, 3, zero_point=-7)], seed=5)
     model = sketch.model(IMAGE_OPERATORS[name](sketch, sketch.conv(0, 4, zero_point=-11)))
@@ -184,7 +191,6 @@ def test_an_interior_softmax_is_refused() -> None:
 
 
 UNSUPPORTED = {
-    "max pool": lambda s, v: s.unary(ops.MaxPool2D(POOL, 2, 2, -128, 127), v),
     "product": lambda s, v: s.node(ops.Mul(Requant(1 << 30, -7), Rounding.DOUBLE, -128, 127), [v, v], [], s.type_of(v)),
 }
 
@@ -204,7 +210,7 @@ def test_operators_without_a_circuit_are_refused_before_any_work(name: str) -> N
 
 def test_the_same_operators_on_public_values_are_no_obstacle() -> None:
     sketch = Sketch([int8(6, 5, 3)])
-    pooled = UNSUPPORTED["max pool"](sketch, 0)
+    pooled = IMAGE_OPERATORS["max pool"](sketch, 0)
     sums = UNSUPPORTED["product"](sketch, IMAGE_OPERATORS["average pool of varying counts"](sketch, pooled))
     model = sketch.model(sketch.conv(sketch.conv(sums, 4), 2))
     round_trip(model, inputs_for(model))
