@@ -15,7 +15,7 @@ from typing import Final
 
 from vcompute.errors import Rejected
 from vcompute.proof.succinct.constants import NodePlan
-from vcompute.proof.succinct.roles import LINEAR, Role, assign_roles
+from vcompute.proof.succinct.roles import BILINEAR, LINEAR, Role, assign_roles
 from vcompute.proof.succinct.shapes import Factors, value_factors
 from vcompute.proof.succinct.stack import Stack
 from vcompute.proof.succinct.tables import Table, clamp_table, listed_table, range_table, signed_table
@@ -73,6 +73,9 @@ class Circuit:
     boxes: Mapping[int, Boxes]
     """By node."""
     products: Stack
+    bilinear: Mapping[int, int]
+    """The box of each product of two values (in ``bilinear_boxes``), by node."""
+    bilinear_boxes: Stack
 
     @property
     def first(self) -> int:
@@ -135,9 +138,12 @@ def compile_circuit(
     clamps = _clamp_tables(graph, plans, limb_bits, builder)
     proved: dict[int, Proved] = {}
     boxes: dict[int, Boxes] = {}
+    bilinear: dict[int, tuple[int, ...]] = {}
     for index, role in enumerate(roles):
         if role is Role.PROVED:
             proved[index] = _prove_node(builder, index, plans, maps, clamps)
+        if index in proved and isinstance(graph.nodes[index].operator, BILINEAR):
+            bilinear[index] = _bilinear_box(graph, index, batch)
         if role in (Role.PROVED, Role.REVEALED) and isinstance(graph.nodes[index].operator, LINEAR):
             boxes[index] = _linear_boxes(builder, index, index in proved and proved[index].two_sided)
     multiplicities = tuple(builder.column((table.rows,), leaf=True) for table in builder.tables)
@@ -146,6 +152,7 @@ def compile_circuit(
         tuple(builder.tables), multiplicities, {column: leaf for leaf, column in enumerate(builder.leaves)},
         Stack([builder.columns[column] for column in builder.leaves]),
         boxes, Stack(builder.products or [()]),
+        {index: number for number, index in enumerate(bilinear)}, Stack(list(bilinear.values()) or [()]),
     )  # fmt: skip
 
 
@@ -244,6 +251,15 @@ def _prove_node(
         table = clamps[clamp_of(node.operator)]
     bits = plan.limbs * builder.limb_bits + two_sided
     return Proved(index, column, limbs, sign, table, bits, two_sided)
+
+
+def _bilinear_box(graph: Graph, index: int, batch: int) -> tuple[int, ...]:
+    """MUL: the output's axes; BATCH_MATMUL: its leading axes and the inner one."""
+    node = graph.nodes[index]
+    if isinstance(node.operator, ops.BatchMatMul):
+        leading, _, inner, _ = node.operator.sizes(graph.operand_types(node)[0])
+        return (batch, *leading, inner)
+    return (batch, *node.output.shape)
 
 
 def _linear_boxes(builder: _Builder, index: int, two_sided: bool) -> Boxes:

@@ -19,7 +19,7 @@ from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.forms import Axis, Form, full, mass, window_axis
 from vcompute.proof.succinct.maxima import TapForms
 from vcompute.proof.succinct.pools import pixel_counts, split_constants
-from vcompute.proof.succinct.roles import LINEAR
+from vcompute.proof.succinct.roles import BILINEAR, LINEAR
 from vcompute.task import operators as ops
 
 
@@ -35,7 +35,7 @@ class Challenges:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """scale * the sum of a linear node's T weighed by ``axes`` (batch first)."""
+    """scale * the sum of a linear node's T, or of a bilinear node's products, weighed by ``axes`` (batch first)."""
 
     scale: Ext
     axes: tuple[Axis, ...]
@@ -43,11 +43,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class LeafClaims:
-    """Numerator and denominator at a point; the denominator is its form plus the loads."""
+    """Numerator and denominator at a point; the denominator is its form plus the loads, those of nodes with weights and
+    those of products of two values.
+    """
 
     numerator: Form
     denominator: Form
     loads: Mapping[int, Load]
+    bilinear: Mapping[int, Load]
 
 
 def group_axes(vectors: list[ExtWords], factors: tuple[tuple[int, ...], ...]) -> tuple[Axis, ...]:
@@ -67,6 +70,7 @@ def leaf_claims(
     numerator, denominator = Form(circuit, backend), Form(circuit, backend)
     denominator.constant = ONE
     loads: dict[int, Load] = {}
+    bilinear: dict[int, Load] = {}
     stack = circuit.leaves
     base = challenges.alpha - ONE
     for node in circuit.proved.values():
@@ -89,7 +93,7 @@ def leaf_claims(
         denominator.add_column(node.column, -(challenges.v * place), vectors)
         if node.sign is not None:
             denominator.add_column(node.sign, -(challenges.s * place), vectors)
-        _add_key(circuit, plans, node, -(challenges.u * place), axes, vectors, denominator, loads)
+        _add_key(circuit, plans, node, -(challenges.u * place), axes, vectors, denominator, loads, bilinear)
     for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
         leaf = circuit.leaf_of[column]
         place, vectors = stack.place(leaf, point), stack.axes(leaf, point, backend)
@@ -97,7 +101,7 @@ def leaf_claims(
         rows, u, v, s = table.evaluate(point[: stack.bits[leaf]])
         key = rows * table.id + challenges.u * u + challenges.v * v + challenges.s * s
         denominator.constant = denominator.constant + place * (base * rows - key)
-    return LeafClaims(numerator, denominator, loads)
+    return LeafClaims(numerator, denominator, loads, bilinear)
 
 
 def _add_maxima(
@@ -130,6 +134,7 @@ def _add_key(
     vectors: list[ExtWords],
     form: Form,
     loads: dict[int, Load],
+    bilinear: dict[int, Load],
 ) -> None:
     """Add scale * u: the operand of a map; the quotient plus the zero point; or h."""
     graph_node = circuit.graph.nodes[node.node]
@@ -158,6 +163,9 @@ def _add_key(
     form.constant = form.constant + unit * offset * mass(axes)
     if node.sign is not None:
         form.add_column(node.sign, -(unit * step), vectors)
+    if isinstance(operator, BILINEAR):
+        bilinear[node.node] = Load(unit * slopes[0], axes)
+        return
     _add_affine(circuit, node.node, [unit * slope for slope in slopes], axes, form)
 
 

@@ -22,6 +22,7 @@ from vcompute.registry import ErrorCode
 from vcompute.task import Graph, Model, Node
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
+from vcompute.task.tensor import ValueType
 
 LIMB_WIDTHS: Final = range(6, 19)
 MOST_ROWS: Final = 1 << 22
@@ -147,6 +148,14 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
             return requant.channel_steps(
                 multiplier.astype(np.int64), shift.astype(np.int64), operator.rounding, clamp, bounds.low, bounds.high
             )
+        case ops.Mul() | ops.BatchMatMul():
+            low, high = _product_range(inputs, types)
+            depth = operator.sizes(types)[2] if isinstance(operator, ops.BatchMatMul) else 1
+            clamp = (node.output.zero_point, operator.low, operator.high)
+            multiplier, shift = np.array([operator.requant.multiplier]), np.array([operator.requant.shift])
+            return requant.channel_steps(
+                multiplier, shift, operator.rounding, clamp, np.array([depth * low]), np.array([depth * high])
+            )
         case ops.Mean():
             count = operator.count(types)
             clamp = (node.output.zero_point, operator.low, operator.high)
@@ -162,6 +171,13 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
                 )  # fmt: skip
             return requant.pool_steps(counts, (0, operator.low, operator.high), inputs[0].low, inputs[0].high)
     raise Rejected(f"{operator.name}: not in the succinct suite yet", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+
+
+def _product_range(inputs: list[Range], types: tuple[ValueType, ...]) -> tuple[int, int]:
+    """The range of a product of two operands less their zero points."""
+    first, second = (known.shifted(kind.zero_point) for known, kind in zip(inputs, types, strict=True))
+    products = [x * y for x in (first.low, first.high) for y in (second.low, second.high)]
+    return min(products), max(products)
 
 
 def _add_table(model: Model, node: Node) -> requant.Int64:

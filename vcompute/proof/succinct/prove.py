@@ -6,6 +6,7 @@ from vcompute.commitment.prove import commit, open_claims, send_root
 from vcompute.field import Backend
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct import products
+from vcompute.proof.succinct.bilinear import bilinear_claims, bilinear_tables
 from vcompute.proof.succinct.claims import Challenges, leaf_claims, product_claims
 from vcompute.proof.succinct.columns import ColumnWeight, fill
 from vcompute.proof.succinct.forms import committed_part
@@ -59,6 +60,15 @@ def prove(
     left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)
     loaded = backend.dot_ext(left, right)
     transcript.send_ext("linear sum", [loaded])
+    forms = []
+    if circuit.bilinear:
+        triple = bilinear_tables(circuit, witness, leaf.bilinear, backend)
+        crossed = backend.dot_ext(backend.ext_mul(triple[0], triple[1]), triple[2])
+        transcript.send_ext("bilinear sum", [crossed])
+        at, (_, first, second) = sumcheck.prove_triple(transcript, circuit.bilinear_boxes, triple, backend)
+        transcript.send_ext("bilinear operands", [first, second])
+        pair = bilinear_claims(circuit, leaf.bilinear, at, backend)
+        forms, denominator = [(pair.left, first), (pair.right, second)], denominator - crossed
     # 6. Public values at random points.
     public, _ = public_loads(transcript, circuit, accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
@@ -71,7 +81,7 @@ def prove(
         transcript.send_ext("left table", [left_value])
     product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
     # 8. Everything left is weighted sums of the witness, and of the weights.
-    forms = [
+    forms += [
         (leaf.numerator, numerator),
         (leaf.denominator, denominator - loaded),
         (product.right, right_value),

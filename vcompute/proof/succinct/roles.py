@@ -13,10 +13,11 @@ from vcompute.task import Graph
 from vcompute.task import operators as ops
 
 LINEAR = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.MatMul)
+BILINEAR = (ops.Mul, ops.BatchMatMul)
 LAYOUT = (ops.Pad, ops.Concatenation, ops.Reshape, ops.Transpose)
 TAIL = (ops.Softmax, ops.Logistic, ops.Quantize, *LAYOUT)
 CHEAP = (*TAIL, ops.Add, ops.Mul, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Constant)
-PROVABLE = (*LINEAR, ops.Add, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Quantize, ops.Logistic)
+PROVABLE = (*LINEAR, *BILINEAR, ops.Add, ops.AveragePool2D, ops.MaxPool2D, ops.Mean, ops.Quantize, ops.Logistic)
 """What can be proved."""
 
 

@@ -143,8 +143,10 @@ class Setting:
 
     @property
     def claims(self) -> int:
-        """Claims: numerator, denominator, right table and bound outputs; left table where weights are opened."""
-        return 3 + len(self.circuit.bound) + (self.weights is not None)
+        """Claims: numerator, denominator, right table and bound outputs; both operands of the products of two values
+        where there are any; left table where weights are opened.
+        """
+        return 3 + len(self.circuit.bound) + 2 * bool(self.circuit.bilinear) + (self.weights is not None)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -182,6 +184,8 @@ class Setting:
             ),
             Term("products: each round", soundness.sumcheck_error(2)),
         ]
+        if self.circuit.bilinear:
+            terms.append(Term("products of two values: each round", soundness.sumcheck_error(3)))
         return Report((*terms, *self.schedule.terms()))
 
     @property

@@ -6,7 +6,8 @@
 3. Receive the commitment to the witness.
 4. Check the work, draw the lookup challenges, check that all fractions add up to zero: left are numerator and
    denominator at one point.
-5. Receive the part of the denominator that comes from linear nodes.
+5. Receive the part of the denominator that comes from linear nodes; where the circuit has products of two values,
+   also their part, and check it down to one point of both operands.
 6. Draw points for public values of linear nodes and outputs; add their claims.
 7. Check the sum of products down to one point; the left table there follows from the weights or is received with a
    claim about their commitment, the right one is received, and their product must fit.
@@ -18,6 +19,7 @@ from vcompute.commitment.verify import Root, check_claims, receive_root
 from vcompute.errors import Rejected
 from vcompute.field import ZERO, Backend, Ext
 from vcompute.proof.statement import Statement
+from vcompute.proof.succinct.bilinear import bilinear_claims
 from vcompute.proof.succinct.claims import Challenges, WeightTerm, leaf_claims, product_claims
 from vcompute.proof.succinct.columns import ColumnWeight
 from vcompute.proof.succinct.commitment import Commitment
@@ -72,6 +74,15 @@ def verify(
     # 5.
     leaf = leaf_claims(circuit, holder.plans, point, challenges, backend)
     (loaded,) = transcript.receive_ext("linear sum", 1)
+    forms = []
+    if circuit.bilinear:
+        (crossed,) = transcript.receive_ext("bilinear sum", 1)
+        at, triple_value = sumcheck.verify_triple(transcript, crossed, circuit.bilinear_boxes.variables)
+        first, second = transcript.receive_ext("bilinear operands", 2)
+        pair = bilinear_claims(circuit, leaf.bilinear, at, backend)
+        if pair.weight * first * second != triple_value:
+            raise Rejected("the sum over two values does not end at them", code=ErrorCode.SUMCHECK)
+        forms, denominator = [(pair.left, first), (pair.right, second)], denominator - crossed
     # 6.
     public, total = public_loads(transcript, circuit, accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
@@ -86,7 +97,7 @@ def verify(
     if left_value * right_value != product_value:
         raise Rejected("the sum of products does not end at the weights", code=ErrorCode.SUMCHECK)
     # 8.
-    forms = [
+    forms += [
         (leaf.numerator, numerator),
         (leaf.denominator, denominator - loaded),
         (product.right, right_value),

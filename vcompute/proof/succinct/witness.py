@@ -95,6 +95,17 @@ def make_witness(
     return Witness(values, accumulators, columns, keys)
 
 
+def matrix_product(
+    operator: ops.BatchMatMul, operands: list[IntArray], types: tuple[ValueType, ...], output: ValueType
+) -> Int64:
+    """The accumulators of a BATCH_MATMUL."""
+    rank = len(output.shape)
+    left, right = (centred(x, kind.zero_point) for x, kind in zip(operands, types, strict=True))
+    left = reference.linear.align(left.swapaxes(-1, -2) if operator.transpose_a else left, rank)
+    right = reference.linear.align(right.swapaxes(-1, -2) if operator.transpose_b else right, rank)
+    return exact_product(left, right)
+
+
 def _maximum(
     circuit: Circuit, proved: Proved, x: IntArray, columns: dict[int, IntArray], counts: list[Int64]
 ) -> IntArray:
@@ -135,6 +146,15 @@ def _affine(
             rank = len(node.output.shape)
             a, b = (reference.linear.align(x.astype(np.int64), rank) for x in operands)
             return np.asarray(a * floor.slope[0] + b * floor.slope[1] + offset)
+        case ops.Mul():
+            rank = len(node.output.shape)
+            a, b = (
+                reference.linear.align(centred(x, kind.zero_point), rank)
+                for x, kind in zip(operands, types, strict=True)
+            )
+            return np.asarray(a * b * floor.slope[0] + offset)
+        case ops.BatchMatMul() as operator:
+            return np.asarray(matrix_product(operator, operands, types, node.output) * floor.slope[0] + offset)
         case ops.Mean() as operator:
             axes = tuple(axis + 1 for axis in operator.axes)
             total = centred(operands[0], types[0].zero_point).sum(axis=axes, keepdims=operator.keep_dims)

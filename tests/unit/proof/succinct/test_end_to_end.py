@@ -62,6 +62,35 @@ def spread(sketch: Sketch, value: int) -> int:
     return sketch.add(value, narrow)
 
 
+def product_by_channel(sketch: Sketch, value: int) -> int:
+    """A gate for each channel, as squeeze-and-excitation has it."""
+    gate = sketch.unary(ops.Mean((0, 1), False, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127), value, 3)
+    operator = ops.Mul(Requant(1 << 30, -6), Rounding.DOUBLE, -128, 127)
+    return sketch.node(operator, [gate, value], [], int8(*sketch.type_of(value).shape, zero_point=4))
+
+
+def product_with_a_constant(sketch: Sketch, value: int) -> int:
+    shape = sketch.type_of(value).shape
+    data = sketch.rng.integers(-128, 128, (shape[1], 1)).astype("i1")
+    constant = sketch.node(ops.Constant(), [], [data], int8(shape[1], 1, zero_point=-3))
+    operator = ops.Mul(Requant(1 << 30, -5), Rounding.SINGLE, -128, 127)
+    return sketch.node(operator, [value, constant], [], int8(*shape, zero_point=1))
+
+
+def attention(sketch: Sketch, value: int) -> int:
+    """Every image row as a matrix, times the transposed one."""
+    rows, columns, _ = sketch.type_of(value).shape
+    operator = ops.BatchMatMul(False, True, Requant(1 << 30, -7), Rounding.DOUBLE, -128, 127)
+    return sketch.node(operator, [value, sketch.conv(value, 4)], [], int8(rows, columns, columns, zero_point=-5))
+
+
+def broadcast_matrices(sketch: Sketch, value: int) -> int:
+    rows, _, depth = sketch.type_of(value).shape
+    pooled = sketch.unary(ops.Mean((0,), False, Requant(1 << 30, -2), Rounding.DOUBLE, -128, 127), value, 3)
+    operator = ops.BatchMatMul(True, False, Requant(1 << 30, -7), Rounding.SINGLE, -110, 120)
+    return sketch.node(operator, [value, pooled], [], int8(rows, depth, depth, zero_point=2))
+
+
 IMAGE_OPERATORS = {
     "conv same": lambda s, v: s.conv(v, 5),
     "conv strided, single rounding": lambda s, v: s.conv(
@@ -90,6 +119,16 @@ IMAGE_OPERATORS = {
     "max pool of single pixels": lambda s, v: s.unary(
         ops.MaxPool2D(Window(2, 3, 1, 1, 0, 0, 0, 0), 1, 1, -128, 127), v
     ),
+    "product": lambda s, v: s.node(
+        ops.Mul(Requant(1 << 30, -6), Rounding.DOUBLE, -128, 127), [v, s.conv(v, 4)], [], int8(*s.type_of(v).shape)
+    ),
+    "square": lambda s, v: s.node(
+        ops.Mul(Requant(3 << 29, -6), Rounding.SINGLE, -100, 100), [v, v], [], int8(*s.type_of(v).shape, zero_point=-20)
+    ),
+    "product that broadcasts": product_by_channel,
+    "product with a constant": product_with_a_constant,
+    "matrix product of two values": attention,
+    "matrix product that broadcasts, transposed": broadcast_matrices,
     "mean": lambda s, v: s.unary(ops.Mean((0, 1), True, Requant(1 << 30, -4), Rounding.DOUBLE, -128, 127), v, 3),
     "mean of one axis": lambda s, v: s.unary(
         ops.Mean((1,), True, Requant(3 << 29, -2), Rounding.SINGLE, -128, 127), v, 3
@@ -116,7 +155,10 @@ def test_every_operator_between_convolutions(name: str) -> None:
     round_trip(model, inputs_for(model, batch=3))
 
 
-@pytest.mark.parametrize("name", ["add", "average pool", "max pool", "quantize", "logistic", "transpose"])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "average pool", "max pool", "product", "matrix product of two values", "quantize", "logistic", "transpose"],
+)
 def test_every_operator_as_the_last(name: str) -> None:
     sketch = Sketch([int8(4, 4, 3, zero_point=-7)], seed=5)
     model = sketch.model(IMAGE_OPERATORS[name](sketch, sketch.conv(0, 4, zero_point=-11)))
@@ -190,28 +232,10 @@ def test_an_interior_softmax_is_refused() -> None:
     assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
 
 
-UNSUPPORTED = {
-    "product": lambda s, v: s.node(ops.Mul(Requant(1 << 30, -7), Rounding.DOUBLE, -128, 127), [v, v], [], s.type_of(v)),
-}
-
-
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_operators_without_a_circuit_are_refused_before_any_work(name: str) -> None:
-    sketch = Sketch([int8(6, 5, 3)])
-    model = sketch.model(sketch.conv(UNSUPPORTED[name](sketch, sketch.conv(0, 4)), 2))
-    for attempt in (
-        lambda: SUITE.prove(model, inputs_for(model), b"", TINY, 1),
-        lambda: SUITE.security(model.graph, 1, TINY),
-    ):
-        with pytest.raises(Rejected) as caught:
-            attempt()
-        assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
-
-
 def test_the_same_operators_on_public_values_are_no_obstacle() -> None:
     sketch = Sketch([int8(6, 5, 3)])
     pooled = IMAGE_OPERATORS["max pool"](sketch, 0)
-    sums = UNSUPPORTED["product"](sketch, IMAGE_OPERATORS["average pool of varying counts"](sketch, pooled))
+    sums = IMAGE_OPERATORS["square"](sketch, IMAGE_OPERATORS["average pool of varying counts"](sketch, pooled))
     model = sketch.model(sketch.conv(sketch.conv(sums, 4), 2))
     round_trip(model, inputs_for(model))
 

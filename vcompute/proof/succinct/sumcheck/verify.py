@@ -15,3 +15,15 @@ def verify(transcript: VerifierTranscript, claim: Ext, variables: int) -> tuple[
         slope = claim - at_zero - at_zero - leading
         claim = at_zero + r * (slope + r * leading)
     return point, claim
+
+
+def verify_triple(transcript: VerifierTranscript, claim: Ext, variables: int) -> tuple[list[Ext], Ext]:
+    """The point, and what a * b * c must be there."""
+    point = []
+    for _ in range(variables):
+        at_zero, square, cube = transcript.receive_ext("bilinear sumcheck", 3)
+        r = transcript.challenge("bilinear sumcheck")
+        point.append(r)
+        slope = claim - at_zero - at_zero - square - cube
+        claim = at_zero + r * (slope + r * (square + r * cube))
+    return point, claim
