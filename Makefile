@@ -85,13 +85,14 @@ $(VENV)/.fuzz: $(VENV)/.test
 fuzz: $(VENV)/.fuzz ## fuzz every parser for FUZZ_SECONDS each
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
+SANITIZED_FUZZ_SECONDS ?= 15
 .PHONY: sanitize
-sanitize: $(VENV)/.test ## test the native core under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(VENV)/.test ## test and fuzz the native core under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(PY) tools/sanitize.py
+	$(PY) tools/sanitize.py --fuzz $(SANITIZED_FUZZ_SECONDS)
 
 .PHONY: long
-long: sanitize mutants ## the longer suites: sanitizers, seeded bugs, fuzzing
-	$(PY) -m tests.fuzz --engine plain --seconds 15
+long: sanitize mutants ## the longer suites: sanitizers, fuzzing, seeded bugs
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed bars: many minutes

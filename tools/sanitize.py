@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the tests of the native core with it built under AddressSanitizer and UndefinedBehaviorSanitizer.
+"""Test and fuzz the native core built under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-``sanitize.py [PYTEST ARGS...]``. The instrumented core is installed beside the sources in ``build/sanitize``, so the
-development environment keeps its own. Any report ends the process, and so the run, with an error.
+``sanitize.py [PYTEST ARGS...]`` runs the tests of the core, ``sanitize.py --fuzz SECONDS [TARGET...]`` the fuzzers.
+The instrumented core is installed beside the sources in ``build/sanitize``, so the development environment keeps its
+own. Any report ends the process, and so the run, with an error.
 """
 
 import os
@@ -41,9 +42,9 @@ def runtime(name: str) -> str:
     return path.stdout.strip()
 
 
-def main(arguments: list[str]) -> int:
-    build()
-    environment = {
+def environment() -> dict[str, str]:
+    """Variables under which the interpreter loads the instrumented core, and ends at the first report."""
+    return {
         **os.environ,
         "LD_PRELOAD": " ".join(runtime(name) for name in ("libasan.so", "libubsan.so")),
         # The interpreter and numpy keep memory until the process ends.
@@ -53,15 +54,37 @@ def main(arguments: list[str]) -> int:
         "PYTHONPATH": os.pathsep.join([str(SITE), *site.getsitepackages()]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test(interpreter: str, arguments: list[str]) -> list[str]:
+    """The command that runs the tests of what calls the core."""
     tests = [str(SITE / "tests" / name) for name in TESTS if (ROOT / "tests" / name).exists()]
-    command = [
-        *(str(base), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={SITE}"),
+    return [
+        *(interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={SITE}"),
         *("--rootdir", str(ROOT), "-m", MARKS, "-k", CHILDREN, *arguments, *tests),
     ]
+
+
+def fuzz(interpreter: str, seconds: str, targets: list[str]) -> list[str]:
+    """The command that runs the fuzzers; their plain engine, which needs no instrumented interpreter."""
+    kept = str(ROOT / "build" / "fuzz")
+    return [
+        *(interpreter, "-m", "tests.fuzz", "--engine", "plain"),
+        *("--seconds", seconds, "--directory", kept, *targets),
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    build()
+    variables = environment()
+    interpreter = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
     check = "import vcompute._native as n; assert n.available(); print('core:', n._core.__file__)"
-    subprocess.run([str(base), "-c", check], check=True, env=environment, cwd=SITE)
-    return subprocess.run(command, check=False, env=environment, cwd=SITE).returncode
+    subprocess.run([interpreter, "-c", check], check=True, env=variables, cwd=SITE)
+    if arguments[:1] == ["--fuzz"]:
+        command = fuzz(interpreter, arguments[1], arguments[2:])
+    else:
+        command = test(interpreter, arguments)
+    return subprocess.run(command, check=False, env=variables, cwd=SITE).returncode
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 import resource
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -44,7 +45,9 @@ def attempt(name: str, target: Target, data: bytes, tally: Tally) -> str:
     start = time.perf_counter()
     outcome = ""
     try:
-        target.run(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            target.run(data)
         tally.accepted += 1
     except VcomputeError as error:
         outcome = f"{type(error).__name__} {error.message[:40]}"

@@ -15,7 +15,7 @@ from vcompute.codec import Limits, dumps, loads
 from vcompute.data import digits_model
 from vcompute.errors import ImportFailed, VcomputeError
 from vcompute.importers import Semantics, import_tflite
-from vcompute.kernels import reference
+from vcompute.kernels import executor, reference
 from vcompute.task import (
     Model,
     decode_batch,
@@ -108,12 +108,13 @@ def cbor(data: bytes) -> None:
 
 
 def run_small(model: Model) -> None:
-    """A valid model runs on any input of its type."""
+    """A valid model runs on any input of its type, and the native core gives the reference's bytes."""
     work = model.work()
     if max(work.macs, work.elements, sum(value.elements for value in model.graph.inputs)) > RUNNABLE_WORK:
         return
     values = [np.full((2, *value.shape), -128, np.int8) for value in model.graph.inputs]
     out = reference.run(model, make_batch(values))
+    assert executor.run(model, make_batch(values)) == out
     for array, value in zip(out.arrays, model.graph.output_types, strict=True):
         assert array.shape == (2, *value.shape)
 

@@ -228,3 +228,10 @@ def test_batches_go_round_and_cannot_be_written() -> None:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     assert batch.arrays[1].dtype == np.dtype("<i4")
+
+
+def test_constants_are_aligned_wherever_they_stand_in_a_file() -> None:
+    model = dense(np.ones((3, 5), np.int8), [1, 2, 3], [1 << 30] * 3, [0] * 3)  # int32 after 15 bytes of filter
+    read = decode_model(encode_model(model))
+    assert read == model
+    assert all(constant.flags.aligned and constant.flags.c_contiguous for constant in read.constants)

@@ -83,7 +83,7 @@ class NativeProjection:
 
 
 def _pointer(ctype: str, array: NDArray) -> Any:
-    return _native.ffi.from_buffer(ctype, np.ascontiguousarray(array))
+    return _native.ffi.from_buffer(ctype, np.require(array, requirements="CA"))
 
 
 def _words(array: NDArray) -> Any:

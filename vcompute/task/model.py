@@ -103,7 +103,8 @@ def _validated(graph: Graph, constants: tuple[NDArray, ...]) -> Model:
                 expected=f"{expected.dtype.name.lower()}{list(expected.shape)}",
                 got=f"{array.dtype}{list(array.shape)}",
             )
-        frozen = np.ascontiguousarray(array).reshape(array.shape).view()
+        # Views into a file may stand at any offset; the native core, like C, wants its int32 aligned.
+        frozen = np.require(array, requirements="CA").reshape(array.shape).view()
         frozen.flags.writeable = False
         arrays.append(frozen)
     model = Model(graph, tuple(arrays))

@@ -67,7 +67,9 @@ class Staircases:
         ``high`` where no reachable accumulator does, ``low`` where all do.
         """
         wanted = np.arange(self.least + 1, self.greatest + 1, dtype=np.int64)
-        step = np.clip(np.ceil((wanted - 0.5) / self.factor), self.low, self.high).astype(np.int64) - _SLACK
+        with np.errstate(divide="ignore", over="ignore"):  # a factor near zero: no accumulator reaches the quotient
+            exact = np.ceil((wanted - 0.5) / self.factor)
+        step = np.clip(exact, self.low, self.high).astype(np.int64) - _SLACK
         for _ in range(2 * _SLACK):
             step = step + (self.quotients(step) < wanted)
         result: Int64Array = np.clip(step, self.low, self.high)
