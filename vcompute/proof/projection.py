@@ -83,7 +83,7 @@ class NativeProjection:
 
 
 def _pointer(ctype: str, array: NDArray) -> Any:
-    return _native.ffi.from_buffer(ctype, np.require(array, requirements="CA"))
+    return _native.ffi.from_buffer(ctype, np.require(array, requirements=("C", "A")))
 
 
 def _words(array: NDArray) -> Any:

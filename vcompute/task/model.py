@@ -104,7 +104,7 @@ def _validated(graph: Graph, constants: tuple[NDArray, ...]) -> Model:
                 got=f"{array.dtype}{list(array.shape)}",
             )
         # Views into a file may stand at any offset; the native core, like C, wants its int32 aligned.
-        frozen = np.require(array, requirements="CA").reshape(array.shape).view()
+        frozen = np.require(array, requirements=("C", "A")).reshape(array.shape).view()
         frozen.flags.writeable = False
         arrays.append(frozen)
     model = Model(graph, tuple(arrays))
