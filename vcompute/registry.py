@@ -225,6 +225,9 @@ class ErrorCode(IntEnum):
     NOT_DUE = 609
     """the refund or release is not due yet"""
 
+    RECEIPT_MISMATCH = 610
+    """a receipt's parties, amounts or evidence are not those of its offer"""
+
     USAGE = 700
     """the command line or a call's arguments are wrong"""
 
@@ -605,6 +608,7 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.WRONG_SETTLEMENT: 422,
     ErrorCode.OPERATION_CONFLICT: 409,
     ErrorCode.NOT_DUE: 409,
+    ErrorCode.RECEIPT_MISMATCH: 422,
     ErrorCode.USAGE: 400,
     ErrorCode.UNREADABLE_FILE: 400,
     ErrorCode.NATIVE_UNAVAILABLE: 500,

@@ -7,7 +7,10 @@ import pytest
 
 from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
 from tests.session.world import FUNDS, Faults, World
-from vcompute.messages import Cancel, Receipt, Sampled, Verdict, message_type, open_message, seal
+from vcompute.identity.quorum import VerifierSet
+from vcompute.messages import Cancel, Offer, Receipt, Sampled, Verdict, message_type, open_message, seal
+from vcompute.policy.certificate import member
+from vcompute.policy.receipt import check_receipt
 from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, YieldReason
 from vcompute.session.requester import RequesterState
 from vcompute.session.worker import WorkerState
@@ -191,6 +194,23 @@ def test_receipts_reach_who_they_concern_and_are_the_settlements() -> None:
     }
     assert all(receipt.body.task == task and receipt.body.outcome is Outcome.PAID for _, receipt in receipts)
     assert {receipt.signer for _, receipt in receipts} == {world.ledger.thumbprint}
+
+
+def test_a_verifier_set_certifies_the_receipt() -> None:
+    """VC-QRM-011: the share travels in the verdict, the certificate in the receipt, and everyone checks it."""
+    world = World(workers=2)
+    members = VerifierSet((member(world.member, VERIFIER.thumbprint),), 1)
+    tasks = [world.offer(verifier_set=members) for _ in range(2)]
+    cheater = world.workers[0]
+    world.run(cheats=lambda client: client is cheater)
+    assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+    for task in tasks:
+        record = world.requester.session.records[task]
+        receipt = open_message(record.receipt).of(Receipt)
+        assert receipt.body.certificate is not None
+        assert check_receipt(receipt, open_message(record.offer).of(Offer)).certified
+    assert world.ledger.balance(cheater.key.thumbprint) == FUNDS - 20
+    world.check_money()
 
 
 def sampled(rate: int, stake: int = 5) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from tests.protocol_kit import COORDINATOR, NOW, OFFER, REPLAY, REQUESTER, SETTL
 from vcompute.codec import Limits, decode, encode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
+from vcompute.identity.bls import SecretKey, load_backend
 from vcompute.messages import Advertise, Check, Draw, Hello, Offer, Signed, open_message, seal
 from vcompute.registry import ErrorCode, Role, YieldReason
 from vcompute.session import (
@@ -103,7 +104,7 @@ class Client:
             case Role.WORKER:
                 return WorkerSession(self.key, self.willing)
             case Role.VERIFIER:
-                return VerifierSession(self.key, self.world.random.randbytes)
+                return VerifierSession(self.key, self.world.random.randbytes, self.world.member)
             case _:
                 return RequesterSession(self.key)
 
@@ -188,6 +189,7 @@ class World:
         self.ledger = Ledger(SqliteBook(":memory:"), SETTLEMENT)
         self.settlement_up = True
         self.crash_after_call = False
+        self.member = SecretKey(7, load_backend())
         self.coordinator: CoordinatorSession
         self.boot()
         keys = [PrivateKey.from_seed(b"world worker %d" % index) for index in range(workers)]

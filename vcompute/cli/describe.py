@@ -3,11 +3,14 @@
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vcompute.cli.output import Json
 from vcompute.codec import fields_of
 from vcompute.task import Graph, ValueType
+
+if TYPE_CHECKING:
+    from vcompute.messages import Receipt
 
 SHOWN_BYTES: Final = 64
 """Byte strings up to this long are shown whole."""
@@ -28,6 +31,27 @@ def describe_record(value: Any) -> Json:
             return [describe_record(item) for item in value]
         case _:
             return {spec.name: describe_record(getattr(value, spec.name)) for spec in fields_of(type(value))}
+
+
+def describe_evidence(receipt: "Receipt") -> list[Json]:
+    """The signed messages inside a receipt, each opened: its type, signer, name and content.
+
+    Raises:
+        VcomputeError: one does not open.
+    """
+    from vcompute.messages import message_type, open_message
+
+    held = [item for item in (receipt.result, *receipt.verdicts) if item is not None]
+    messages = [open_message(item) for item in held]
+    return [
+        {
+            "type": message_type(message.body).name.lower(),
+            "signer": message.signer.hex(),
+            "message": message.digest.hex(),
+            "body": describe_record(message.body),
+        }
+        for message in messages
+    ]
 
 
 def describe_types(types: Iterable[ValueType]) -> list[Json]:

@@ -42,6 +42,7 @@ class Description:
 @click.option("--output", "outputs", type=PATH, metavar="OUT.npy", help="The statement's outputs.")
 @context_option
 @semantics_option
+@click.option("--offer", type=PATH, help="Check a receipt against this signed offer: signatures, amounts, verdicts.")
 @pass_reporter
 def inspect(
     reporter: Reporter,
@@ -51,6 +52,7 @@ def inspect(
     outputs: Path | None,
     context: bytes,
     semantics: str,
+    offer: Path | None,
 ) -> None:
     """Show what a file holds: a model, commitment, proof, batch, message or array.
 
@@ -58,12 +60,16 @@ def inspect(
     as far as the verifier comes.
     """
     from vcompute.api import read_bounded
+    from vcompute.messages import MAX_MESSAGE
     from vcompute.task.limits import MODEL_LIMITS
 
     data = read_bounded(file, MODEL_LIMITS.bytes)
     statement = read_statement(model, inputs, outputs, context, semantics)
     try:
         description = describe(data, semantics, statement)
+        if offer is not None:
+            record = {**description.record, "checked": check(data, read_bounded(offer, MAX_MESSAGE))}
+            description = Description(record)
     except VcomputeError as error:
         raise type(error)(f"{file}: {error}", code=error.code) from error
     reporter.result({"bytes": len(data), **description.record}, description.render)
@@ -91,6 +97,24 @@ def describe(data: bytes, semantics: str, statement: "Statement | None" = None) 
     if data[:2] == b"\xa2\x00":
         return _batch(data)
     raise UsageError("not a file of vcompute's", code=ErrorCode.UNREADABLE_FILE, got=f"{len(data)} bytes")
+
+
+def check(receipt: bytes, offer: bytes) -> dict[str, Json]:
+    """What a receipt rests on, all of it checked against its offer.
+
+    Raises:
+        VcomputeError: the receipt or the offer does not open, or they do not belong together, or a verdict in it does
+            not count.
+    """
+    from vcompute.messages import Offer, Receipt, open_message
+    from vcompute.policy.receipt import check_receipt
+
+    grounds = check_receipt(open_message(receipt).of(Receipt), open_message(offer).of(Offer))
+    return {
+        "verifiers": [thumbprint.hex() for thumbprint in sorted(grounds.verifiers)],
+        "bases": sorted(basis.name.lower() for basis in grounds.bases),
+        "certified": grounds.certified,
+    }
 
 
 def _model(data: bytes, semantics: str) -> Description:
@@ -209,7 +233,8 @@ def _batch(data: bytes) -> Description:
 
 
 def _message(data: bytes) -> Description:
-    from vcompute.messages import message_type, open_message
+    from vcompute.cli.describe import describe_evidence
+    from vcompute.messages import Receipt, message_type, open_message
 
     message = open_message(data)
     record: dict[str, Json] = {
@@ -219,12 +244,16 @@ def _message(data: bytes) -> Description:
         "message": message.digest.hex(),
         "body": describe_record(message.body),
     }
+    if isinstance(message.body, Receipt):
+        record["evidence"] = describe_evidence(message.body)
 
     def render(console: "Console") -> None:
         from rich.pretty import Pretty
 
         for key in ("type", "signer", "message"):
             console.print(f"{key:<8} {record[key]}")
-        console.print(Pretty(record["body"], expand_all=True))
+        for key in ("body", "evidence"):
+            if key in record:
+                console.print(Pretty(record[key], expand_all=True))
 
     return Description(record, render)

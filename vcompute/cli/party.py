@@ -12,6 +12,8 @@ from vcompute.errors import UsageError
 
 if TYPE_CHECKING:
     from vcompute.identity import PrivateKey
+    from vcompute.identity.bls import SecretKey
+    from vcompute.identity.quorum import VerifierSet
 
 F = TypeVar("F", bound=Callable[..., Any])
 CACHE = 1 << 30
@@ -65,6 +67,47 @@ def key_in(state: Path, name: str, passphrase: bytes | None) -> "PrivateKey":
     if not path.exists():
         save_key(PrivateKey.generate(), path, passphrase)
     return load_key(path, passphrase)
+
+
+def member_key_in(state: Path) -> "SecretKey":
+    """The BLS key of a verifier's state directory, made where there is none.
+
+    Raises:
+        UsageError: no BLS backend is installed, or the file cannot be read or made.
+    """
+    import os
+
+    from vcompute.identity.bls import GROUP_ORDER, SecretKey, load_backend
+    from vcompute.node.store import state_directory
+    from vcompute.registry import ErrorCode
+
+    backend = load_backend()
+    path = state_directory(state) / "member.key"
+    try:
+        if not path.exists():
+            scalar = int.from_bytes(os.urandom(48), "big") % (GROUP_ORDER - 1) + 1
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"{scalar:064x}\n")
+        return SecretKey(int(path.read_text(encoding="ascii"), 16), backend)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot use the member key {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
+
+
+def members_of(texts: tuple[str, ...], quorum: int) -> "VerifierSet":
+    """A verifier set from the entries that verifiers print.
+
+    Raises:
+        UsageError: an entry is none.
+    """
+    from vcompute.codec import decode
+    from vcompute.errors import EncodingError
+    from vcompute.identity.quorum import Member, VerifierSet
+
+    try:
+        members = [decode(Member, bytes.fromhex(text)) for text in texts]
+    except (ValueError, EncodingError) as error:
+        raise UsageError("a member is the hexadecimal text that 'vcompute verifier --member' prints") from error
+    return VerifierSet(tuple(sorted(members, key=lambda member: member.key)), quorum)
 
 
 def thumbprint(text: str) -> bytes:

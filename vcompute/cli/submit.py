@@ -9,7 +9,7 @@ import click
 
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.output import Json, Reporter
-from vcompute.cli.party import Connection, connection_options, thumbprint
+from vcompute.cli.party import Connection, connection_options, members_of, thumbprint
 
 if TYPE_CHECKING:
     from vcompute.node.requester import RequesterNode, Terms
@@ -32,7 +32,9 @@ REVEAL_WITHIN = 10_000
 @click.option("--price", required=True, type=click.IntRange(0, 2**62), help="Paid for each task.")
 @click.option("--bond", default=0, show_default=True, type=click.IntRange(0, 2**62), help="The worker's bond for each.")
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
+@click.option("--member", "members", multiple=True, help="Entry of a judge that signs certificates.")
 @click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
+@click.option("--receipts", type=click.Path(path_type=Path, file_okay=False), help="Where offers and receipts go.")
 @click.option("--within", default=600.0, show_default=True, type=click.FloatRange(1), help="Seconds until the refund.")
 @click.option("--lease", default=30.0, show_default=True, type=click.FloatRange(0.1), help="Seconds of a lease.")
 @pass_reporter
@@ -49,7 +51,9 @@ def submit(
     price: int,
     bond: int,
     verifiers: tuple[str, ...],
+    members: tuple[str, ...],
     quorum: int,
+    receipts: Path | None,
     within: float,
     lease: float,
     **connection: Any,
@@ -61,17 +65,22 @@ def submit(
     from vcompute.node.requester import Terms
 
     model, inputs = _load_model(model_path), _load_input(input_path)
+    verifier_set = members_of(members, quorum) if members else None
+    judges = tuple(thumbprint(text) for text in verifiers)
+    if verifier_set is not None:
+        judges = tuple(sorted(item.device for item in verifier_set.members))
     terms = Terms(
         policy=_policy(_choices(suites), sample, stake),
         price=price,
         bond=bond,
-        verifiers=tuple(thumbprint(text) for text in verifiers),
+        verifiers=judges,
+        verifier_set=verifier_set,
         quorum=quorum,
         within=int(within * 1000),
         lease=int(lease * 1000),
     )
     with reporter.progress("tasks", -(-len(inputs) // batch)) as advance:
-        record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance)
+        record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance, receipts)
     if output is not None and arrays is not None:
         import numpy as np
 
@@ -125,7 +134,13 @@ def _policy(suites: Any, sample: float | None, stake: int) -> Any:
 
 
 def _run(
-    connection: Connection, model: "Model", inputs: Any, batch: int, terms: "Terms", advance: Callable[[float], None]
+    connection: Connection,
+    model: "Model",
+    inputs: Any,
+    batch: int,
+    terms: "Terms",
+    advance: Callable[[float], None],
+    receipts: Path | None,
 ) -> tuple[dict[str, Json], Any]:
     """Submit and wait; the record to report, and the outputs where every task was paid."""
     import asyncio
@@ -167,12 +182,23 @@ def _run(
         records = [node.record(task) for task in tasks]
         done = [record for record in records if record.state is RequesterState.DONE]
         report = _report(node, records, terms)
+        if receipts is not None:
+            _write_receipts(receipts, records)
         if len(done) < len(records):
             return report, None
         parts = [decode_batch(node.outputs(task)).arrays[0] for task in tasks]
         return report, np.concatenate(parts)
 
     return asyncio.run(main())
+
+
+def _write_receipts(directory: Path, records: "list[RequesterRecord]") -> None:
+    """Each task's signed offer and the receipt that ended it, named by the task."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for record in records:
+        (directory / f"{record.task.hex()}.offer").write_bytes(record.offer)
+        if record.receipt is not None:
+            (directory / f"{record.task.hex()}.receipt").write_bytes(record.receipt)
 
 
 def _memo(model: "Model", batch: "Batch", terms: "Terms", index: int) -> bytes:

@@ -9,8 +9,8 @@ import click
 
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.device import device_of
-from vcompute.cli.output import Reporter
-from vcompute.cli.party import Connection, connection_options, thumbprint
+from vcompute.cli.output import Json, Reporter
+from vcompute.cli.party import Connection, connection_options, member_key_in, thumbprint
 
 if TYPE_CHECKING:
     from vcompute.node.client import ClientNode
@@ -57,28 +57,33 @@ def worker(
     def build() -> WorkerNode:
         return WorkerNode(role=Role.WORKER, compute=compute, terms=terms, capacity=capacity, device=device, **arguments)
 
-    _run(reporter, "worker", build, lambda node: node.give_back(YieldReason.USER), connection["url"])
+    _run(reporter, "worker", build, lambda node: node.give_back(YieldReason.USER), {"url": connection["url"]})
 
 
 @click.command("verifier", cls=Command)
 @connection_options
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Checks at once.")
+@click.option("--member", is_flag=True, help="Sign certificates with a BLS key too, and print the entry for offers.")
 @pass_reporter
-def verifier(reporter: Reporter, /, threads: int, **connection: Any) -> None:
+def verifier(reporter: Reporter, /, threads: int, member: bool, **connection: Any) -> None:
     """Judge the results of offers that name this verifier."""
+    from vcompute.codec import encode
     from vcompute.node.compute import SuiteCompute
     from vcompute.node.verifier import VerifierNode
+    from vcompute.policy.certificate import member as entry_of
     from vcompute.registry import Role
 
+    secret = member_key_in(connection["state"]) if member else None
     arguments = Connection(**connection).arguments()
+    shown = {} if secret is None else {"member": encode(entry_of(secret, arguments["key"].thumbprint)).hex()}
 
     def build() -> VerifierNode:
-        return VerifierNode(role=Role.VERIFIER, checker=SuiteCompute(), threads=threads, **arguments)
+        return VerifierNode(role=Role.VERIFIER, checker=SuiteCompute(), threads=threads, member=secret, **arguments)
 
-    _run(reporter, "verifier", build, lambda node: None, connection["url"])
+    _run(reporter, "verifier", build, lambda node: None, {"url": connection["url"], **shown})
 
 
-def _run(reporter: Reporter, name: str, build: Any, before_stop: Any, url: str) -> None:
+def _run(reporter: Reporter, name: str, build: Any, before_stop: Any, shown: dict[str, Json]) -> None:
     """Run a node until it is interrupted."""
     import asyncio
 
@@ -92,7 +97,7 @@ def _run(reporter: Reporter, name: str, build: Any, before_stop: Any, url: str) 
             asyncio.get_running_loop().call_later(0.5, node.stop)
 
         with on_signals(stop):
-            reporter.result({name: node.key.thumbprint.hex(), "url": url})
+            reporter.result({name: node.key.thumbprint.hex(), **shown})
             sys.stdout.flush()
             await node.run()
 

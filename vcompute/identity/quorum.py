@@ -78,6 +78,15 @@ class Quorum:
         """What a member signs for a statement (a digest of 32 bytes)."""
         return tagged(SHARE_TAG, self.digest, statement)
 
+    def check_share(self, index: int, statement: bytes, share: bytes) -> None:
+        """Check one member's signature of a statement.
+
+        Raises:
+            ProtocolError: ``schema_violation``: no such member; ``bad_signature`` or ``non_canonical_signature``.
+        """
+        self._check_index(index)
+        bls.verify(self._backend, [self._keys[index]], self.message(statement), share)
+
     def certify(self, statement: bytes, shares: Mapping[int, bytes]) -> QuorumCertificate:
         """A certificate out of the signatures of members by index.
 
@@ -86,10 +95,8 @@ class Quorum:
         Raises:
             ProtocolError: ``quorum_not_reached``; ``bad_signature`` or ``non_canonical_signature`` for a bad share.
         """
-        message = self.message(statement)
         for index, share in shares.items():
-            self._check_index(index)
-            bls.verify(self._backend, [self._keys[index]], message, share)
+            self.check_share(index, statement, share)
         self._check_count(len(shares))
         bits = bytearray((len(self._keys) + 7) // 8)
         for index in shares:

@@ -4,12 +4,15 @@
 from dataclasses import dataclass
 
 from vcompute.codec import Bool, Bytes, Enum, Int, Record, Uint, field
+from vcompute.identity.bls import SIGNATURE_SIZE
 from vcompute.messages.offer import SuiteChoice
 from vcompute.messages.primitives import AMOUNT, CODE, DIGEST, DURATION, BlobRef
 from vcompute.registry import Basis, ErrorCode, YieldReason
 
 ENVELOPE = Bytes(1, 8192)
 """A signed message inside another, as received."""
+LONG_ENVELOPE = Bytes(1, 1 << 14)
+"""A signed message that holds others, as received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ class Verdict:
     accepted: bool = field(3, Bool(), "whether the result stands")
     basis: Basis = field(4, Enum(Basis), "what the judgement rests on")
     code: ErrorCode | None = field(5, CODE, "why not, where it does not stand", optional=True)
+    share: bytes | None = field(
+        6, Bytes(SIGNATURE_SIZE, SIGNATURE_SIZE), "the member's BLS signature, where the offer has a set", optional=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

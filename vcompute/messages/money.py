@@ -3,7 +3,8 @@
 
 from dataclasses import dataclass
 
-from vcompute.codec import Array, Enum, Int, Uint, field
+from vcompute.codec import Array, Enum, Int, Record, Uint, field
+from vcompute.identity.quorum import QuorumCertificate
 from vcompute.messages.flow import ENVELOPE
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
 from vcompute.registry import Outcome
@@ -25,3 +26,6 @@ class Receipt:
     worker: bytes | None = field(9, DIGEST, "who worked", optional=True)
     lease: bytes | None = field(10, DIGEST, "lease", optional=True)
     result: bytes | None = field(11, ENVELOPE, "the signed Result", optional=True)
+    certificate: QuorumCertificate | None = field(
+        12, Record(QuorumCertificate), "in the place of the Verdicts, where the offer has a set", optional=True
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vcompute.codec import Array, Bytes, Int, Kind, Record, Variant, field
+from vcompute.identity.quorum import VerifierSet
 from vcompute.messages.primitives import (
     AMOUNT,
     DIGEST,
@@ -89,3 +90,6 @@ class Offer:
     verdict_within: int = field(13, DURATION, "time for a verdict after the result")
     extensions: tuple[Extension, ...] = field(14, EXTENSIONS, "extensions")
     memo: bytes | None = field(15, Bytes(0, 64), "the requester's own reference", optional=True)
+    verifier_set: VerifierSet | None = field(
+        16, Record(VerifierSet), "BLS keys of the verifiers, whose verdicts add up to a certificate", optional=True
+    )

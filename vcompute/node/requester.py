@@ -8,6 +8,7 @@ from typing import Any
 
 from vcompute.blobs import Upload
 from vcompute.errors import ProtocolError
+from vcompute.identity.quorum import VerifierSet
 from vcompute.messages import BlobRef, Check, Draw, Message, Offer, Policy, Signed, reopen, seal
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
@@ -27,6 +28,8 @@ class Terms:
     verifiers: tuple[bytes, ...] = ()
     """Keys that judge; empty for the requester itself."""
     quorum: int = 1
+    verifier_set: VerifierSet | None = None
+    """BLS keys of the judges, whose verdicts then add up to one certificate."""
     within: int = 600_000
     """Milliseconds until an unpaid escrow goes back."""
     lease: int = 30_000
@@ -106,6 +109,7 @@ class RequesterNode(VerifierNode):
             verdict_within=terms.verdict_within,
             extensions=(),
             memo=memo,
+            verifier_set=terms.verifier_set,
         )
         signed = seal(self.key, offer).of(Offer)
         self.act(self.requester.offer(signed, self.clock()))

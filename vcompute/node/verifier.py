@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from vcompute.errors import Rejected, VcomputeError
+from vcompute.identity.bls import SecretKey
 from vcompute.messages import Message, Signed
 from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Checker, Order, Work
@@ -18,13 +19,16 @@ logger = logging.getLogger(__name__)
 
 
 class VerifierNode(ClientNode):
-    """A verifier. Arguments beside those of :class:`ClientNode`: what it checks with, and how many at once."""
+    """A verifier. Arguments beside those of :class:`ClientNode`: what it checks with, how many at once, and its
+    BLS key where it is a member of verifier sets."""
 
-    def __init__(self, *args: Any, checker: Checker, threads: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, checker: Checker, threads: int = 1, member: SecretKey | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._checker = checker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-        self.verifier = VerifierSession(self.key, self._nonce)
+        self.verifier = VerifierSession(self.key, self._nonce, member)
 
     @property
     def sessions(self) -> tuple[Session, ...]:

@@ -4,6 +4,7 @@
 from vcompute.errors import ProtocolError
 from vcompute.messages import Always, Offer, OnChallenge, Policy, Sampled
 from vcompute.messages.draw import MAX_PARTIES
+from vcompute.policy.certificate import check_set
 from vcompute.registry import Basis, ErrorCode, SuiteId
 
 
@@ -34,7 +35,8 @@ def check_terms(offer: Offer, now: int) -> None:
 
     Raises:
         ProtocolError: ``deadline_passed``; ``terms_not_acceptable`` for a quorum larger than the verifiers,
-            verifiers named twice, or too many for a draw; ``unknown_critical_extension``.
+            verifiers named twice, too many for a draw, or a verifier set that is not theirs;
+            ``unknown_critical_extension``; ``bad_signature`` and others for a set's proofs of possession.
     """
     if now >= offer.deadline:
         raise ProtocolError(
@@ -56,6 +58,7 @@ def check_terms(offer: Offer, now: int) -> None:
             expected=f"< {MAX_PARTIES}",
             got=len(offer.verifiers),
         )
+    check_set(offer)
     for extension in offer.extensions:
         if extension.critical:
             raise ProtocolError(

@@ -3,7 +3,7 @@
 
 from vcompute.identity import PrivateKey
 from vcompute.messages import Assign, Cancel, Check, Decline, Draw, Offer, Receipt, Result, Sampled, reopen, seal
-from vcompute.registry import ErrorCode
+from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Send, Stage
 from vcompute.session.coordinator_table import TaskEffect, TaskRecord, TaskState
 
@@ -57,7 +57,8 @@ class Speaker:
         elif record.receipts:
             receipt = record.receipts[-1]
             body = reopen(receipt).of(Receipt).body
-            verifiers = {reopen(data).signer for data in body.verdicts}
+            judged = body.outcome in (Outcome.PAID, Outcome.SLASHED)
+            verifiers = reopen(record.offer).of(Offer).body.verifiers if judged else ()
             concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
             actions += [Send(party, receipt) for party in sorted(concerned)]
 

@@ -10,7 +10,7 @@ from vcompute.codec import Array, Uint, field
 from vcompute.codec import Enum as EnumKind
 from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.messages.draw import MAX_PARTIES
-from vcompute.messages.flow import ENVELOPE
+from vcompute.messages.flow import ENVELOPE, LONG_ENVELOPE
 from vcompute.messages.primitives import CODE, DIGEST, TIME
 from vcompute.registry import ErrorCode
 
@@ -193,7 +193,7 @@ class TaskRecord:
     rejected: int = field(6, Uint(32), "results refused")
     moved: int = field(7, Uint(32), "leases and assignments that came to nothing")
     excluded: tuple[bytes, ...] = field(8, Array(DIGEST, 0, 1024), "workers that do not get this task again")
-    receipts: tuple[bytes, ...] = field(9, Array(ENVELOPE, 0, 16), "the latest receipts")
+    receipts: tuple[bytes, ...] = field(9, Array(LONG_ENVELOPE, 0, 16), "the latest receipts")
     commits: tuple[bytes, ...] = field(17, Array(ENVELOPE, 0, MAX_PARTIES), "signed SampleCommits recorded")
     reveals: tuple[bytes, ...] = field(18, Array(ENVELOPE, 0, MAX_PARTIES), "signed SampleReveals recorded")
     draw_until: int = field(19, TIME, "when the draw's phase is over; 0 where there is none")

@@ -20,12 +20,12 @@ from vcompute.messages import (
     Receipt,
     Result,
     Signed,
-    open_message,
     reopen,
     seal,
 )
-from vcompute.messages.flow import ENVELOPE
+from vcompute.messages.flow import ENVELOPE, LONG_ENVELOPE
 from vcompute.messages.primitives import CODE, DIGEST
+from vcompute.policy.receipt import check_receipt
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Closed, Publish, Save, Send, Stage
 from vcompute.session.timers import Timers, resend_after
@@ -124,7 +124,7 @@ class RequesterRecord:
     rejected: int = field(3, Uint(32), "results refused")
     moved: int = field(4, Uint(32), "leases that ended without a result")
     seen: int = field(5, Uint(53), "last journal entry a receipt named")
-    receipt: bytes | None = field(6, ENVELOPE, "the signed Receipt that ended it", optional=True)
+    receipt: bytes | None = field(6, LONG_ENVELOPE, "the signed Receipt that ended it", optional=True)
     cancel: bytes | None = field(7, ENVELOPE, "the signed Cancel", optional=True)
     code: ErrorCode | None = field(8, CODE, "why it was refused", optional=True)
 
@@ -205,11 +205,10 @@ class RequesterSession:
         record = self.records.get(receipt.body.task)
         if record is None or receipt.body.entry <= record.seen:
             return []
-        receipt.require_signer(reopen(record.offer).of(Offer).body.settlement)
+        check_receipt(receipt, reopen(record.offer).of(Offer))
         record = replace(record, seen=receipt.body.entry)
         match receipt.body.outcome:
             case Outcome.PAID:
-                _check_payment(receipt.body)
                 return self._apply(replace(record, receipt=receipt.data), RequesterEvent.PAID, now)
             case Outcome.REFUNDED:
                 return self._apply(replace(record, receipt=receipt.data), RequesterEvent.REFUNDED, now)
@@ -258,18 +257,3 @@ class RequesterSession:
             case RequesterEffect.IGNORE:
                 pass
         return record
-
-
-def _check_payment(receipt: Receipt) -> None:
-    """The result that was paid for belongs to the receipt's task, lease and worker.
-
-    Raises:
-        ProtocolError: ``schema_violation`` where there is none, an error of its envelope, ``stale_lease``,
-            ``unexpected_signer``.
-    """
-    if receipt.result is None or receipt.lease is None or receipt.worker is None:
-        raise ProtocolError("a receipt of payment names worker, lease and result", code=ErrorCode.SCHEMA_VIOLATION)
-    result = open_message(receipt.result).of(Result)
-    if result.body.task != receipt.task or result.body.lease != receipt.lease:
-        raise ProtocolError("the result paid for is of another lease", code=ErrorCode.STALE_LEASE)
-    result.require_signer(receipt.worker)

@@ -11,6 +11,7 @@ from vcompute.codec import Enum as EnumKind
 from vcompute.codec import field
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
+from vcompute.identity.bls import SecretKey
 from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.messages import (
     Accept,
@@ -31,6 +32,7 @@ from vcompute.messages import (
 )
 from vcompute.messages.flow import ENVELOPE
 from vcompute.messages.primitives import DIGEST, TIME
+from vcompute.policy.certificate import share_of
 from vcompute.policy.sampling import NONCE_SIZE, RoundState, SamplingRound, commitment, seal_commit, seal_reveal
 from vcompute.policy.verification import basis_of
 from vcompute.registry import Basis, ErrorCode
@@ -129,9 +131,11 @@ _KIND: Final = "verifier"
 class VerifierSession:
     """All results under judgement of one verifier."""
 
-    def __init__(self, key: PrivateKey, nonce: Callable[[int], bytes]) -> None:
-        """``nonce(n)`` gives ``n`` fresh random bytes for draws."""
+    def __init__(self, key: PrivateKey, nonce: Callable[[int], bytes], member: SecretKey | None = None) -> None:
+        """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
+        verifier sets."""
         self._key = key
+        self._member = member
         self._nonce = nonce
         self.records: dict[bytes, VerifierRecord] = {}
         self.timers: Timers[bytes] = Timers()
@@ -182,6 +186,8 @@ class VerifierSession:
     def _spoken(self, record: VerifierRecord, basis: Basis, code: ErrorCode | None) -> VerifierRecord:
         result = reopen(record.result).of(Result)
         body = Verdict(result.body.task, record.lease, result.digest, code is None, basis, code)
+        if self._member is not None:
+            body = replace(body, share=share_of(reopen(record.offer).of(Offer).body, body, self._member))
         return replace(record, verdict=seal(self._key, body).data)
 
     def tick(self, now: int) -> list[Action]:
@@ -199,6 +205,8 @@ class VerifierSession:
         accept = open_message(check.accept).of(Accept)
         result = open_message(check.result).of(Result)
         check_evidence(offer, accept, result)
+        if offer.body.verifier_set is not None and self._member is None:
+            raise ProtocolError("this verifier has no BLS key for the offer's set", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
         if self._key.thumbprint not in parties_of(offer):
             raise ProtocolError("the offer names other verifiers", code=ErrorCode.UNEXPECTED_MESSAGE)
         known = self.records.get(accept.digest)

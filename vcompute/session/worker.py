@@ -30,8 +30,9 @@ from vcompute.messages import (
     reopen,
     seal,
 )
-from vcompute.messages.flow import ENVELOPE
+from vcompute.messages.flow import ENVELOPE, LONG_ENVELOPE
 from vcompute.messages.primitives import DIGEST, TIME
+from vcompute.policy.receipt import check_receipt
 from vcompute.policy.verification import check_terms
 from vcompute.registry import ErrorCode, Outcome, YieldReason
 from vcompute.session.actions import Abort, Action, Closed, Job, Publish, Run, Save, Send
@@ -139,7 +140,7 @@ class WorkerRecord:
     renewals: int = field(5, Uint(32), "Progress messages sent")
     accept: bytes | None = field(6, ENVELOPE, "the signed Accept", optional=True)
     last: bytes | None = field(7, ENVELOPE, "the last message sent", optional=True)
-    receipt: bytes | None = field(8, ENVELOPE, "the signed Receipt", optional=True)
+    receipt: bytes | None = field(8, LONG_ENVELOPE, "the signed Receipt", optional=True)
 
     @property
     def lease(self) -> bytes | None:
@@ -268,7 +269,7 @@ class WorkerSession:
         record = self.records.get(receipt.body.task)
         if record is None or receipt.body.lease is None or receipt.body.lease != record.lease:
             return []
-        receipt.require_signer(reopen(record.offer).of(Offer).body.settlement)
+        check_receipt(receipt, reopen(record.offer).of(Offer))
         event = {
             Outcome.PAID: WorkerEvent.PAID,
             Outcome.SLASHED: WorkerEvent.SLASHED,

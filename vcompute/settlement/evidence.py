@@ -5,6 +5,7 @@ import hashlib
 
 from vcompute.errors import ProtocolError
 from vcompute.messages import Cancel, Offer, Progress, Result, Signed, Verdict, Yield, open_message, reopen
+from vcompute.policy.certificate import check_share
 from vcompute.policy.verification import admitted_bases, checked_bases
 from vcompute.registry import Basis, ErrorCode
 from vcompute.settlement.book import EscrowRow
@@ -97,5 +98,6 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
         )
     if verdict.basis is Basis.NOT_SAMPLED:
         require_not_sampled(row, offer, now)
+    check_share(offer, signed)
     if any(reopen(known).signer == signed.signer for known in row.verdicts):
         raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)

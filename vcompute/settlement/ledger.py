@@ -22,6 +22,7 @@ from vcompute.messages import (
     reopen,
     seal,
 )
+from vcompute.policy.certificate import certify
 from vcompute.policy.verification import check_terms
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.settlement import draws
@@ -209,7 +210,7 @@ class Ledger(Settlement):
             row, offer = self._active(signed.body.task, signed.body.lease)
             rules.check_verdict(row, offer, signed, now)
             row = replace(row, verdicts=(*row.verdicts, signed.data))
-            agreeing = [v for v in row.verdicts if reopen(v).of(Verdict).body.accepted is signed.body.accepted]
+            agreeing = [v for v in row.verdicts if _agree(offer, reopen(v).of(Verdict).body, signed.body)]
             if len(agreeing) < offer.quorum:
                 self.book.store_escrow(row)
                 return self._answered(signed.digest, _holding(row))
@@ -334,6 +335,7 @@ class Ledger(Settlement):
 
     def _receipt(self, outcome: Outcome, row: EscrowRow, offer: Offer, now: int) -> Signed[Receipt]:
         judged = outcome in (Outcome.PAID, Outcome.SLASHED)
+        certificate = certify(offer, [reopen(v).of(Verdict) for v in row.verdicts]) if judged else None
         body = Receipt(
             task=row.task,
             outcome=outcome,
@@ -343,16 +345,23 @@ class Ledger(Settlement):
             work_units=offer.work_units if outcome is Outcome.PAID else 0,
             time=now,
             entry=self.book.head()[0],
-            verdicts=row.verdicts if judged else (),
+            verdicts=row.verdicts if judged and certificate is None else (),
             worker=row.worker,
             lease=row.lease,
             result=row.result if judged else None,
+            certificate=certificate,
         )
         return seal(self._key, body).of(Receipt)
 
     def _answered(self, operation: bytes, holding: Holding) -> Holding:
         self.book.store_answer(operation, encode(holding))
         return holding
+
+
+def _agree(offer: Offer, one: Verdict, other: Verdict) -> bool:
+    """Whether two verdicts count together; a certificate is on one basis."""
+    same_basis = offer.verifier_set is None or one.basis is other.basis
+    return one.accepted is other.accepted and same_basis
 
 
 def _holding(row: EscrowRow, receipt: bytes | None = None) -> Holding:

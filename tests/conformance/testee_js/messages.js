@@ -32,6 +32,10 @@ const POLICY = variant({
   3: record([[0, 'suites', SUITES], [1, 'window', DURATION], [2, 'answer', DURATION], [3, 'stake', AMOUNT]]),
 });
 
+const CERTIFICATE = record([[0, 'set', DIGEST], [1, 'statement', DIGEST], [2, 'signers', bytes(1, 32)], [3, 'signature', bytes(96, 96)]]);
+const MEMBER = record([[0, 'key', bytes(48, 48)], [1, 'possession', bytes(96, 96)], [2, 'device', DIGEST]]);
+const VERIFIERS = record([[0, 'members', array(MEMBER, 1, 256)], [1, 'threshold', int(1, 256)]]);
+
 const BODIES = {
   1: record([
     [0, 'role', ROLE], [1, 'nonce', NONCE], [2, 'versions', array(ID, 1, 16)], [3, 'suites', array(ID, 0, 64)],
@@ -45,7 +49,7 @@ const BODIES = {
     [0, 'nonce', NONCE], [1, 'settlement', DIGEST], [2, 'model', BLOB], [3, 'inputs', BLOB], [4, 'batch', int(1, 65536)],
     [5, 'work', int(1n, 1n << 62n)], [6, 'policy', POLICY], [7, 'verifiers', array(DIGEST, 1, 32)], [8, 'quorum', int(1, 32)],
     [9, 'price', AMOUNT], [10, 'bond', AMOUNT], [11, 'deadline', AMOUNT], [12, 'lease', DURATION], [13, 'verdict', DURATION],
-    [14, 'extensions', EXTENSIONS], [15, 'memo', bytes(0, 64), true],
+    [14, 'extensions', EXTENSIONS], [15, 'memo', bytes(0, 64), true], [16, 'set', VERIFIERS, true],
   ]),
   4: record([[0, 'offer', ENVELOPE], [1, 'attempt', uint(32)], [2, 'escrow', AMOUNT]]),
   5: record([[0, 'task', DIGEST], [1, 'attempt', uint(32)], [2, 'bond', AMOUNT]]),
@@ -59,12 +63,13 @@ const BODIES = {
   10: record([[0, 'offer', ENVELOPE], [1, 'accept', ENVELOPE], [2, 'result', ENVELOPE]]),
   11: record([
     [0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST], [3, 'accepted', bool], [4, 'basis', oneOf(1, 2, 3, 4)],
-    [5, 'code', CODE, true],
+    [5, 'code', CODE, true], [6, 'share', bytes(96, 96), true],
   ]),
   12: record([
     [0, 'task', DIGEST], [1, 'outcome', oneOf(1, 2, 3, 4)], [2, 'requester', DIGEST], [3, 'amount', AMOUNT], [4, 'bond', AMOUNT],
     [5, 'work', AMOUNT], [6, 'time', AMOUNT], [7, 'entry', uint(53)], [8, 'verdicts', array(ENVELOPE, 0, 32)],
     [9, 'worker', DIGEST, true], [10, 'lease', DIGEST, true], [11, 'result', ENVELOPE, true],
+    [12, 'certificate', CERTIFICATE, true],
   ]),
   13: record([[0, 'task', DIGEST], [1, 'code', CODE], [2, 'lease', DIGEST, true]]),
   14: record([[0, 'code', CODE], [1, 'detail', text(512)], [2, 'regarding', DIGEST, true], [3, 'retry', DURATION, true]]),

@@ -2,8 +2,8 @@
 // The requester's session: the table of chapter "Sessions" as data.
 
 import { Client, send } from './client.js';
-import { Refused } from './cbor.js';
-import { CODES, TYPE, openAs, openMessage, sign } from './messages.js';
+import { CODES, TYPE, openMessage, sign } from './messages.js';
+import { checkReceipt } from './receipt.js';
 
 const OUTCOME = { 1: 'paid', 2: 'slashed', 3: 'returned', 4: 'refunded' };
 const ENDS = { paid: ['fetching', 'fetch'], refunded: ['refunded', 'close'] };
@@ -86,22 +86,12 @@ export class Requester extends Client {
     return record ? this.happen(record, 'declined', now) : [];
   }
 
-  receipt({ body, signer }, now) {
+  receipt(message, now) {
+    const { body } = message;
     const record = this.record(body.task);
-    if (!record) return [];
-    if (!signer.equals(record.offer.body.settlement)) throw new Refused('unexpected_signer');
-    if (body.entry <= record.entry) return [];
-    const outcome = OUTCOME[body.outcome];
-    const result = outcome === 'paid' ? this.paidFor(body) : undefined;
-    return this.happen({ ...record, entry: body.entry, result }, outcome, now);
-  }
-
-  paidFor({ task, lease, worker, result: data }) {
-    if (!data || !lease || !worker) throw new Refused('schema_violation');
-    const result = openAs('result', data);
-    if (!result.body.task.equals(task) || !result.body.lease.equals(lease)) throw new Refused('stale_lease');
-    if (!result.signer.equals(worker)) throw new Refused('unexpected_signer');
-    return result;
+    if (!record || body.entry <= record.entry) return [];
+    const result = checkReceipt(message, record.offer);
+    return this.happen({ ...record, entry: body.entry, result }, OUTCOME[body.outcome], now);
   }
 
   due(name, now) {

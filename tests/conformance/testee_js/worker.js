@@ -2,8 +2,8 @@
 // The worker's session: the table of chapter "Sessions" as data.
 
 import { Client, ROLE, send } from './client.js';
-import { Refused } from './cbor.js';
 import { CODES, TYPE, openAs, sign } from './messages.js';
+import { checkReceipt } from './receipt.js';
 
 const CAPACITY = 2;
 const BOND = 1000;
@@ -106,11 +106,12 @@ export class Worker extends Client {
     return this.happen({ ...record, attempt, why }, why ? 'refuse' : 'take', now);
   }
 
-  unwilling({ price, deadline, quorum, verifiers, extensions, bond, policy }, escrow, record, now) {
+  unwilling({ price, deadline, quorum, verifiers, set, extensions, bond, policy }, escrow, record, now) {
     const names = new Set(verifiers.map((verifier) => verifier.toString('hex')));
     if (escrow < price) return 'insufficient_funds';
     if (now >= deadline) return 'deadline_passed';
     if (quorum > verifiers.length || names.size < verifiers.length) return 'terms_not_acceptable';
+    if (set) return 'terms_not_acceptable'; // BLS is not spoken here
     if (extensions.some(({ critical }) => critical)) return 'unknown_critical_extension';
     if (!policy.suites.some(({ suite, set }) => suite === 1 && set === 1)) return 'no_common_suite';
     if (bond > BOND) return 'terms_not_acceptable';
@@ -119,11 +120,12 @@ export class Worker extends Client {
     return others.length >= CAPACITY ? 'busy' : undefined;
   }
 
-  receipt({ body, signer }, now) {
+  receipt(message, now) {
+    const { body } = message;
     const record = this.record(body.task);
-    if (!record) return [];
-    if (!signer.equals(record.offer.body.settlement)) throw new Refused('unexpected_signer');
-    if (!record.lease || !body.lease?.equals(record.lease) || !(body.outcome in OUTCOME)) return [];
+    if (!record?.lease || !body.lease?.equals(record.lease)) return [];
+    checkReceipt(message, record.offer);
+    if (!(body.outcome in OUTCOME)) return [];
     return this.happen(record, OUTCOME[body.outcome], now);
   }
 

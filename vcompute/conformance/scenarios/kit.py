@@ -23,6 +23,7 @@ from vcompute.messages import (
     SuiteChoice,
     Verdict,
     open_message,
+    reopen,
     seal,
 )
 from vcompute.registry import Basis, ErrorCode, Outcome, ParameterSetId
@@ -109,20 +110,24 @@ def verdict(
 
 
 def receipt(task: Signed[Offer], outcome: Outcome, entry: int = 5, by: PrivateKey = SETTLEMENT, **parts: Any) -> bytes:
-    """A receipt; ``parts`` are lease, worker, result."""
+    """A receipt; ``parts`` are lease, worker, result and changes. A judged result gets the verdict it needs."""
+    given = parts.get("result")
+    if "verdicts" not in parts and given is not None and outcome in (Outcome.PAID, Outcome.SLASHED):
+        judged = reopen(given).of(Result)
+        parts["verdicts"] = (verdict(judged, accepted=outcome is Outcome.PAID).data,)
     moved = task.body.price if outcome in (Outcome.PAID, Outcome.REFUNDED) else 0
     body = Receipt(
         task=task.digest,
         outcome=outcome,
         requester=task.signer,
         amount=moved,
-        bond=task.body.bond,
+        bond=0 if outcome is Outcome.REFUNDED else task.body.bond,
         work_units=task.body.work_units if outcome is Outcome.PAID else 0,
         time=NOW,
         entry=entry,
         verdicts=(),
-        **parts,
     )
+    body = replace(body, **parts)
     return seal(by, body).data
 
 

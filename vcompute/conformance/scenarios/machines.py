@@ -32,6 +32,7 @@ class Stage:
     attempt: int = 0
     entry: int = 10
     lease: bytes | None = None
+    taken: Any = None
     evidence: Any = None
 
     def take(self, *, willing: bool = True) -> Step:
@@ -40,19 +41,17 @@ class Stage:
         escrow = kit.TERMS.price if willing else kit.TERMS.price - 1
         step = self.remote.receive(kit.assign(self.task, self.attempt, escrow=escrow))
         if "send:accept" in step.kinds:
-            self.lease = step.message("accept").digest
+            self.taken = step.message("accept")
+            self.lease = self.taken.digest
         return step
 
     def receipt(self, outcome: Outcome) -> Step:
         """A receipt for the task's lease."""
         self.entry += 1
-        lease = self.lease
-        parts: dict[str, Any] = {"worker": kit.WORKER.thumbprint}
-        if outcome is Outcome.PAID:
-            taken = kit.accept(self.task)
-            parts["result"] = kit.result(taken).data
-            lease = lease or taken.digest
-        parts["lease"] = lease or bytes(32)
+        parts: dict[str, Any] = {"lease": self.lease or bytes(32), "worker": kit.WORKER.thumbprint}
+        if outcome in (Outcome.PAID, Outcome.SLASHED):
+            taken = self.taken or kit.accept(self.task)
+            parts |= {"lease": taken.digest, "result": kit.result(taken).data}
         return self.remote.receive(kit.receipt(self.task, outcome, self.entry, **parts))
 
     def computed(self) -> Step:
@@ -148,7 +147,7 @@ REQUESTER_KINDS: Final[Mapping[Enum, tuple[str, ...]]] = {
 
 
 def _check(stage: Stage) -> Step:
-    taken = kit.accept(stage.task)
+    taken = stage.taken = kit.accept(stage.task)
     stage.lease = taken.digest
     stage.evidence = Check(stage.task.data, taken.data, kit.result(taken).data)
     return stage.remote.receive(seal(kit.COORDINATOR, stage.evidence))

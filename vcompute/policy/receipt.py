@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a receipt worth its paper: the offer's parties and amounts, the worker's own result, and verdicts of the
+offer's verifiers on it, or their certificate. All of it is in offer and receipt; nobody is asked."""
+
+import hashlib
+from dataclasses import dataclass
+
+from vcompute.errors import ProtocolError
+from vcompute.messages import Offer, Receipt, Result, Signed, Verdict, open_message
+from vcompute.policy.certificate import quorum_of, statement_of
+from vcompute.policy.verification import admitted_bases, checked_bases
+from vcompute.registry import Basis, ErrorCode, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a receipt rests on."""
+
+    verifiers: tuple[bytes, ...] = ()
+    """Thumbprints of those who judged; empty where nothing was judged."""
+    bases: frozenset[Basis] = frozenset()
+    """What their verdicts rest on."""
+    certified: bool = False
+    """Whether one certificate stands for the verdicts."""
+
+
+def check_receipt(receipt: Signed[Receipt], offer: Signed[Offer]) -> Grounds:
+    """Check a receipt against its offer; the signatures of both were checked when they were opened.
+
+    Raises:
+        ProtocolError: ``unexpected_signer``: not of the offer's settlement, or a result of another than the worker;
+            ``receipt_mismatch``: another task, requester or amount; ``schema_violation``: no result where one is
+            judged; ``stale_lease``: a result of another lease; ``verdict_not_admitted``: a verdict that does not
+            count; ``quorum_not_reached``; the errors of a certificate or of an envelope inside.
+        EncodingError: an envelope inside does not open.
+    """
+    body, terms = receipt.body, offer.body
+    receipt.require_signer(terms.settlement)
+    moved = terms.price if body.outcome in (Outcome.PAID, Outcome.REFUNDED) else 0
+    bond = 0 if body.outcome is Outcome.REFUNDED else terms.bond
+    units = terms.work_units if body.outcome is Outcome.PAID else 0
+    expected = (offer.digest, offer.signer, moved, bond, units)
+    got = (body.task, body.requester, body.amount, body.bond, body.work_units)
+    if expected != got:
+        raise ProtocolError(
+            "the receipt is not of this offer, or of other amounts",
+            code=ErrorCode.RECEIPT_MISMATCH,
+            expected=expected[2:],
+            got=got[2:],
+        )
+    if body.outcome not in (Outcome.PAID, Outcome.SLASHED):
+        return Grounds()
+    return _check_judgement(body, terms, _check_result(body, terms))
+
+
+def _check_result(body: Receipt, terms: Offer) -> bytes:
+    """The digest of the result inside, shown to be the worker's own under its lease."""
+    if body.result is None or body.worker is None or body.lease is None:
+        raise ProtocolError("a receipt of a judgement holds worker, lease and result", code=ErrorCode.SCHEMA_VIOLATION)
+    result = open_message(body.result).of(Result)
+    result.require_signer(body.worker)
+    if (result.body.task, result.body.lease) != (body.task, body.lease):
+        raise ProtocolError("the result in the receipt is of another lease", code=ErrorCode.STALE_LEASE)
+    if result.body.suite not in terms.policy.suites:
+        raise ProtocolError("the offer's policy does not admit this suite", code=ErrorCode.NO_COMMON_SUITE)
+    return result.digest
+
+
+def _check_judgement(body: Receipt, terms: Offer, result: bytes) -> Grounds:
+    accepted = body.outcome is Outcome.PAID
+    bases = admitted_bases(terms.policy) if accepted else checked_bases(terms.policy)
+    if terms.verifier_set is not None:
+        return _check_certificate(body, terms, result, accepted, bases)
+    judges: dict[bytes, Basis] = {}
+    for data in body.verdicts:
+        verdict = open_message(data).of(Verdict)
+        said = verdict.body
+        right = (said.task, said.lease, said.result, said.accepted) == (body.task, body.lease, result, accepted)
+        if not right or verdict.signer not in terms.verifiers or said.basis not in bases:
+            raise ProtocolError(
+                "a verdict in the receipt is not one that the offer admits for this result",
+                code=ErrorCode.VERDICT_NOT_ADMITTED,
+                got=hashlib.sha256(data).hexdigest(),
+            )
+        judges[verdict.signer] = said.basis
+    if len(judges) < terms.quorum:
+        raise ProtocolError(
+            "fewer verifiers judged than the offer's quorum",
+            code=ErrorCode.QUORUM_NOT_REACHED,
+            expected=f">= {terms.quorum}",
+            got=len(judges),
+        )
+    return Grounds(tuple(judges), frozenset(judges.values()))
+
+
+def _check_certificate(body: Receipt, terms: Offer, result: bytes, accepted: bool, bases: frozenset[Basis]) -> Grounds:
+    certificate, members = body.certificate, terms.verifier_set
+    if certificate is None or members is None:
+        raise ProtocolError("the receipt has no certificate of the offer's set", code=ErrorCode.QUORUM_NOT_REACHED)
+    task, lease = body.task, body.lease or bytes(32)
+    statements = {statement_of(task, lease, result, accepted=accepted, basis=basis): basis for basis in bases}
+    basis = statements.get(certificate.statement)
+    if basis is None:
+        raise ProtocolError(
+            "the certificate is of another judgement, or on a basis that the offer does not admit",
+            code=ErrorCode.VERDICT_NOT_ADMITTED,
+        )
+    signers = quorum_of(members).verify(certificate, certificate.statement)
+    return Grounds(tuple(members.members[index].device for index in signers), frozenset({basis}), certified=True)
