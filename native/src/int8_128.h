@@ -52,10 +52,15 @@ VC_INLINE void store8(int8_t *out, vec y0, vec y1, size_t n, const range *r) {
 }
 
 VC_INLINE void store_raw(int32_t *out, vec y0, vec y1, size_t n) {
-  int32_t lanes[8];
-  v_store(lanes, y0);
-  v_store(lanes + 4, y1);
-  memcpy(out, lanes, (n < 8 ? n : 8) * sizeof *out);
+  if (n >= 8) {
+    v_store(out, y0);
+    v_store(out + 4, y1);
+  } else {
+    int32_t lanes[8];
+    v_store(lanes, y0);
+    v_store(lanes + 4, y1);
+    memcpy(out, lanes, n * sizeof *out);
+  }
 }
 
 VC_INLINE void tile(int mr, int np, TILE_ARGS) {

@@ -91,9 +91,14 @@ VC_INLINE void store_tile(int mr, int np, void *out, size_t stride, size_t left,
     const size_t first = (size_t)j * NR, n = left - first;
     if (b->form == VC_FORM_RAW) {
       VC_UNROLL for (int i = 0; i < mr; i++) {
-        int32_t *o = (int32_t *)out + (size_t)i * stride + first, lanes[NR];
-        _mm256_storeu_si256((__m256i *)(void *)lanes, acc[i][j]);
-        memcpy(o, lanes, (n < NR ? n : NR) * sizeof *o);
+        int32_t *o = (int32_t *)out + (size_t)i * stride + first;
+        if (n >= NR) {
+          _mm256_storeu_si256((__m256i *)(void *)o, acc[i][j]);
+        } else {
+          int32_t lanes[NR];
+          _mm256_storeu_si256((__m256i *)(void *)lanes, acc[i][j]);
+          memcpy(o, lanes, n * sizeof *o);
+        }
       }
     } else {
       const params q = load_params(p + (size_t)j * vc_params_bytes(NR));

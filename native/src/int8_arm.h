@@ -68,10 +68,10 @@ VC_INLINE void store8(int8_t *out, int32x4_t y0, int32x4_t y1, size_t n, const r
 VC_INLINE void store_row(void *out, const int32x4_t *acc, int vectors, size_t nr, const vc_columns *b, size_t column) {
   const size_t left = b->n - column;
   if (b->form == VC_FORM_RAW) {
-    int32_t lanes[VC_MAX_NR];
-    VC_UNROLL for (int v = 0; v < vectors; v++) vst1q_s32(lanes + 4 * v, acc[v]);
-    const size_t n = left < 4 * (size_t)vectors ? left : 4 * (size_t)vectors;
-    memcpy((int32_t *)out + column, lanes, n * sizeof(int32_t));
+    int32_t lanes[VC_MAX_NR], *to = (int32_t *)out + column;
+    const int whole = left >= 4 * (size_t)vectors;
+    VC_UNROLL for (int v = 0; v < vectors; v++) vst1q_s32((whole ? to : lanes) + 4 * v, acc[v]);
+    if (!whole) memcpy(to, lanes, left * sizeof *to);
     return;
   }
   const range r = range_of(b->zero, b->low, b->high);

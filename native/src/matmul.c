@@ -66,6 +66,7 @@ static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, s
 /* Depth is cut so that a tile's columns stay in the first levels of cache; each piece is a product of its own, and all
  * but the first are added to what is there. */
 #define DEPTH_BYTES 1024
+#define STRIP 128 /* columns added at a time; a multiple of every panel's width */
 
 typedef struct {
   size_t depth, pieces; /* of one piece; how many */
@@ -75,7 +76,7 @@ typedef struct {
 
 static sizes sizes_of(const vc_layout *layout, size_t k, size_t n) {
   sizes s;
-  s.depth = layout->element == 2 ? DEPTH_BYTES / 4 : DEPTH_BYTES;
+  s.depth = layout->element == 2 ? DEPTH_BYTES / 2 : DEPTH_BYTES;
   if (k <= s.depth + s.depth / 2) s.depth = k;
   s.pieces = (k + s.depth - 1) / s.depth;
   const vc_product p = {n, 1, s.depth};
@@ -87,7 +88,7 @@ static sizes sizes_of(const vc_layout *layout, size_t k, size_t n) {
   s.row_bytes = vc_round_up(s.depth, 16);
   s.widened_at = vc_round_up(VC_ROWS * s.row_bytes, VC_ALIGN);
   s.sums_at = s.widened_at + (layout->element == 2 ? VC_ROWS * s.row_bytes * 2 : 0);
-  s.rows_bytes = s.sums_at + (s.pieces > 1 ? VC_ROWS * n * sizeof(int32_t) : 0);
+  s.rows_bytes = s.sums_at + (s.pieces > 1 ? VC_ROWS * STRIP * sizeof(int32_t) : 0);
   return s;
 }
 
@@ -146,8 +147,22 @@ static void make_rows(const void **rows, size_t m, const int8_t *a, size_t strid
   }
 }
 
-static void accumulate(int32_t *restrict out, const int32_t *restrict sums, size_t n) {
-  for (size_t i = 0; i < n; i++) out[i] += sums[i];
+static void accumulate(int32_t *restrict out, size_t stride, const int32_t *restrict sums, size_t m, size_t n) {
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < n; j++) out[i * stride + j] += sums[i * n + j];
+}
+
+/* The columns of one piece; where the product has to be added to what is there, a strip at a time. */
+static void multiply(int32_t *out, const vc_rows *rows, const uint8_t *packed, const sizes *s, size_t n, int32_t *sums) {
+  const vc_int8_kernels *kernels = vc_int8();
+  const size_t nr = kernels->layout->nr, step = sums ? STRIP / nr : s->panels;
+  for (size_t panel = 0; panel < s->panels; panel += step) {
+    const size_t first = panel * nr, left = n - first, width = sums && left > STRIP ? STRIP : left;
+    const vc_columns columns = {packed + panel * s->panel_bytes, packed + s->params_at + panel * vc_params_bytes(nr),
+                                s->panel_bytes, width, VC_FORM_RAW, 0, 0, 0};
+    kernels->gemm(sums ? sums : out, sums ? width : n, rows, &columns);
+    if (sums) accumulate(out + first, n, sums, rows->m, width);
+  }
 }
 
 void vc_matmul_rows(int32_t *out, const int8_t *a, const uint8_t *packed, size_t m, size_t k, size_t n,
@@ -157,14 +172,12 @@ void vc_matmul_rows(int32_t *out, const int8_t *a, const uint8_t *packed, size_t
   int32_t *sums = (int32_t *)(void *)(scratch + s.sums_at);
   const void *rows[VC_ROWS];
   for (size_t start = 0; start < k; start += s.depth, packed += s.piece_bytes) {
-    const vc_columns columns = {packed, packed + s.params_at, s.panel_bytes, n, VC_FORM_RAW, 0, 0, 0};
     const size_t depth = k - start < s.depth ? k - start : s.depth;
     for (size_t first = 0; first < m; first += VC_ROWS) {
       const size_t count = m - first < VC_ROWS ? m - first : VC_ROWS;
       const vc_rows r = {rows, count, 1, 0, (depth + kernels->layout->kr - 1) / kernels->layout->kr};
       make_rows(rows, count, a + first * k + start, k, depth, &s, kernels, scratch);
-      kernels->gemm(start ? sums : out + first * n, n, &r, &columns);
-      if (start) accumulate(out + first * n, sums, count * n);
+      multiply(out + first * n, &r, packed, &s, n, start ? sums : NULL);
     }
   }
 }
