@@ -92,7 +92,8 @@ sanitize: $(VENV)/.test ## test and fuzz the native core under AddressSanitizer 
 	$(PY) tools/sanitize.py --fuzz $(SANITIZED_FUZZ_SECONDS)
 
 .PHONY: long
-long: sanitize mutants ## the longer suites: sanitizers, fuzzing, seeded bugs
+long: sanitize mutants ## the longer suites: sanitizers, fuzzing, seeded bugs, every model on every processor
+	$(BIN)/pytest -m exhaustive tests/native/test_kernels.py
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed bars: many minutes

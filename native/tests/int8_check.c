@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every table of int8 kernels that this build has and this processor can run, against the rule written out: random
- * shapes, odd and misaligned sizes, operands at the end of their memory. `int8_check [rounds]`; prints what ran. */
+ * shapes, odd and misaligned sizes, operands at the end of their memory. `int8_check [rounds]` prints what ran;
+ * `int8_check list` the processor's features, the tables with the features they need, best first, and the one in use. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +93,11 @@ static void gemm_once(const vc_int8_kernels *t) {
   }
   const size_t stride = padded + rnd(3); /* between segments; rows may overlap or not */
   const void *rows[VC_ROWS];
-  int8_t *x[VC_ROWS];
+  int8_t *x[VC_ROWS], *row_bytes[VC_ROWS];
   for (size_t i = 0; i < m; i++) {
-    x[i] = bytes((segments - 1) * stride + depth);
-    rows[i] = x[i];
+    const size_t skew = rnd(4);
+    row_bytes[i] = bytes(skew + (segments - 1) * stride + depth);
+    rows[i] = x[i] = row_bytes[i] + skew;
     if (l->element == 2) {
       int16_t *wide = fresh(segments * padded * 2);
       for (size_t s = 0; s < segments; s++) t->widen(wide + s * padded, x[i] + s * stride, padded);
@@ -127,7 +129,7 @@ static void gemm_once(const vc_int8_kernels *t) {
   check(ok, t->name, form == VC_FORM_RAW ? "gemm raw" : form == VC_FORM_FLOOR ? "gemm floor" : "gemm signed", m, n, depth);
   for (size_t i = 0; i < m; i++) {
     if (l->element == 2) free((void *)(uintptr_t)rows[i]);
-    free(x[i]);
+    free(row_bytes[i]);
   }
   free(out), free(packed), free(params), free(w), free(c);
 }
@@ -229,8 +231,8 @@ static void elementwise_once(const vc_int8_kernels *t) {
 }
 
 static void product_once(const char *name) {
-  const size_t m = 1 + rnd(70), k = 1 + rnd(rnd(8) ? 200 : 3000), n = 1 + rnd(70);
-  int8_t *a = bytes(m * k), *b = bytes(k * n);
+  const size_t m = 1 + rnd(70), k = 1 + rnd(rnd(8) ? 200 : 3000), n = 1 + rnd(rnd(4) ? 70 : 300), skew = rnd(4);
+  int8_t *left = bytes(m * k + skew), *right = bytes(k * n + skew), *a = left + skew, *b = right + skew;
   uint8_t *packed = fresh(vc_matmul_packed_bytes(k, n)), *scratch = fresh(vc_matmul_scratch_bytes(k, n));
   int32_t *out = fresh(4 * m * n);
   vc_matmul_pack(packed, b, k, n);
@@ -243,7 +245,7 @@ static void product_once(const char *name) {
       ok &= out[i * n + j] == sum;
     }
   check(ok, name, "matmul", m, k, n);
-  free(a), free(b), free(packed), free(scratch), free(out);
+  free(left), free(right), free(packed), free(scratch), free(out);
 }
 
 /* The normal forms against the rule, over values around every rounding boundary. */
@@ -264,7 +266,25 @@ static void forms(long rounds) {
   check(ok, "forms", "equal the rule", 0, 0, 0);
 }
 
+static void list(void) {
+  for (int32_t i = 0; vc_cpu_feature_name(i); i++)
+    if (vc_cpu_feature_state(i)) printf("feature %s\n", vc_cpu_feature_name(i));
+  for (size_t i = 0; vc_int8_table(i); i++) {
+    printf("table %s", vc_int8_table(i)->name);
+#define VC_CPU_ROW(bit, name, text) \
+  if (vc_int8_table(i)->needs >> (bit) & 1) printf(" %s", text);
+    VC_CPU_FEATURES(VC_CPU_ROW)
+#undef VC_CPU_ROW
+    printf("\n");
+  }
+  printf("plan %s\n", vc_int8_name());
+}
+
 int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "list") == 0) {
+    list();
+    return 0;
+  }
   const long rounds = argc > 1 ? atol(argv[1]) : 300;
   forms(rounds * 1000);
   for (size_t i = 0; vc_int8_table(i); i++) {

@@ -9,6 +9,12 @@ from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
 from vcompute.registry import ErrorCode
 
 SHAPES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (63, 64, 65), (64, 4, 16), (65, 131, 33), (7, 1500, 17), (130, 2050, 70)]
+EDGES = {
+    "m": (1, 15, 16, 17, 63, 64, 65),
+    "k": (1, 2, 3, 5, 1023, 1025, 1537, 2051),
+    "n": (1, 31, 33, 127, 128, 129, 257),
+}
+"""Sizes around tiles, blocks of rows, pieces of the depth and strips of columns."""
 
 
 def exact(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -23,6 +29,17 @@ def test_any_shape(shape: tuple[int, int, int], threads: int) -> None:
     a, b = (rng.integers(-128, 128, size, np.int8) for size in ((m, k), (k, n)))
     np.testing.assert_array_equal(matmul(a, b, threads), exact(a, b))
     np.testing.assert_array_equal(matmul(a.T.copy().T, b[:, ::-1], threads), exact(a, b[:, ::-1]))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_odd_and_misaligned(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    m, k, n = (int(rng.choice(sizes)) if rng.random() < 0.7 else int(rng.integers(1, 90)) for sizes in EDGES.values())
+    a, b = (
+        rng.integers(-128, 128, rows * columns + 64, np.int8)[skew:][: rows * columns].reshape(rows, columns)
+        for rows, columns, skew in ((m, k, int(rng.integers(64))), (k, n, int(rng.integers(64))))
+    )
+    np.testing.assert_array_equal(matmul(a, b), exact(a, b))
 
 
 @pytest.mark.parametrize("leading", [((), (3,)), ((3,), ()), ((2, 1), (4,)), ((2, 3), (2, 3)), ((0,), ())])

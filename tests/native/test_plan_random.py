@@ -27,6 +27,17 @@ def test_every_operator_is_the_reference_s(maker: object) -> None:
         assert got.arrays[0].dtype == expected.arrays[0].dtype
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_every_value_of_a_random_network_is_the_reference_s(seed: int) -> None:
+    model = graphs.random_model(graphs.network, seed)
+    batch = graphs.random_batch(model, seed, 1 + seed % 3)
+    plan = compile_plan(model)
+    for got, expected in zip(plan.run_batch(batch).arrays, reference.run(model, batch).arrays, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    for got, expected in zip(plan.trace(batch.arrays), reference.trace(model, batch), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_the_makers_cover_the_operator_set() -> None:
     models = [graphs.random_model(maker, seed) for maker in graphs.OPERATORS for seed in range(9)]
     seen = {type(model.graph.nodes[0].operator) for model in models}

@@ -222,6 +222,94 @@ def quantize(rng: Rng) -> Model:
     return single(operator, (value((int(rng.integers(1, 300)),), zero_point(rng)),), (), out)
 
 
+class Builder:
+    """A graph under construction: the types of its values, its nodes and their constants."""
+
+    def __init__(self, rng: Rng, first: ValueType) -> None:
+        self.rng = rng
+        self.values, self.nodes = [first], []
+        self.constants: list[NDArray] = []
+
+    def put(self, operator: ops.Operator, inputs: tuple[int, ...], constants: tuple[NDArray, ...], zero: int) -> int:
+        """Append a node; the number of its value."""
+        types = tuple(ConstantType({d: k for k, d in NUMPY_DTYPE.items()}[a.dtype], a.shape) for a in constants)
+        shape = operator.output_shape(tuple(self.values[index] for index in inputs), types)
+        assert shape is not None
+        first = len(self.constants)
+        self.constants += constants
+        self.nodes.append(Node(operator, inputs, tuple(range(first, len(self.constants))), value(shape, zero)))
+        self.values.append(value(shape, zero))
+        return len(self.values) - 1
+
+    def convolution(self, x: int) -> int:
+        rng, c = self.rng, self.values[x].shape[2]
+        kernel, out = tuple(int(k) for k in rng.integers(1, 4, 2)), zero_point(rng)
+        if rng.random() < 0.5:
+            constants = (weights(rng, (*kernel, c)), *per_channel(rng, c, kernel[0] * kernel[1]))
+            return self.put(
+                ops.DepthwiseConv2D(window(rng, kernel), 1, rounding(rng), *clamp(rng, out)), (x,), constants, out
+            )
+        n = int(rng.integers(1, 50))
+        constants = (weights(rng, (n, *kernel, c)), *per_channel(rng, n, kernel[0] * kernel[1] * c))
+        return self.put(ops.Conv2D(window(rng, kernel), rounding(rng), *clamp(rng, out)), (x,), constants, out)
+
+    def sum(self, x: int) -> int:
+        """With any earlier value of its shape, or itself."""
+        rng, out = self.rng, zero_point(self.rng)
+        y = int(rng.choice([i for i, other in enumerate(self.values) if other.shape == self.values[x].shape]))
+        scales = [ops.Requant(int(rng.integers(1 << 30, 1 << 31)), int(rng.integers(-3, 1))) for _ in range(2)]
+        last = ops.Requant(int(rng.integers(1 << 30, 1 << 31)), int(rng.integers(-20, -17)))
+        return self.put(ops.Add(scales[0], scales[1], last, *clamp(rng, out)), (x, y), (), out)
+
+    def rescaled(self, x: int) -> int:
+        rng, out = self.rng, zero_point(self.rng)
+        return self.put(ops.Quantize(requant(rng, 255), rounding(rng), *clamp(rng, out)), (x,), (), out)
+
+    def joined(self, x: int) -> int:
+        """Along channels with what has its size and zero point."""
+        like = [
+            i
+            for i, other in enumerate(self.values)
+            if other.shape[:2] == self.values[x].shape[:2] and other.zero_point == self.values[x].zero_point
+        ]
+        return self.put(ops.Concatenation(2), (x, int(self.rng.choice(like))), (), self.values[x].zero_point)
+
+    def moved(self, x: int) -> int:
+        zero = self.values[x].zero_point
+        if self.rng.random() < 0.5:
+            return self.put(ops.Transpose((1, 0, 2)), (x,), (), zero)
+        return self.put(ops.Pad((1, 0, 0), (0, 2, 1), zero), (x,), (), zero)
+
+    def pooled(self, x: int) -> int:
+        rng, zero = self.rng, self.values[x].zero_point
+        kind = ops.AveragePool2D if rng.random() < 0.5 else ops.MaxPool2D
+        return self.put(kind(window(rng, (2, 2), dilate=False), 2, 2, *clamp(rng, zero)), (x,), (), zero)
+
+    def classified(self, x: int) -> int:
+        rng, out = self.rng, zero_point(self.rng)
+        height, width, depth = self.values[x].shape
+        mean = ops.Mean((0, 1), False, requant(rng, height * width * 255), rounding(rng), -128, 127)
+        features, n = self.put(mean, (x,), (), zero_point(rng)), int(rng.integers(2, 30))
+        constants = (weights(rng, (n, depth)), *per_channel(rng, n, depth))
+        scores = self.put(ops.FullyConnected(rounding(rng), *clamp(rng, out)), (features,), constants, out)
+        return self.put(ops.Softmax(int(rng.integers(1 << 30, 1 << 31)), 26), (scores,), (), -128)
+
+
+def network(rng: Rng) -> Model:
+    """A graph of several operators with branches, whose values live for different spans of it."""
+    builder = Builder(rng, value((*rng.integers(5, 13, 2), int(rng.integers(1, 20))), zero_point(rng)))
+    steps = (Builder.convolution, Builder.sum, Builder.rescaled, Builder.joined, Builder.moved, Builder.pooled)
+    for _ in range(int(rng.integers(3, 10))):
+        images = range(len(builder.values))
+        source = images[-1] if rng.random() < 0.7 else int(rng.choice(images))
+        steps[int(rng.choice(len(steps), p=(0.4, 0.2, 0.1, 0.1, 0.1, 0.1)))](builder, source)
+    outputs = (builder.classified(len(builder.values) - 1), int(rng.integers(1, len(builder.values) - 3)))
+    dtypes = {dtype: kind for kind, dtype in NUMPY_DTYPE.items()}
+    types = tuple(ConstantType(dtypes[array.dtype], array.shape) for array in builder.constants)
+    graph = Graph(1, tuple(builder.values[:1]), types, tuple(builder.nodes), outputs, (UNKNOWN,), (UNKNOWN,) * 2)
+    return build(graph, tuple(builder.constants))
+
+
 OPERATORS = (
     conv_2d, depthwise, fully_connected, matmul, batch_matmul, add, mul, pool, mean, pad, concatenation, transpose,
     softmax, logistic, quantize,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds of the C test driver for this processor, with sanitizers, and for others."""
+"""Builds of the C test drivers for this processor, with sanitizers, and for others."""
 
 import shutil
 import subprocess
@@ -24,6 +24,7 @@ SOURCES = (
     "int8_portable",
 )
 """What every build has."""
+DRIVERS = ("int8_check", "run_programs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +61,35 @@ TARGETS = {
 
 
 @cache
-def build(name: str, directory: Path) -> Path:
-    """Compile ``native/tests/int8_check.c`` with the core for a target; the program."""
+def build(name: str, directory: Path) -> dict[str, Path]:
+    """Compile the core for a target, and the drivers of ``native/tests`` with it: the programs by name."""
     target = TARGETS[name]
     defines = [f"-DVC_HAVE_{kernel.upper()}" for kernel in target.kernels]
     common = [
         *target.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Inative/include", "-Inative/src", *defines,
         *target.flags,
     ]  # fmt: skip
-    files = [(f"native/src/{stem}.c", ()) for stem in SOURCES] + [("native/tests/int8_check.c", ())]
+    files: list[tuple[str, tuple[str, ...]]] = [(f"native/src/{stem}.c", ()) for stem in SOURCES]
     files += [(f"native/src/int8_{kernel}.c", flags) for kernel, flags in target.kernels.items()]
-    objects = [directory / f"{Path(source).stem}.o" for source, _ in files]
+    drivers: list[tuple[str, tuple[str, ...]]] = [(f"native/tests/{stem}.c", ()) for stem in DRIVERS]
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(_run, [*common, *flags, "-c", source, "-o", str(to)])
-            for (source, flags), to in zip(files, objects, strict=True)
+            pool.submit(_run, [*common, *flags, "-c", source, "-o", str(directory / f"{Path(source).stem}.o")])
+            for source, flags in files + drivers
         ]
         for job in jobs:
             job.result()
-    program = directory / f"int8_check{target.suffix}"
-    _run([*common, *map(str, objects), "-o", str(program)])
-    return program
+    core = [str(path) for path in core_objects(name, directory)]
+    programs = {stem: directory / f"{stem}{target.suffix}" for stem in DRIVERS}
+    for stem, program in programs.items():
+        _run([*common, *core, str(directory / f"{stem}.o"), "-o", str(program)])
+    return programs
+
+
+def core_objects(name: str, directory: Path) -> list[Path]:
+    """The core's object files of a build."""
+    stems = (*SOURCES, *(f"int8_{kernel}" for kernel in TARGETS[name].kernels))
+    return [directory / f"{stem}.o" for stem in stems]
 
 
 def _run(command: list[str]) -> None:
