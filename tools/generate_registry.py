@@ -75,6 +75,13 @@ def tables() -> str:
         fields = f'SuiteId.{constant(row["suite"])}, {row["security_bits"]}, {row["secure"]}, "{row["name"]}"'
         out.append(f"    ParameterSetId.{constant(row['name'])}: ParameterSetInfo({fields}),")
     out += ["}", '"""The registered parameter sets, by id."""', ""]
+    out += ["TRANSPORT_SCHEMES: Final[dict[TransportId, tuple[str, ...]]] = {"]
+    for row in rows("transports", "transport"):
+        schemes = "".join(f'"{scheme}", ' for scheme in row["schemes"]).removesuffix(
+            " " if len(row["schemes"]) == 1 else ", "
+        )
+        out.append(f"    TransportId.{constant(row['name'])}: ({schemes}),")
+    out += ["}", '"""The URL schemes of each transport."""', ""]
     return "\n".join(out)
 
 

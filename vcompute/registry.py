@@ -535,6 +535,25 @@ class ThermalStatus(IntEnum):
     """the platform has done everything to reduce power"""
 
 
+@unique
+class TransportId(IntEnum):
+    """The transports."""
+
+    MEMORY = 1
+    """within one process, for tests and simulations"""
+
+    HTTP = 2
+    """requests over HTTP; a client polls with Fetch"""
+
+
+@unique
+class SettlementId(IntEnum):
+    """The settlement drivers."""
+
+    LEDGER = 1
+    """integers in a journal of double entries, kept by an operator; receipts signed by its key"""
+
+
 HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.MALFORMED_ENCODING: 400,
     ErrorCode.SCHEMA_VIOLATION: 422,
@@ -633,3 +652,9 @@ PARAMETER_SETS: Final[dict[ParameterSetId, ParameterSetInfo]] = {
     ParameterSetId.PRIVATE_128: ParameterSetInfo(SuiteId.FREIVALDS, 100, True, "private-128"),
 }
 """The registered parameter sets, by id."""
+
+TRANSPORT_SCHEMES: Final[dict[TransportId, tuple[str, ...]]] = {
+    TransportId.MEMORY: (),
+    TransportId.HTTP: ("http", "https"),
+}
+"""The URL schemes of each transport."""

@@ -79,6 +79,7 @@ class RequirementIndex(SphinxDirective):
     """Every requirement with its chapter and the cases that check it."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # it depends on every chapter and case
         found = _scan()
         by_requirement: dict[str, list[scan.Case]] = defaultdict(list)
         for case in found.cases:
@@ -117,6 +118,7 @@ class CaseIndex(SphinxDirective):
     """Every vector, scenario and test that names a requirement, by file."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
         by_file: dict[str, list[scan.Case]] = defaultdict(list)
         for case in _scan().cases:
             by_file[case.file].append(case)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every requirement of the book has a case, and every case a requirement."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,3 +18,12 @@ def test_requirements_and_cases_match() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_prefix_of_requirements_is_explained() -> None:
+    chapters = ROOT / "spec" / "chapters"
+    used = {
+        name for page in chapters.glob("*.md") for name in re.findall(r"\{requirement\} (VC-[A-Z]+)-", page.read_text())
+    }
+    table = set(re.findall(r"`(VC-[A-Z]+)`", (chapters / "conventions.md").read_text(encoding="utf-8")))
+    assert used <= table

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import cbor2
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SCHEMA = json.loads((ROOT / "spec" / "vectors" / "schema.json").read_text(encoding="utf-8"))
 VECTORS = sorted((ROOT / "spec" / "vectors" / "v1").glob("*.json"))
 
 
@@ -50,6 +52,45 @@ def test_file_has_the_form_of_the_book(path: Path) -> None:
         assert case["id"].startswith(f"{group['group']}/")
         assert case["requirements"]
         assert ("error" in case) is ("negative" in case["flags"]) is ("out" not in case)
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_file_fits_its_schema(path: Path) -> None:
+    group = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(group, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"error": "no_such"},  # beside a result
+        {"flags": ["negative"]},
+        {"requirements": []},
+        {"requirements": ["ENC-1"]},
+        {"id": "codec"},
+        {"op": "decode"},
+        {"roles": ["settlement"]},
+        {"extra": 1},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses(change: dict[str, Any]) -> None:
+    group = json.loads(VECTORS[0].read_text(encoding="utf-8"))
+    case = next(case for case in group["cases"] if "out" in case)
+    group["cases"] = [{**case, **change}]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(group, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_four_in_ten_are_negative() -> None:
+    """At least four vectors in ten are negative, and every group has some."""
+    share = {}
+    for path in VECTORS:
+        found = [bool(case["flags"]) for case in json.loads(path.read_text(encoding="utf-8"))["cases"]]
+        share[path.stem] = (sum(found), len(found))
+    assert sum(negative for negative, _ in share.values()) >= 0.4 * sum(count for _, count in share.values()), share
+    assert all(negative for negative, _ in share.values()), share
 
 
 def plain(form: Any) -> Any:

@@ -15,7 +15,7 @@ from vcompute.blobs import Chunk, Upload
 from vcompute.blobs.chunk import verified_leaf
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.messages import MAX_MESSAGE, BlobRef
-from vcompute.registry import HTTP_STATUS, ErrorCode
+from vcompute.registry import HTTP_STATUS, TRANSPORT_SCHEMES, ErrorCode, TransportId
 from vcompute.task.digest import CHUNK_SIZE
 from vcompute.transport import Link, MemoryLink
 from vcompute.transport.http import HttpLink
@@ -105,6 +105,8 @@ def code_of(error: pytest.ExceptionInfo[ProtocolError]) -> ErrorCode:
 
 
 def test_messages_arrive_unchanged_and_answers_come_back(law: Callable[..., None]) -> None:
+    """VC-NET-001 VC-NET-010: bytes arrive as they were sent, once."""
+
     async def body(hub: Stub, link: Link) -> None:
         long = bytes(MAX_MESSAGE)
         for data in (b"x", bytes(range(256)), long):
@@ -117,6 +119,8 @@ def test_messages_arrive_unchanged_and_answers_come_back(law: Callable[..., None
 
 
 def test_refusals_keep_their_registered_code(law: Callable[..., None]) -> None:
+    """VC-NET-003 VC-NET-011: for every registered code."""
+
     async def body(hub: Stub, link: Link) -> None:
         for code in ErrorCode:
             hub.code = code
@@ -129,6 +133,8 @@ def test_refusals_keep_their_registered_code(law: Callable[..., None]) -> None:
 
 
 def test_chunks_go_both_ways(law: Callable[..., None]) -> None:
+    """VC-NET-010"""
+
     async def body(hub: Stub, link: Link) -> None:
         wanted = await link.wanted(BLOB)
         assert wanted == [0, 1, 2, 3]
@@ -157,6 +163,8 @@ def test_wrong_and_missing_chunks_are_refused(law: Callable[..., None]) -> None:
 
 
 def test_nobody_there_is_a_failed_transport() -> None:
+    """VC-NET-003"""
+
     async def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -171,6 +179,8 @@ def test_nobody_there_is_a_failed_transport() -> None:
 
 
 def test_http_bounds_bodies_and_speaks_problem_details() -> None:
+    """VC-NET-002 VC-NET-010 VC-NET-011"""
+
     async def main() -> None:
         hub = Stub()
         async with serving(hub) as url, httpx.AsyncClient(base_url=url) as client:
@@ -201,6 +211,8 @@ def test_http_bounds_bodies_and_speaks_problem_details() -> None:
     "body", [b"", b"[]", b"{}", b'{"code": 99999, "detail": ""}', b'{"code": [1]}', b"\xff", b"[" * 5000]
 )
 def test_an_answer_that_is_no_problem_details_is_a_failed_transport(body: bytes) -> None:
+    """VC-NET-003 VC-NET-011"""
+
     async def app(scope: object, receive: object, send: Callable[..., Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 500, "headers": []})
         await send({"type": "http.response.body", "body": body})
@@ -217,6 +229,8 @@ def test_an_answer_that_is_no_problem_details_is_a_failed_transport(body: bytes)
 
 
 def test_an_endless_answer_is_given_up() -> None:
+    """VC-NET-002"""
+
     async def app(scope: object, receive: object, send: Callable[..., Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(64):
@@ -240,6 +254,7 @@ def test_an_endless_answer_is_given_up() -> None:
      ("0.0.0.0", False), ("example.org", False), ("localhost.example.org", False), ("", False)],
 )  # fmt: skip
 def test_plain_http_stays_on_the_loopback(host: str, expected: bool) -> None:
+    """VC-NET-012"""
     assert is_loopback(host) is expected
     if not expected:
         with pytest.raises(UsageError) as caught:
@@ -253,3 +268,64 @@ def test_plain_http_stays_on_the_loopback(host: str, expected: bool) -> None:
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(UsageError):
         HttpLink(url)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [(1, 1), (3_600_000, 3_600_000), (3_600_001, None), (0, None), ("5", None)]
+)
+def test_a_wait_of_more_than_an_hour_is_not_taken(given: object, taken: int | None) -> None:
+    """VC-NET-004"""
+    problem = json.dumps({"code": int(ErrorCode.RATE_LIMITED), "detail": "later", "retry_after": given}).encode()
+
+    async def app(scope: object, receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 429, "headers": []})
+        await send({"type": "http.response.body", "body": problem})
+
+    async def main() -> None:
+        link = HttpLink("http://127.0.0.1:1")
+        link._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x")  # type: ignore[arg-type]
+        with pytest.raises(ProtocolError) as caught:
+            await link.exchange(b"x")
+        assert code_of(caught) is ErrorCode.RATE_LIMITED
+        assert caught.value.retry_after == taken
+        await link.close()
+
+    asyncio.run(main())
+
+
+def test_a_redirection_is_not_followed() -> None:
+    """VC-NET-013"""
+    paths: list[str] = []
+
+    async def app(scope: dict[str, str], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        paths.append(scope["path"])
+        await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/elsewhere")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main() -> None:
+        link = HttpLink("http://127.0.0.1:1")
+        timeout = link._client.timeout
+        assert timeout.connect is not None
+        assert timeout.read is not None
+        assert timeout.read > 60
+        follows = link._client.follow_redirects
+        link._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),  # type: ignore[arg-type]
+            base_url="http://x",
+            follow_redirects=follows,
+        )
+        with pytest.raises(ProtocolError) as caught:
+            await link.exchange(b"x")
+        assert code_of(caught) is ErrorCode.TRANSPORT_FAILED
+        await link.close()
+
+    asyncio.run(main())
+    assert paths == ["/v1/messages"]
+
+
+def test_links_name_their_registered_transport() -> None:
+    """VC-REG-001: each scheme belongs to one transport; what is not registered has a private number."""
+    assert (MemoryLink.transport, HttpLink.transport) == (TransportId.MEMORY, TransportId.HTTP)
+    schemes = [scheme for row in TRANSPORT_SCHEMES.values() for scheme in row]
+    assert len(set(schemes)) == len(schemes)
+    assert Link.transport >= 60_000

@@ -275,6 +275,8 @@ def test_the_same_memo_is_the_same_task(tmp_path: Path) -> None:
 
 
 def test_a_mailbox_repeats_and_acknowledges() -> None:
+    """VC-NET-005"""
+
     async def main() -> None:
         box = Mailbox()
         for data in (b"a", b"a", b"b"):

@@ -87,6 +87,7 @@ def receipt_of(data: bytes | None) -> Receipt:
 
 
 def test_an_accepted_result_is_paid_and_the_bond_returns(ledger: Ledger) -> None:
+    """VC-SET-007: paid, with everything that shows why."""
     task, lease, done = committed(ledger)
     assert balances(ledger) == (950, 980, 1000)
     paid = ledger.settle(verdict(done).data, NOW + 2)
@@ -100,6 +101,7 @@ def test_an_accepted_result_is_paid_and_the_bond_returns(ledger: Ledger) -> None
 
 
 def test_a_refused_result_costs_the_bond_and_the_task_goes_on(ledger: Ledger) -> None:
+    """VC-SET-007: slashed, and the task goes on."""
     task, _, done = committed(ledger)
     slashed = ledger.settle(verdict(done, False).data, NOW + 2)
     assert (slashed.state, slashed.escrow) == (EscrowState.OPEN, 50)
@@ -114,6 +116,7 @@ def test_a_refused_result_costs_the_bond_and_the_task_goes_on(ledger: Ledger) ->
 
 
 def test_everything_again_gives_the_identical_answer_and_moves_nothing(ledger: Ledger) -> None:
+    """VC-SET-005"""
     task, lease, done = committed(ledger)
     judged = verdict(done)
     first = ledger.settle(judged.data, NOW + 2)
@@ -185,6 +188,7 @@ def test_the_policy_says_which_bases_release_money(ledger: Ledger, policy: Any, 
 
 
 def test_a_quorum_needs_distinct_verifiers_that_agree(ledger: Ledger) -> None:
+    """VC-SET-006"""
     verifiers = (VERIFIER, COORDINATOR, OTHER)
     _, _, done = committed(ledger, verifiers=tuple(key.thumbprint for key in verifiers), quorum=2)
     assert ledger.settle(verdict(done, True, VERIFIER).data, NOW).state is EscrowState.COMMITTED
@@ -215,6 +219,7 @@ def test_a_yield_returns_the_bond_but_only_the_workers_own(ledger: Ledger) -> No
 
 
 def test_a_lease_ends_with_its_time_and_renewals_move_it(ledger: Ledger) -> None:
+    """VC-SET-004"""
     task = offer()
     lease = accept(task)
     ledger.open(task.data, NOW)
@@ -231,6 +236,7 @@ def test_a_lease_ends_with_its_time_and_renewals_move_it(ledger: Ledger) -> None
 
 
 def test_no_verdict_in_time_returns_the_bond_without_fault(ledger: Ledger) -> None:
+    """VC-SET-004"""
     task, lease, done = committed(ledger)
     until = NOW + 1 + OFFER.verdict_within
     refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, until - 1)
@@ -306,6 +312,7 @@ def test_paid_is_reached_by_accept_alone() -> None:
     ],
 )
 def test_an_audit_finds_damage(tmp_path: Path, damage: str) -> None:
+    """VC-SET-010"""
     ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
     ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
     ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
@@ -319,6 +326,7 @@ def test_an_audit_finds_damage(tmp_path: Path, damage: str) -> None:
 
 
 def test_an_audit_finds_a_payment_whose_verdict_is_gone(tmp_path: Path) -> None:
+    """VC-SET-010"""
     ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
     ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
     ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
@@ -333,6 +341,7 @@ def test_an_audit_finds_a_payment_whose_verdict_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_busy_database_is_an_unknown_settlement(tmp_path: Path) -> None:
+    """VC-SET-005"""
     ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
     ledger.book.close()  # type: ignore[attr-defined]
     with pytest.raises(ProtocolError) as caught:

@@ -20,6 +20,8 @@ class Group:
         self.name = name
         self.document: dict[str, Any] = {"format": FORMAT, "group": name, "level": level, "text": text, **extra}
         self.document["cases"] = []
+        self.roles: tuple[str, ...] = ()
+        """Roles of the cases that are added from here on; those of the group where it is empty."""
 
     def data(self, name: str, content: bytes) -> dict[str, str]:
         """Put bytes into the file once; returns the reference that stands for them in an input."""
@@ -52,6 +54,8 @@ class Group:
     ) -> None:
         case: dict[str, Any] = {"id": f"{self.name}/{name}", "op": op, "requirements": requirements.split()}
         case |= {"flags": flags, "text": text} if text else {"flags": flags}
+        if self.roles:
+            case["roles"] = list(self.roles)
         self.document["cases"].append({**case, "in": wire(given), **result})
 
 

@@ -32,7 +32,9 @@ def group() -> Group:
     _hpke(result)
     _inputs(result)
     _ed25519(result)
+    result.roles = ("requester", "coordinator", "verifier")  # a worker checks no certificate
     _quorums(result)
+    result.roles = ()
     _lifecycle(result)
     return result
 

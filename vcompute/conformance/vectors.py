@@ -95,7 +95,7 @@ def _case(group: Mapping[str, Any], case: Mapping[str, Any], source: str) -> Cas
         level=Level[group["level"]],
         requirements=tuple(case["requirements"]),
         script=script,
-        roles=tuple(group.get("roles", ALL_ROLES)),
+        roles=tuple(case.get("roles", group.get("roles", ALL_ROLES))),
         flags=tuple(case["flags"]),
         source=source,
         op=case["op"],

@@ -8,6 +8,7 @@ argument, in milliseconds.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from vcompute.codec import Bytes, Enum, Int, field
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
@@ -60,6 +61,9 @@ class AuditReport:
 
 class Settlement(ABC):
     """Holds escrow and bonds. Every method raises :class:`~vcompute.errors.ProtocolError` with a registered code."""
+
+    driver: ClassVar[int] = 60_000
+    """The registered id of the driver; 60,000 and above are for private use."""
 
     @property
     @abstractmethod

@@ -19,10 +19,15 @@ class AccountKind(IntEnum):
     """What an account is. Only ISSUE may be negative."""
 
     PARTY = 0
+    """free balance, by thumbprint"""
     ESCROW = 1
+    """price held, by task"""
     BOND = 2
+    """bond held, by lease"""
     ISSUE = 3
+    """where funding comes from"""
     STAKE = 4
+    """stake held in a draw"""
 
 
 @unique
@@ -30,15 +35,25 @@ class EntryKind(IntEnum):
     """Why money moved."""
 
     FUND = 1
+    """the operator adds to a balance"""
     HOLD_PRICE = 2
+    """requester to escrow"""
     HOLD_BOND = 3
+    """worker to bond"""
     PAY = 4
+    """escrow to worker"""
     RETURN_BOND = 5
+    """bond to worker"""
     SLASH = 6
+    """bond to requester"""
     GIVE_BACK = 7
+    """escrow to requester"""
     HOLD_STAKE = 8
+    """party of a draw to stake"""
     RETURN_STAKE = 9
+    """stake to its party"""
     FORFEIT_STAKE = 10
+    """stake of a silent party to the worker, or past a convicted one to the requester"""
 
 
 def account(kind: AccountKind, name: bytes) -> bytes:

@@ -24,7 +24,7 @@ from vcompute.messages import (
 )
 from vcompute.policy.certificate import certify
 from vcompute.policy.verification import check_terms
-from vcompute.registry import ErrorCode, Outcome
+from vcompute.registry import ErrorCode, Outcome, SettlementId
 from vcompute.settlement import draws
 from vcompute.settlement import evidence as rules
 from vcompute.settlement.audit import audit
@@ -49,6 +49,8 @@ def _operation(name: bytes, *parts: bytes) -> bytes:
 
 class Ledger(Settlement):
     """A settlement over a :class:`~vcompute.settlement.book.Book`."""
+
+    driver = SettlementId.LEDGER
 
     def __init__(self, book: Book, key: PrivateKey) -> None:
         self.book = book

@@ -8,7 +8,7 @@ side is a ProtocolError with the code it gave.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from vcompute.blobs import Chunk
 from vcompute.messages import BlobRef
@@ -32,6 +32,9 @@ class Hub(Protocol):
 
 class Link(ABC):
     """A party's connection to its coordinator."""
+
+    transport: ClassVar[int] = 60_000
+    """The registered id of the transport; 60,000 and above are for private use."""
 
     @abstractmethod
     async def exchange(self, data: bytes) -> bytes | None:

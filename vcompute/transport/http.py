@@ -14,7 +14,7 @@ from vcompute.blobs import Chunk
 from vcompute.codec import Limits, decode
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.messages import MAX_MESSAGE, BlobRef
-from vcompute.registry import ErrorCode
+from vcompute.registry import TRANSPORT_SCHEMES, ErrorCode, TransportId
 from vcompute.transport.base import Link
 from vcompute.transport.http_common import CBOR_TYPE, MAX_CHUNK, MESSAGE_TYPE, Wanted, require_secure
 
@@ -26,6 +26,8 @@ _LONGEST_RETRY: Final = 3_600_000
 class HttpLink(Link):
     """A link over HTTP or HTTPS. ``authority`` is a file of certificates to trust instead of the system's."""
 
+    transport = TransportId.HTTP
+
     def __init__(self, url: str, *, authority: Path | None = None, insecure: bool = False) -> None:
         """Prepare a connection to a coordinator's base URL; nothing is sent yet.
 
@@ -33,7 +35,7 @@ class HttpLink(Link):
             UsageError: not an HTTP URL, or ``insecure_transport``.
         """
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in TRANSPORT_SCHEMES[self.transport] or not parts.hostname:
             raise UsageError("a coordinator is named by an http or https URL", got=url)
         require_secure(parts.hostname, tls=parts.scheme == "https", insecure=insecure)
         verify: ssl.SSLContext | bool = True

@@ -7,7 +7,8 @@
     GET  /v1/blobs/{digest}/{index}?size= a chunk
 
 Digests are lower-case hexadecimal. A refusal is a problem details object (RFC 9457) of which ``code`` is the
-registered number; ``retry_after`` stands beside it in milliseconds where trying again may help.
+registered number; ``retry_after`` stands beside it in milliseconds where trying again may help. The chapter
+"Transports" of the specification has the rules.
 """
 
 import ipaddress

@@ -5,11 +5,14 @@ from collections.abc import Callable
 
 from vcompute.blobs import Chunk
 from vcompute.messages import BlobRef
+from vcompute.registry import TransportId
 from vcompute.transport.base import Hub, Link
 
 
 class MemoryLink(Link):
     """A link to a hub in the same event loop. Bytes cross it encoded, as on any other transport."""
+
+    transport = TransportId.MEMORY
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

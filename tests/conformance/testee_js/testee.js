@@ -10,8 +10,10 @@ import { blobDigest, leavesOf, path, readBatch, root, digestOfRoot, statement, v
 import { readGraph, readModel } from './graph.js';
 import { open, readKey, seal } from './identity.js';
 import { ERRORS, openMessage } from './messages.js';
+import { backOff, deposit, deviceRun, drawn, sampleCommitment, standing } from './rules.js';
 import { bytes, int, record, text, uint } from './schema.js';
 import { NotPlayed, SESSION_OPERATIONS } from './sessions.js';
+import { checkConfiguration, commitInput, ed25519, hpkeOpen, hpkeSeal, keyHistory, openEvidence, openInput } from './trust.js';
 
 const toBytes = (value) =>
   typeof value === 'string'
@@ -116,6 +118,41 @@ const OPERATIONS = {
   'compute.trace': ({ model, inputs }) => ({
     digests: run(toBytes(model), toBytes(inputs)).layers.map((layer) => b64(blobDigest(layer))),
   }),
+  'sample.commitment': ({ result, party, nonce }) => ({
+    commitment: b64(sampleCommitment(...[result, party, nonce].map(toBytes))),
+  }),
+  'sample.draw': ({ result, nonces, rate }) => ({
+    checked: drawn(toBytes(result), nonces.map((row) => row.map(toBytes)), rate),
+  }),
+  'deposit.compute': (given) => ({ bond: `${deposit(given)}` }),
+  'standing.compute': standing,
+  'backoff.compute': (given) => ({ wait: backOff(given) }),
+  'device.run': ({ policy, readings }) =>
+    deviceRun(toBytes(policy), readings.map(([time, data]) => [time, toBytes(data)])),
+  'hpke.seal': ({ recipient, info, aad, plaintext, private: secret }) => {
+    const sealed = hpkeSeal(...[recipient, info, aad, plaintext, secret].map(toBytes));
+    return { encapsulation: b64(sealed.encapsulation), ciphertext: b64(sealed.ciphertext) };
+  },
+  'hpke.open': ({ private: secret, encapsulation, info, aad, ciphertext }) => ({
+    plaintext: b64(hpkeOpen(...[secret, encapsulation, info, aad, ciphertext].map(toBytes))),
+  }),
+  'input.commit': ({ salt, inputs }) => ({ commitment: b64(commitInput(toBytes(salt), toBytes(inputs))) }),
+  'input.open': ({ configuration, private: secret, sealed }) => ({
+    inputs: b64(openInput(...[configuration, secret, sealed].map(toBytes))),
+  }),
+  'configuration.encode': ({ bytes: data }) => ({ bytes: b64(checkConfiguration(toBytes(data))) }),
+  'ed25519.verify': ({ key, signature, message }) => ({
+    thumbprint: b64(ed25519(...[key, signature, message].map(toBytes))),
+  }),
+  'key.history': ({ enrolled, since, records, key, time }) => {
+    const given = records.map(([kind, data]) => [kind, toBytes(data)]);
+    const { current, valid } = keyHistory(toBytes(enrolled), since, given, toBytes(key), time);
+    return { current: b64(current), valid };
+  },
+  'evidence.open': ({ bytes: data, nonce }) => {
+    const { key, type, data: content } = openEvidence(toBytes(data), toBytes(nonce));
+    return { key: b64(key), type, data: b64(content) };
+  },
   ...SESSION_OPERATIONS,
 };
 

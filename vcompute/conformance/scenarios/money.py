@@ -254,12 +254,15 @@ def _quorum(testee: Testee) -> None:
     till.balances(*BALANCES["paid"])
 
 
+TIMED: Final = ("offer-too-late", "commit-late", "renew-late", "release-early", "refund-early")
+
+
 def cases() -> Iterator[Case]:
     """Transitions at L3, attacks at L5."""
     yield Case(
         id="adversary/settlement/quorum",
         level=Level.L5,
-        requirements=("VC-SET-001", "VC-SET-003"),
+        requirements=("VC-SET-001", "VC-SET-003", "VC-SET-006"),
         script=_quorum,
         roles=("coordinator",),
         text="One verifier of a quorum of two judges twice.",
@@ -269,7 +272,7 @@ def cases() -> Iterator[Case]:
             yield Case(
                 id=f"settlement/{state}/{verb}",
                 level=Level.L3,
-                requirements=("VC-SET-001", "VC-SET-002"),
+                requirements=("VC-SET-001", "VC-SET-002", "VC-SET-005"),
                 script=_transition(state, verb),
                 roles=("coordinator",),
                 text=f"A settlement asked to {verb} where the escrow is {state}.",
@@ -278,7 +281,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             id=f"adversary/settlement/{name}",
             level=Level.L5,
-            requirements=("VC-SET-003",),
+            requirements=("VC-SET-003", "VC-SET-004") if name in TIMED else ("VC-SET-003",),
             script=_refused(code, state, do),
             roles=("coordinator",),
             flags=("negative",),

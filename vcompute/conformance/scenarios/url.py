@@ -143,6 +143,14 @@ def _unfunded(testee: Testee) -> None:
     expect("the same sequence gets the same message", True, again == answered)
 
 
+def _fetched_again(testee: Testee) -> None:
+    caller = Caller(testee)
+    session = caller.greet().digest
+    for sequence in (5, 6):
+        caller.say(Fetch(session, sequence, 0))
+    expect("a sequence of the past is refused", "unexpected_message", caller.say(Fetch(session, 5, 0)))
+
+
 def _signed(body: Message) -> Callable[[Caller], Signed[Message]]:
     return lambda caller: seal(caller.key, body)
 
@@ -167,10 +175,23 @@ CASES: Final[Mapping[str, tuple[Level, Callable[[Testee], None], str]]] = {
     "as-coordinator": (Level.L5, _refused(_signed(greeting(Role.COORDINATOR, bytes(16))), "unexpected_message"), "a client in the role of a coordinator"),
     "advertise-no-session": (Level.L5, _refused(_signed(Advertise(bytes(32), 1, Role.WORKER, 1, (kit.REPLAY,), 1, 0, 0, 1_000)), "unknown_session"), "an advertisement without a session"),
     "fetch-no-session": (Level.L5, _refused(_signed(Fetch(bytes(32), 1, 0)), "unknown_session"), "a Fetch without a session"),
+    "fetch-past": (Level.L5, _fetched_again, "a Fetch with a sequence that was acknowledged"),
     "progress-unknown": (Level.L5, _refused(_signed(Progress(bytes(32), bytes(32), 1, 0)), "unknown_task"), "a renewal of no task"),
     "cancel-unknown": (Level.L5, _refused(_signed(Cancel(bytes(32), ErrorCode.CANCELLED)), "unknown_task"), "the cancellation of no task"),
     "verdict-unknown": (Level.L5, _refused(_signed(Verdict(bytes(32), bytes(32), bytes(32), True, Basis.REPLAYED)), "unknown_task"), "a verdict on no task"),
 }  # fmt: skip
+
+
+def _requirements(name: str, level: Level) -> tuple[str, ...]:
+    """What a case checks; all of them need the coordinator's end of the HTTP transport."""
+    more = {
+        "fetch-no-session": "VC-NET-005",
+        "fetch-past": "VC-NET-005",
+        "too-long": "VC-NET-002",
+        "offer-unfunded": "VC-NET-005",
+    }
+    own = ("VC-SES-007",) if level is Level.L5 else ("VC-SES-005", "VC-SES-008")
+    return (*own, "VC-NET-010", "VC-NET-011", *((more[name],) if name in more else ()))
 
 
 def cases() -> Iterator[Case]:
@@ -179,7 +200,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             id=f"url/{name}",
             level=level,
-            requirements=("VC-SES-007",) if level is Level.L5 else ("VC-SES-005", "VC-SES-008"),
+            requirements=_requirements(name, level),
             script=script,
             roles=("coordinator",),
             flags=("negative",) if level is Level.L5 else (),
