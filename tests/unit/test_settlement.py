@@ -312,7 +312,7 @@ def test_paid_is_reached_by_accept_alone() -> None:
     ],
 )
 def test_an_audit_finds_damage(tmp_path: Path, damage: str) -> None:
-    """VC-SET-010"""
+    """VC-SET-020"""
     ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
     ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
     ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
@@ -326,7 +326,7 @@ def test_an_audit_finds_damage(tmp_path: Path, damage: str) -> None:
 
 
 def test_an_audit_finds_a_payment_whose_verdict_is_gone(tmp_path: Path) -> None:
-    """VC-SET-010"""
+    """VC-SET-020"""
     ledger = open_ledger(tmp_path / "ledger.db", SETTLEMENT)
     ledger.fund(REQUESTER.thumbprint, 1000, b"r", NOW)
     ledger.fund(WORKER.thumbprint, 1000, b"w", NOW)
