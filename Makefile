@@ -103,6 +103,7 @@ exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed ba
 bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputation: build/bench
 	$(PY) tools/bench_int8.py $(BENCH_ARGS)
 	$(PY) tools/bench_freivalds.py
+	$(PY) tools/bench_protocol.py
 
 .PHONY: mutants
 mutants: $(VENV)/.test ## put bugs into copies of the library: the conformance suite must catch each

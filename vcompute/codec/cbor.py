@@ -9,7 +9,7 @@ byte string is refused.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from vcompute.errors import EncodingError
 from vcompute.registry import ErrorCode
@@ -42,12 +42,18 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
+_SHORT: Final = tuple(bytes([head]) for head in range(256))
+"""Every head of one byte."""
+
+
 def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        return bytes([major << 5 | argument])
-    for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        return _SHORT[major << 5 | argument]
+    if argument < 256:
+        return bytes((major << 5 | 24, argument))
+    for code, size in ((25, 2), (26, 4), (27, 8)):
         if argument < 1 << (8 * size):
-            return bytes([major << 5 | code]) + argument.to_bytes(size, "big")
+            return _SHORT[major << 5 | code] + argument.to_bytes(size, "big")
     raise EncodingError("an integer needs more than 64 bits", code=ErrorCode.LIMIT_EXCEEDED, got=argument)
 
 
@@ -61,16 +67,19 @@ def _encode_map(out: bytearray, value: Mapping[int, Value]) -> None:
         _encode(out, value[key])
 
 
-def _encode(out: bytearray, value: Value) -> None:
+def _encode(out: bytearray, value: Any) -> None:
     kind = type(value)
     if kind is bytes:  # the common kinds first: this is the hot path of every message
-        out += _head(2, len(cast("bytes", value)))
-        out += cast("bytes", value)
+        out += _head(2, len(value))
+        out += value
     elif kind is int:
-        number = cast("int", value)
-        out += _head(0, number) if number >= 0 else _head(1, -1 - number)
+        out += _head(0, value) if value >= 0 else _head(1, -1 - value)
     elif kind is dict:
-        _encode_map(out, cast("dict[int, Value]", value))
+        _encode_map(out, value)
+    elif kind is list:
+        out += _head(4, len(value))
+        for item in value:
+            _encode(out, item)
     else:
         _encode_rest(out, value)
 
@@ -185,9 +194,13 @@ class _Reader:
         result: dict[int, Value] = {}
         last = -1
         for _ in range(count):
-            major, key = self.head()
-            if major != 0:
-                raise EncodingError(f"a map key before byte {self.position} is not an unsigned integer")
+            key = self.data[self.position] if self.position < len(self.data) else 255
+            if key < 24:  # an unsigned integer in a head of one byte
+                self.position += 1
+            else:
+                major, key = self.head()
+                if major != 0:
+                    raise EncodingError(f"a map key before byte {self.position} is not an unsigned integer")
             if key <= last:
                 raise EncodingError("map keys are not strictly ascending", expected=f"> {last}", got=key)
             last = key
@@ -195,33 +208,46 @@ class _Reader:
         return result
 
     def value(self, depth: int) -> Value:
-        if depth > self.limits.depth:
-            raise EncodingError(
-                "nesting is too deep", code=ErrorCode.LIMIT_EXCEEDED, expected=f"<= {self.limits.depth}"
-            )
         self.items += 1
-        if self.items > self.limits.items:
-            raise EncodingError("too many items", code=ErrorCode.LIMIT_EXCEEDED, expected=self.limits.items)
-        major, argument = self.head()
+        if depth > self.limits.depth or self.items > self.limits.items:
+            raise self.bounded(depth)
+        initial = self.data[self.position] if self.position < len(self.data) else 255
+        if initial & 31 < 24:  # the head is this byte alone
+            self.position += 1
+            major, argument = initial >> 5, initial & 31
+        else:
+            major, argument = self.head()
+        if major == 0:
+            return argument
+        if major == 2:
+            return self.take(argument)
+        if major == 5:
+            return self.map(self.count(argument, 2), depth)
+        if major == 4:
+            return [self.value(depth + 1) for _ in range(self.count(argument, 1))]
+        return self.rest(major, argument, depth)
+
+    def rest(self, major: int, argument: int, depth: int) -> Value:
+        """The less common kinds."""
         match major:
-            case 0:
-                return argument
             case 1:
                 return -1 - argument
-            case 2:
-                return self.take(argument)
             case 3:
                 return self.text(argument)
-            case 4:
-                return [self.value(depth + 1) for _ in range(self.count(argument, 1))]
-            case 5:
-                return self.map(self.count(argument, 2), depth)
             case 6:
                 if argument != COSE_SIGN1_TAG:
                     raise EncodingError("a tag outside the profile", expected=COSE_SIGN1_TAG, got=argument)
                 return Tagged(argument, self.value(depth + 1))
             case _:
                 return self.simple(argument)
+
+    def bounded(self, depth: int) -> EncodingError:
+        """The bound that was passed."""
+        if depth > self.limits.depth:
+            return EncodingError(
+                "nesting is too deep", code=ErrorCode.LIMIT_EXCEEDED, expected=f"<= {self.limits.depth}"
+            )
+        return EncodingError("too many items", code=ErrorCode.LIMIT_EXCEEDED, expected=self.limits.items)
 
     def simple(self, argument: int) -> bool | None:
         simple: dict[int, bool | None] = {20: False, 21: True, 22: None}

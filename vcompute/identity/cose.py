@@ -21,6 +21,9 @@ from vcompute.registry import ErrorCode
 MAX_PAYLOAD: Final = 1 << 15
 """The longest payload, in bytes; content travels as blobs."""
 
+MAX_SIGNERS: Final = 1 << 14
+"""Keys of known signers kept decoded, about 2 kB each."""
+
 _HEADER: Final = bytes.fromhex("a201260ea108a101")  # {1: -7, 14: {8: {1: COSE_Key}}}, the key follows
 _OVERHEAD: Final = 256
 _LIMITS: Final = Limits(bytes=MAX_PAYLOAD + _OVERHEAD, depth=3, items=8)
@@ -38,6 +41,16 @@ class Sealed:
     """The whole envelope as received."""
     digest: bytes
     """SHA-256 of ``data``: the envelope's name."""
+
+
+_SIGNERS: Final[dict[bytes, PublicKey]] = {}
+
+
+def _remember(signer: PublicKey) -> None:
+    """Keep a key whose signature verified, so that its point is decoded and checked once."""
+    while len(_SIGNERS) >= MAX_SIGNERS:
+        _SIGNERS.pop(next(iter(_SIGNERS)), None)
+    _SIGNERS[signer.cose_key] = signer
 
 
 def _to_be_signed(protected: bytes, aad: bytes, payload: bytes) -> bytes:
@@ -68,6 +81,7 @@ def open1(data: bytes, aad: bytes) -> Sealed:
     """
     sealed, protected, signature = _parse(data)
     sealed.signer.verify(signature, _to_be_signed(protected, aad, sealed.payload))
+    _remember(sealed.signer)
     return sealed
 
 
@@ -96,5 +110,6 @@ def _parse(data: bytes) -> tuple[Sealed, bytes, bytes]:
         raise ProtocolError("the payload is a byte string", expected=f"<= {MAX_PAYLOAD} bytes")
     if not isinstance(signature, bytes) or len(signature) != SIGNATURE_SIZE:
         raise ProtocolError("the signature is 64 bytes", code=ErrorCode.NON_CANONICAL_SIGNATURE)
-    signer = PublicKey(protected[len(_HEADER) :], check=False)
+    cose_key = protected[len(_HEADER) :]
+    signer = _SIGNERS.get(cose_key) or PublicKey(cose_key, check=False)
     return Sealed(signer, payload, bytes(data), hashlib.sha256(data).digest()), protected, signature

@@ -8,7 +8,7 @@ the lease that of its Accept.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from vcompute.codec import Limits, Variant, dumps, loads
 from vcompute.errors import EncodingError, ProtocolError
@@ -70,6 +70,9 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""
 _KNOWN: Final = frozenset(int(tag) for tag, _ in TYPES)
+KNOWN_MESSAGES: Final = 8192
+KNOWN_BYTES: Final = 1 << 24
+"""Bounds of the messages kept decoded."""
 _LIMITS: Final = Limits(bytes=MAX_PAYLOAD, depth=8, items=1024)
 
 M_co = TypeVar("M_co", covariant=True)
@@ -102,7 +105,7 @@ class Signed(Generic[M_co]):
                 expected=cls.__name__,
                 got=type(self.body).__name__,
             )
-        return Signed(self.body, self.signer, self.data, self.digest)
+        return cast("Signed[M]", self)
 
     def require_signer(self, thumbprint: bytes) -> None:
         """Refuse a message signed by another key.
@@ -138,21 +141,24 @@ def seal(key: PrivateKey, body: Message) -> Signed[Message]:
 class _Known:
     """The last messages read, by their bytes: reading is a pure function, and one message is read by many."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._read: dict[bytes, Signed[Message]] = {}
+        self._size = 0
 
     def get(self, data: bytes) -> "Signed[Message] | None":
         return self._read.get(data)
 
     def add(self, data: bytes, message: "Signed[Message]") -> None:
-        while len(self._read) >= self._limit:
-            self._read.pop(next(iter(self._read)), None)
         self._read[data] = message
+        self._size += len(data)
+        while len(self._read) > KNOWN_MESSAGES or self._size > KNOWN_BYTES:
+            oldest = next(iter(self._read))
+            if self._read.pop(oldest, None) is not None:
+                self._size -= len(oldest)
 
 
-_CHECKED: Final = _Known(1024)
-_UNCHECKED: Final = _Known(1024)
+_CHECKED: Final = _Known()
+_UNCHECKED: Final = _Known()
 
 
 def open_message(data: bytes) -> Signed[Message]:
@@ -164,7 +170,7 @@ def open_message(data: bytes) -> Signed[Message]:
     """
     known = _CHECKED.get(data)
     if known is None:
-        known = _read(open1(data, AAD))
+        known = read(open1(data, AAD))
         _CHECKED.add(known.data, known)
     return known
 
@@ -178,12 +184,12 @@ def reopen(data: bytes) -> Signed[Message]:
     """
     known = _CHECKED.get(data) or _UNCHECKED.get(data)
     if known is None:
-        known = _read(reopen1(data))
+        known = read(reopen1(data))
         _UNCHECKED.add(known.data, known)
     return known
 
 
-def _read(sealed: Sealed) -> Signed[Message]:
+def read(sealed: Sealed) -> Signed[Message]:
     wire = loads(sealed.payload, _LIMITS)
     if isinstance(wire, list) and len(wire) == 2 and wire[0] not in _KNOWN:
         raise EncodingError("the message type is not registered", code=ErrorCode.UNKNOWN_MESSAGE, got=wire[0])

@@ -137,7 +137,8 @@ class ClientNode(ABC):
                 delay = back_off(failures, retry_after, jitter, first=FIRST_RECONNECT, last=LAST_RECONNECT)
                 failures += 1
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), delay / 1000)
+                    async with asyncio.timeout(delay / 1000):
+                        await self._stopping.wait()
         finally:
             await self._cancel()
             await self.link.close()
@@ -240,7 +241,8 @@ class ClientNode(ABC):
             self._changed.clear()
             wait = None if not times else max(min(times) - self.clock(), 0) / 1000
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             for session in self.sessions:
                 self.act(session.tick(self.clock()))
 

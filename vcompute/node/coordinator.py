@@ -13,6 +13,7 @@ from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.messages import BlobRef, Fetch, Hello, Signed, open_message
 from vcompute.node.client import Clock, wall_clock
+from vcompute.node.inbox import Delivery, Inbox
 from vcompute.node.mailbox import Mailbox
 from vcompute.node.store import Store
 from vcompute.policy.pacing import RateLimit
@@ -55,23 +56,68 @@ class CoordinatorNode:
         self._staging: dict[bytes, tuple[BlobRef, ...]] = {}
         self._announced: Counter[BlobRef] = Counter()
         self._readers: OrderedDict[bytes, Upload] = OrderedDict()
+        self._inbox = Inbox()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Go on from the stored state and keep time, until cancelled."""
+        """Go on from the stored state, take messages and keep time, until cancelled.
+
+        Raises:
+            UsageError: the state cannot be stored: nothing more is taken.
+        """
         self.restore()
-        while True:
-            time = self.session.timers.next()
-            self._changed.clear()
-            wait = None if time is None else max(time - self.clock(), 0) / 1000
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
-            self.act(self.session.tick(self.clock()))
+        try:
+            while True:
+                self._changed.clear()
+                if not self._inbox:
+                    await self._pause()
+                self._step()
+        finally:
+            self._inbox.close()
+
+    async def _pause(self) -> None:
+        """Wait for a message or the next timer."""
+        time = self.session.timers.next()
+        wait = None if time is None else max(time - self.clock(), 0) / 1000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._changed.wait()
 
     def restore(self) -> None:
         """Go on from the stored state."""
         tasks, standings = self.store.load("task", TaskRecord), self.store.load("standing", Standing)
         self.act(self.session.restore(tasks, standings, self.clock()))
+
+    def _step(self) -> None:
+        """Take a batch of messages; each is answered once all that they caused is stored."""
+        batch, now = self._inbox.take(), self.clock()
+        actions = self.session.tick(now)
+        taken: list[tuple[Delivery, bytes | None]] = []
+        for delivery in batch:
+            try:
+                step = self.session.receive(delivery.message, now)
+            except VcomputeError as error:
+                delivery.refuse(error)
+                continue
+            answer = None
+            if isinstance(delivery.message.body, Hello):
+                answer, step = self._greeting(delivery.message.signer, step)
+            taken.append((delivery, answer))
+            actions += step
+        try:
+            self.act(actions)
+        except VcomputeError as error:
+            for delivery, _ in taken:
+                delivery.refuse(error)
+            raise
+        for delivery, answer in taken:
+            delivery.done(answer)
+
+    def _greeting(self, party: bytes, step: list[Action]) -> tuple[bytes | None, list[Action]]:
+        """The answer to a Hello, which goes back at once, and the other actions of its step."""
+        self._mailbox(party).restart()
+        answers = [action for action in step if isinstance(action, Send) and action.to == party]
+        return answers[0].data, [action for action in step if action not in answers]
 
     # The hub.
 
@@ -83,14 +129,9 @@ class CoordinatorNode:
             raise ProtocolError("too many messages", code=ErrorCode.RATE_LIMITED, retry_after=retry_after)
         if isinstance(message.body, Fetch):
             return await self._fetch(message.of(Fetch))
-        actions = self.session.receive(message, self.clock())
-        if isinstance(message.body, Hello):
-            self._mailbox(message.signer).restart()
-            answers = [action.data for action in actions if isinstance(action, Send) and action.to == message.signer]
-            self.act(action for action in actions if not (isinstance(action, Send) and action.data in answers))
-            return answers[0]
-        self.act(actions)
-        return None
+        answer = self._inbox.put(message)
+        self._changed.set()
+        return await answer
 
     async def _fetch(self, fetch: Signed[Fetch]) -> bytes | None:
         self.session.roster.session(fetch.signer, fetch.body.session)
@@ -147,11 +188,9 @@ class CoordinatorNode:
                         self._mailbox(to).put(data)
                     case Stage():
                         following += self._stage(action)
-                    case Call():
-                        following += self._call(action)
                     case _:
                         pass
-            pending = following
+            pending = following + self._call([action for action in pending if isinstance(action, Call)])
         self._changed.set()
 
     def _mailbox(self, party: bytes) -> Mailbox:
@@ -179,17 +218,34 @@ class CoordinatorNode:
                 self._unstage(task)
                 self.act(self.session.staged(task, self.clock()))
 
-    def _call(self, call: Call) -> list[Action]:
+    def _call(self, calls: list[Call]) -> list[Action]:
+        """Ask the settlement, all in one transaction of it; the session hears of answers that are durable alone."""
+        if not calls:
+            return []
         now = self.clock()
+        answers: list[Holding | VcomputeError]
         try:
-            holding = ask(self.settlement, call, now)
+            with self.settlement.group():
+                answers = [self._ask(call, now) for call in calls]
         except VcomputeError as error:
-            if error.code is ErrorCode.SETTLEMENT_UNKNOWN:
-                logger.warning("%s", error)
-                return self.session.unknown(call, now)
-            logger.info("the settlement refuses to %s: %s", call.operation.value, error)
-            return self.session.refused(call, error.code, now)
-        return self.session.answered(call, holding.receipt, holding.until, now)
+            answers = [error] * len(calls)
+        following: list[Action] = []
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, Holding):
+                following += self.session.answered(call, answer.receipt, answer.until, now)
+            elif answer.code is ErrorCode.SETTLEMENT_UNKNOWN:
+                logger.warning("%s", answer)
+                following += self.session.unknown(call, now)
+            else:
+                logger.info("the settlement refuses to %s: %s", call.operation.value, answer)
+                following += self.session.refused(call, answer.code, now)
+        return following
+
+    def _ask(self, call: Call, now: int) -> Holding | VcomputeError:
+        try:
+            return ask(self.settlement, call, now)
+        except VcomputeError as error:
+            return error
 
     def status(self) -> dict[str, Any]:
         """Counts for people and monitors."""

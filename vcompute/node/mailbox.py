@@ -55,7 +55,8 @@ class Mailbox:
         if self._last is None and not self._waiting:
             self._arrived.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), wait / 1000)
+                async with asyncio.timeout(wait / 1000):
+                    await self._arrived.wait()
         if self._sequence == sequence and self._last is None and self._waiting:
             self._last = self._waiting.popleft()
         return self._last if self._sequence == sequence else None

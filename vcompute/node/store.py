@@ -40,20 +40,21 @@ class Store:
             raise UsageError(f"cannot open the state {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
 
     def save(self, saves: Iterable[Save]) -> None:
-        """Write the records of a step; the last of equal keys wins."""
+        """Write the records of a step; the last of equal keys wins.
+
+        Raises:
+            UsageError: ``storage_full``: the database does not take them, and none is written.
+        """
         rows = {(save.kind, save.key): save.record for save in saves}
         if not rows:
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        done = False
+        encoded = [(kind, key, encode(record)) for (kind, key), record in rows.items()]
         try:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
-                [(kind, key, encode(record)) for (kind, key), record in rows.items()],
-            )
-            done = True
-        finally:
-            self._db.execute("COMMIT" if done else "ROLLBACK")
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", encoded)
+        except sqlite3.Error as error:
+            raise UsageError(f"cannot write the state: {error}", code=ErrorCode.STORAGE_FULL) from error
 
     def load(self, kind: str, cls: type[R]) -> list[R]:
         """All records of a kind.

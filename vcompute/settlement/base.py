@@ -7,6 +7,7 @@ argument, in milliseconds.
 """
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,6 +70,15 @@ class Settlement(ABC):
     @abstractmethod
     def thumbprint(self) -> bytes:
         """The key that signs receipts; offers name it."""
+
+    def group(self) -> AbstractContextManager[None]:
+        """Make the operations called inside durable together, at the end of the block; one that is refused moves
+        nothing and leaves the others alone. A settlement that has nothing to gain by it makes each durable by itself.
+
+        Raises:
+            ProtocolError: ``settlement_unknown`` at the end: none of their answers may be relied on; ask again.
+        """
+        return nullcontext()
 
     @abstractmethod
     def balance(self, party: bytes) -> int:

@@ -41,7 +41,11 @@ class Book(Protocol):
     """Storage of a ledger. All calls of one operation happen inside one ``transaction``."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Begin, then commit at the end or roll back where an exception leaves the block."""
+        """Begin, then commit at the end or roll back where an exception leaves the block.
+
+        Inside another transaction: what the inner block did is taken back where an exception leaves it, and becomes
+        durable with the outer one.
+        """
 
     def answer(self, operation: bytes) -> bytes | None:
         """The stored answer of an operation, or None where it was never done."""

@@ -3,6 +3,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -60,6 +61,10 @@ class Ledger(Settlement):
     def thumbprint(self) -> bytes:
         """The key that signs receipts."""
         return self._key.thumbprint
+
+    def group(self) -> AbstractContextManager[None]:
+        """One transaction around several operations."""
+        return self.book.transaction()
 
     def balance(self, party: bytes) -> int:
         """The free balance of a party."""

@@ -46,13 +46,13 @@ class SqliteBook:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One write transaction.
+        """One write transaction, or inside another a savepoint of it.
 
         Raises:
             ProtocolError: ``settlement_unknown`` where the database does not answer; the operation may be retried.
         """
         try:
-            with self._immediate():
+            with self._savepoint() if self._db.in_transaction else self._immediate():
                 yield
         except sqlite3.Error as error:
             raise ProtocolError(
@@ -62,12 +62,25 @@ class SqliteBook:
     @contextmanager
     def _immediate(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._db.execute("SAVEPOINT operation")
         done = False
         try:
             yield
             done = True
         finally:
-            self._db.execute("COMMIT" if done else "ROLLBACK")
+            if self._db.in_transaction:
+                if not done:
+                    self._db.execute("ROLLBACK TO operation")
+                self._db.execute("RELEASE operation")
 
     def answer(self, operation: bytes) -> bytes | None:
         """The stored answer of an operation."""
