@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.fuzz import openings, proofs
+from tests.fuzz import openings, proofs, wire
 from tests.support import random_models
 from vcompute.codec import Limits, dumps, loads
 from vcompute.data import digits_model
@@ -130,6 +130,13 @@ TARGETS: dict[str, Target] = {
     "npy": Target(proofs.npy_seeds, proofs.npy),
     "inspect": Target(proofs.file_seeds, proofs.inspect),
     "cbor": Target(lambda: graph_seeds() + batch_seeds(), cbor),
+    "envelope": Target(wire.envelope_seeds, wire.envelope),
+    "payload": Target(wire.payload_seeds, wire.payload),
+    "roles": Target(wire.role_seeds, wire.roles),
+    "record": Target(wire.record_seeds, wire.record),
+    "identity": Target(wire.identity_seeds, wire.identity),
+    "http": Target(wire.http_seeds, wire.http),
+    "database": Target(wire.database_seeds, wire.database),
     "opening": Target(openings.seeds, openings.opening),
     "opening-replayed": Target(openings.seeds, openings.opening_replayed),
 }

@@ -8,6 +8,7 @@ import pytest
 from tests.fuzz.engine import Failure, Tally, attempt, run_plain
 from tests.fuzz.mutate import MUTATIONS, mutate
 from tests.fuzz.targets import TARGETS, Target
+from vcompute.codec import dumps
 from vcompute.errors import EncodingError, VcomputeError
 
 
@@ -56,3 +57,19 @@ def test_engine_tells_typed_errors_from_others() -> None:
     with pytest.raises(Failure, match="IndexError"):
         attempt("x", Target(list, fails), b"abc", Tally())
     assert attempt("x", Target(list, refuses), b"abc", Tally()) == "EncodingError no"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("payload", dumps([[1], {}])),
+        ("payload", dumps([{}, {}])),
+        ("http", b"POST\n/v1/messages\n\xff\n"),
+        ("http", b"PUT\n/v1/blobs/" + b"0" * 64 + b"/9\nsize=\xff\n"),
+        ("database", b"l" + bytes(600)),
+        ("database", b"sSQLite format 3\0" + b"\xbb" * 600),
+    ],
+)
+def test_what_once_was_trouble_is_refused(name: str, data: bytes) -> None:
+    with pytest.raises(VcomputeError):
+        TARGETS[name].run(data)

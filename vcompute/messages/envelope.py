@@ -191,7 +191,7 @@ def reopen(data: bytes) -> Signed[Message]:
 
 def read(sealed: Sealed) -> Signed[Message]:
     wire = loads(sealed.payload, _LIMITS)
-    if isinstance(wire, list) and len(wire) == 2 and wire[0] not in _KNOWN:
+    if isinstance(wire, list) and len(wire) == 2 and type(wire[0]) is int and wire[0] not in _KNOWN:
         raise EncodingError("the message type is not registered", code=ErrorCode.UNKNOWN_MESSAGE, got=wire[0])
     body: Message = BODY.from_wire(wire, "message")
     return Signed(body, sealed.signer.thumbprint, sealed.data, sealed.digest)

@@ -12,6 +12,8 @@ from vcompute.registry import ErrorCode
 from vcompute.session import Save
 
 R = TypeVar("R")
+BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises on a file it cannot use; the second where its own message holds bytes of the damage."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS records (kind TEXT, key BLOB, data BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 """
@@ -36,7 +38,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise UsageError(f"cannot open the state {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
 
     def save(self, saves: Iterable[Save]) -> None:
@@ -53,16 +55,22 @@ class Store:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", encoded)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise UsageError(f"cannot write the state: {error}", code=ErrorCode.STORAGE_FULL) from error
 
     def load(self, kind: str, cls: type[R]) -> list[R]:
         """All records of a kind.
 
         Raises:
-            EncodingError: the file holds something else.
+            UsageError: ``unreadable_file``: the file is damaged.
+            EncodingError: it holds something else.
         """
-        rows = self._db.execute("SELECT data FROM records WHERE kind = ? ORDER BY key", (kind,)).fetchall()
+        try:
+            rows = self._db.execute("SELECT data FROM records WHERE kind = ? ORDER BY key", (kind,)).fetchall()
+        except BROKEN as error:
+            raise UsageError(f"cannot read the state: {error}", code=ErrorCode.UNREADABLE_FILE) from error
+        if not all(isinstance(data, bytes) for (data,) in rows):
+            raise UsageError("cannot read the state: a record is no byte string", code=ErrorCode.UNREADABLE_FILE)
         return [decode(cls, data, _LIMITS) for (data,) in rows]
 
     def close(self) -> None:
@@ -95,6 +103,6 @@ def lock(path: Path) -> Any:
         db = sqlite3.connect(path / "lock", isolation_level=None, timeout=0)
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
+    except BROKEN as error:
         raise UsageError(f"the state directory {path} is in use by another process") from error
     return db

@@ -15,7 +15,7 @@ from vcompute.settlement.draws import account_of, require_not_sampled, stake_of
 from vcompute.settlement.journal import GENESIS, AccountKind, Entry, EntryKind, account
 from vcompute.settlement.rules import EscrowState
 
-_HELD = (AccountKind.ESCROW, AccountKind.BOND, AccountKind.STAKE)
+_HELD = tuple(bytes([kind]) for kind in (AccountKind.ESCROW, AccountKind.BOND, AccountKind.STAKE))
 _BONDED = (EscrowState.LEASED, EscrowState.COMMITTED)
 
 
@@ -37,7 +37,7 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         if stored != {name: amount for name, amount in balances.items() if amount}:
             problems.append("the stored balances are not those of the journal")
         expected = _held(book, settlement, problems)
-        held = {name: amount for name, amount in stored.items() if name[0] in _HELD}
+        held = {name: amount for name, amount in stored.items() if name[:1] in _HELD}
         if held != {name: amount for name, amount in expected.items() if amount}:
             problems.append("what is held is not what the open escrows and leases say")
     return AuditReport(

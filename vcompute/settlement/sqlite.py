@@ -20,7 +20,21 @@ CREATE TABLE IF NOT EXISTS escrows (task BLOB PRIMARY KEY, data BLOB NOT NULL) W
 CREATE TABLE IF NOT EXISTS operations (id BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL, digest BLOB NOT NULL);
 """
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises on a file it cannot use; the second where its own message holds bytes of the damage."""
 _ROW_LIMITS = Limits(bytes=1 << 21, depth=4, items=256)
+
+
+def _blob(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise ProtocolError("the ledger's file is damaged", code=ErrorCode.JOURNAL_BROKEN, got=type(value).__name__)
+    return value
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise ProtocolError("the ledger's file is damaged", code=ErrorCode.JOURNAL_BROKEN, got=type(value).__name__)
+    return value
 
 
 class SqliteBook:
@@ -37,7 +51,7 @@ class SqliteBook:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise UsageError(f"cannot open the ledger {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
 
     def close(self) -> None:
@@ -54,7 +68,7 @@ class SqliteBook:
         try:
             with self._savepoint() if self._db.in_transaction else self._immediate():
                 yield
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise ProtocolError(
                 f"the ledger's database did not answer: {error}", code=ErrorCode.SETTLEMENT_UNKNOWN
             ) from error
@@ -85,7 +99,7 @@ class SqliteBook:
     def answer(self, operation: bytes) -> bytes | None:
         """The stored answer of an operation."""
         row = self._db.execute("SELECT answer FROM operations WHERE id = ?", (operation,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else _blob(row[0])
 
     def store_answer(self, operation: bytes, answer: bytes) -> None:
         """Store an operation's answer."""
@@ -94,7 +108,7 @@ class SqliteBook:
     def escrow(self, task: bytes) -> EscrowRow | None:
         """The escrow of a task."""
         row = self._db.execute("SELECT data FROM escrows WHERE task = ?", (task,)).fetchone()
-        return None if row is None else decode(EscrowRow, row[0], _ROW_LIMITS)
+        return None if row is None else decode(EscrowRow, _blob(row[0]), _ROW_LIMITS)
 
     def store_escrow(self, row: EscrowRow) -> None:
         """Insert or replace an escrow."""
@@ -103,12 +117,12 @@ class SqliteBook:
     def balance(self, account: bytes) -> int:
         """The balance of an account."""
         row = self._db.execute("SELECT amount FROM balances WHERE account = ?", (account,)).fetchone()
-        return 0 if row is None else int(row[0])
+        return 0 if row is None else _integer(row[0])
 
     def head(self) -> tuple[int, bytes]:
         """Sequence and digest of the last entry."""
         row = self._db.execute("SELECT sequence, digest FROM journal ORDER BY sequence DESC LIMIT 1").fetchone()
-        return (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+        return (0, GENESIS) if row is None else (_integer(row[0]), _blob(row[1]))
 
     def append(self, entry: Entry) -> None:
         """Append an entry and move its amount."""
@@ -122,17 +136,17 @@ class SqliteBook:
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """Every entry in order."""
         for entry, digest in self._db.execute("SELECT entry, digest FROM journal ORDER BY sequence"):
-            yield bytes(entry), bytes(digest)
+            yield _blob(entry), _blob(digest)
 
     def balances(self) -> Iterator[tuple[bytes, int]]:
         """Every account and its balance."""
         for account, amount in self._db.execute("SELECT account, amount FROM balances"):
-            yield bytes(account), int(amount)
+            yield _blob(account), _integer(amount)
 
     def escrows(self) -> Iterator[EscrowRow]:
         """Every escrow."""
         for (data,) in self._db.execute("SELECT data FROM escrows"):
-            yield decode(EscrowRow, data, _ROW_LIMITS)
+            yield decode(EscrowRow, _blob(data), _ROW_LIMITS)
 
 
 def open_ledger(path: Path | str, key: PrivateKey) -> Ledger:

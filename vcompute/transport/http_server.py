@@ -53,7 +53,7 @@ def _typed(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except VcomputeError as error:
-            logger.info("refused %s: %s", request.url.path, error)
+            logger.info("refused %r: %s", request.scope["path"], error)
             return problem(error)
 
     return answer
