@@ -15,6 +15,7 @@ from typing import Final
 
 from vcompute.errors import Rejected
 from vcompute.proof.succinct.constants import NodePlan
+from vcompute.proof.succinct.requant import keys_fit
 from vcompute.proof.succinct.roles import BILINEAR, LINEAR, Role, assign_roles
 from vcompute.proof.succinct.shapes import Factors, value_factors
 from vcompute.proof.succinct.stack import Stack
@@ -164,10 +165,8 @@ def _clamp_tables(
     spans: dict[tuple[int, int], tuple[int, int]] = {}
     for index, plan in plans.items():
         if not plan.two_sided:
-            operator, zero_point = graph.nodes[index].operator, _zero_point(graph, index)
-            key = clamp_of(operator)
-            low, high = plan.least + zero_point, plan.greatest + zero_point
-            _widen(spans, key, low, high)
+            zero_point = _zero_point(graph, index)
+            _widen(spans, clamp_of(graph.nodes[index].operator), plan.least + zero_point, plan.greatest + zero_point)
     roles, _ = assign_roles(graph)
     for node, role in zip(graph.nodes, roles, strict=True):
         if role is Role.PROVED and isinstance(node.operator, ops.MaxPool2D):
@@ -179,6 +178,31 @@ def _clamp_tables(
         numbers[key] = len(builder.tables)
         builder.tables.append(clamp_table(len(builder.tables), *span, *key))
     return numbers
+
+
+def _own_table(builder: _Builder, index: int, plan: NodePlan, clamps: Mapping[tuple[int, int], int]) -> int:
+    """The clamp table of a one-sided node: shared, unless a key that other nodes need would wrap in the field here.
+
+    Raises:
+        Rejected: suite_unsupported_model, where its own keys would.
+    """
+    node, zero_point = builder.graph.nodes[index], _zero_point(builder.graph, index)
+    shared, unit = builder.tables[clamps[clamp_of(node.operator)]], plan.limbs * builder.limb_bits
+    if keys_fit(shared.first - zero_point, shared.first + shared.rows - 1 - zero_point, unit):
+        return shared.id
+    _check_keys(index, plan, unit)
+    table = len(builder.tables)
+    span = (plan.least + zero_point, plan.greatest + zero_point)
+    builder.tables.append(clamp_table(table, *span, *clamp_of(node.operator)))
+    return table
+
+
+def _check_keys(index: int, plan: NodePlan, unit: int) -> None:
+    if not keys_fit(plan.least, plan.greatest, unit):
+        raise Rejected(
+            f"node {index}: quotients times 2^{unit} leave 63 bits", code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
+            got=max(abs(plan.least), abs(plan.greatest)),
+        )  # fmt: skip
 
 
 POSITIVE_PART: Final = (0, 255)
@@ -243,12 +267,13 @@ def _prove_node(
     limbs = tuple(builder.column(box, leaf=True) for _ in range(plan.limbs))
     sign = None
     if two_sided:
+        _check_keys(index, plan, plan.limbs * builder.limb_bits)
         sign = builder.column(box, leaf=False)
         table = len(builder.tables)
         clamp = clamp_of(node.operator)
         builder.tables.append(signed_table(table, plan.least, plan.greatest, _zero_point(builder.graph, index), *clamp))
     else:
-        table = clamps[clamp_of(node.operator)]
+        table = _own_table(builder, index, plan, clamps)
     bits = plan.limbs * builder.limb_bits + two_sided
     return Proved(index, column, limbs, sign, table, bits, two_sided)
 

@@ -108,7 +108,8 @@ def _limb_width(model: Model, searches: dict[int, tuple[Search | PairSearch, int
         total = 1 << width
         for index, (prepared, bits) in searches.items():
             limbs = _limbs(prepared.two_sided, bits, width)
-            if limbs * width + prepared.two_sided > requant.MAX_BITS:
+            most = requant.MAX_BITS if bits <= requant.MAX_BITS else requant.GREATEST_BITS
+            if limbs * width + prepared.two_sided > most:
                 return 1 << 60
             total += limbs * model.graph.nodes[index].output.elements
         return total
@@ -120,20 +121,21 @@ def _search(model: Model, node: Node, ranges: tuple[Range, ...]) -> tuple[Search
     if isinstance(node.operator, ops.Add):
         return pair_search(_add_table(model, node), node, [ranges[index] for index in node.inputs])
     steps = _steps(model, node, [ranges[index] for index in node.inputs])
-    one = requant.search(steps, two_sided=False)
-    bits = one.least_bits()
-    if bits is not None and bits <= ONE_SIDED_LIMIT:
-        return one, bits
-    two = requant.search(steps, two_sided=True)
-    two_bits = two.least_bits()
-    if two_bits is not None and (bits is None or two_bits < bits):
-        return two, two_bits
-    if bits is None:
-        raise Rejected(
-            f"{node.operator.name}: no requantisation constants within K = {requant.MAX_BITS}",
-            code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
-        )
-    return one, bits
+    for most in (requant.MAX_BITS, requant.MOST_BITS):
+        one = requant.search(steps, False, most)
+        bits = one.least_bits()
+        if bits is not None and bits <= ONE_SIDED_LIMIT:
+            return one, bits
+        two = requant.search(steps, True, most)
+        two_bits = two.least_bits()
+        if two_bits is not None and (bits is None or two_bits < bits):
+            return two, two_bits
+        if bits is not None:
+            return one, bits
+    raise Rejected(
+        f"{node.operator.name}: its rounding needs finer constants than 62 bits hold",
+        code=ErrorCode.SUITE_UNSUPPORTED_MODEL, expected=f"K <= {requant.MOST_BITS}",
+    )  # fmt: skip
 
 
 def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:

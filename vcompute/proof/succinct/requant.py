@@ -30,7 +30,11 @@ Int64 = npt.NDArray[np.int64]
 FAR: Final = np.int64(1 << 40)
 """Beyond every accumulator."""
 MAX_BITS: Final = 44
-"""The greatest K."""
+"""The greatest K of the first search."""
+MOST_BITS: Final = 53
+"""The greatest K: the second search has room for slopes of extreme multipliers, and values at it fit 63 bits."""
+GREATEST_BITS: Final = 60
+"""The greatest K of any constants, rounded up to whole limbs."""
 MAX_T: Final = 1 << 62
 """T stays within this, so that equality in the field is equality of integers."""
 UNBOUNDED: Final = np.int64((1 << 62) - 1)
@@ -90,6 +94,14 @@ class Floor:
     def remainder_bits(self) -> int:
         """Bits of rem."""
         return self.bits - 1 if self.two_sided else self.bits
+
+
+def keys_fit(least: int, greatest: int, unit: int) -> bool:
+    """Whether T = key * 2^unit + rem in the field is that equation of integers for every key of a table.
+
+    Both sides differ by a multiple of p; |T| + S <= 2^62 + 2^60, so it is 0 where keys stay within 2^63.
+    """
+    return unit <= GREATEST_BITS and (max(abs(least), abs(greatest)) + 1) << unit <= 1 << 63
 
 
 def levels_of(zero_point: int, low: int, high: int) -> Int64:
@@ -259,12 +271,14 @@ def _secants(steps: Steps) -> tuple[Int64, Int64, npt.NDArray[np.bool_]]:
     return rise, run, np.asarray(reached.any(axis=1))
 
 
-def _fine_bits(steps: Steps) -> Int64:
+def _fine_bits(steps: Steps, most: int) -> Int64:
     """For each channel the K its slope is searched at: as fine as T's bound admits."""
     rise, run, _ = _secants(steps)
-    steepest = np.where(run > 8, (rise + 1) / np.maximum(run - 8, 1), 512.0)
+    # Few accumulators between thresholds say little about the slope; the second search trusts the real one.
+    unknown = 512.0 if most == MAX_BITS else np.exp2(steps.shift - 30.0) * steps.multiplier
+    steepest = np.where(run > 8, (rise + 1) / np.maximum(run - 8, 1), unknown)
     room = 60 - np.ceil(np.log2(np.maximum(steepest * np.maximum(steps.high - steps.low, 1), 1.0))).astype(np.int64)
-    bits: Int64 = np.clip(room, 2, MAX_BITS)
+    bits: Int64 = np.clip(room, 2, most)
     return bits
 
 
@@ -329,6 +343,8 @@ class Search:
     fine: Int64
     """The K each channel's slope is for."""
     constant: npt.NDArray[np.bool_]
+    most: int
+    """The greatest K it looks for."""
 
     def at(self, bits: int) -> tuple[list[int], ...] | None:
         """(D, T at the least accumulator, S) of each channel at K = ``bits``; None where a channel has none."""
@@ -347,10 +363,10 @@ class Search:
         return tuple([int(x) * k for x, k in zip(array, scale, strict=True)] for array in (slope, intercept, step))
 
     def least_bits(self) -> int | None:
-        """The least K that serves all channels; None where MAX_BITS does not. What K serves, K + 1 serves."""
-        if self.at(MAX_BITS) is None:
+        """The least K that serves all channels; None where ``most`` does not. What K serves, K + 1 serves."""
+        if self.at(self.most) is None:
             return None
-        low, high = 2, MAX_BITS
+        low, high = 2, self.most
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self.at(middle) is not None else (middle + 1, high)
@@ -365,12 +381,12 @@ def _natural(steps: Steps, bits: Int64) -> Int64:
     return bounded
 
 
-def search(steps: Steps, two_sided: bool) -> Search:
+def search(steps: Steps, two_sided: bool, most: int = MAX_BITS) -> Search:
     """Prepare the search for constants of one form."""
     lines = _lines(steps, two_sided)
     constant = steps.value(steps.low) == steps.value(steps.high)
-    fine = _fine_bits(steps)
-    return Search(steps, two_sided, lines, _best_slopes(steps, lines, fine), fine, constant)
+    fine = _fine_bits(steps, most)
+    return Search(steps, two_sided, lines, _best_slopes(steps, lines, fine), fine, constant, most)
 
 
 def solve(prepared: Search, bits: int) -> Floor:

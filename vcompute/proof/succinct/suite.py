@@ -22,7 +22,7 @@ from vcompute.task import Batch, Graph, Model
 
 ASSUMED_LIMB_BITS: Final = 16
 ASSUMED_LIMBS: Final = 3
-ASSUMED_QUOTIENT: Final = 1 << 15
+ASSUMED_QUOTIENT: Final = (1 << 15) - 1
 
 
 @dataclass(frozen=True, slots=True)

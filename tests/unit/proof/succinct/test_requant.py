@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 
 from tests.support import models
+from tests.unit.proof.succinct.build import Sketch, int8
 from vcompute.errors import Rejected
+from vcompute.field.goldilocks import P
 from vcompute.proof.succinct import requant
-from vcompute.proof.succinct.constants import compile_constants
+from vcompute.proof.succinct.circuit import compile_circuit
+from vcompute.proof.succinct.constants import NodePlan, _add_table, compile_constants
 from vcompute.proof.succinct.pair import pair_search, solve_pair
 from vcompute.proof.succinct.requant import Floor, Steps, channel_steps, pool_steps, search, solve
+from vcompute.registry import ErrorCode
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
 from vcompute.task.operators import Rounding
@@ -116,6 +120,60 @@ def test_every_accumulator_of_small_ranges(seed: int) -> None:
     assert any(bits is not None for bits in solved)
 
 
+EXTREME = [
+    (Rounding.SINGLE, 2147483647, -23, -12782884, 9751014, (-105, -128, 127)),
+    (Rounding.SINGLE, 1788341944, -22, -51803083, 149151521, (52, -128, 127)),
+    (Rounding.SINGLE, 73898074, -19, -64372000, 40338737, (-46, -128, 127)),
+    (Rounding.SINGLE, 21, 1, -63124017, 3384321, (75, -128, 127)),
+    (Rounding.DOUBLE, 2147328817, -29, -438994282, 470910265, (-86, -86, 127)),
+    (Rounding.DOUBLE, 1363949398, -18, -134217727, 134217727, (-12, -128, 127)),
+]
+"""Channels whose accumulators are so wide that only the second search finds constants."""
+
+
+@pytest.mark.parametrize("channel", EXTREME)
+def test_extreme_channels(channel: tuple[Rounding, int, int, int, int, tuple[int, int, int]]) -> None:
+    rounding, multiplier, shift, low, high, clamp = channel
+    steps = channel_steps(np.array([multiplier]), np.array([shift]), rounding, clamp, np.array([low]), np.array([high]))
+    assert all(search(steps, two_sided).least_bits() is None for two_sided in (False, True))
+    found = []
+    for two_sided in (False, True):
+        prepared = search(steps, two_sided, requant.MOST_BITS)
+        bits = prepared.least_bits()
+        if bits is not None:
+            check(steps, solve(prepared, bits), 0, (multiplier, shift, rounding, clamp))
+            found.append(bits)
+    assert found
+
+
+def test_keys_that_would_wrap_in_the_field_have_a_table_of_their_own() -> None:
+    """Two nodes with one clamp share a table, but never rows that stand for another remainder modulo p."""
+    sketch = Sketch([int8(4)])
+    model = sketch.model(sketch.dense(sketch.dense(sketch.dense(0, 4), 4), 4))
+    narrow, wide = NodePlan(3, 0, -130, 130, ()), NodePlan(2, 0, -(1 << 19), 1 << 19, ())
+    circuit = compile_circuit(model.graph, {0: narrow, 1: wide}, 18, {}, 1)
+    assert circuit.proved[0].table != circuit.proved[1].table
+    for node, plan in ((0, narrow), (1, wide)):
+        table, zero_point = circuit.tables[circuit.proved[node].table], model.graph.nodes[node].output.zero_point
+        keys = (table.first - zero_point, table.first + table.rows - 1 - zero_point)
+        assert keys[0] <= plan.least
+        assert keys[1] >= plan.greatest
+        assert (max(map(abs, keys)) + 1) << 18 * plan.limbs <= P // 2
+    together = compile_circuit(model.graph, {0: NodePlan(2, 0, -130, 130, ()), 1: wide}, 18, {}, 1)
+    assert together.proved[0].table == together.proved[1].table
+
+
+@pytest.mark.parametrize(
+    "plan", [NodePlan(3, 0, -1200, 1200, ()), NodePlan(3, 1, -1200, 0, ()), NodePlan(8, 0, 0, 1, ())]
+)
+def test_keys_that_wrap_are_refused(plan: NodePlan) -> None:
+    sketch = Sketch([int8(4)])
+    model = sketch.model(sketch.dense(sketch.dense(0, 4), 4))
+    with pytest.raises(Rejected) as caught:
+        compile_circuit(model.graph, {0: plan}, 18, {}, 1)
+    assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 16, 49, 64, 100])
 def test_average_pools(count: int) -> None:
     clamp = (0, -128, 127)
@@ -130,9 +188,6 @@ def test_average_pools(count: int) -> None:
 
 
 def test_an_addition_on_all_pairs() -> None:
-    from tests.unit.proof.succinct.build import Sketch, int8
-    from vcompute.proof.succinct.constants import _add_table
-
     for seed in range(4):
         sketch = Sketch([int8(4, zero_point=3), int8(4, zero_point=-9)], seed)
         sketch.rng = np.random.default_rng(seed)
