@@ -201,17 +201,52 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 /* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
 uint64_t vc_int8_peak(uint64_t rounds);
 
-/* A round over a layer of fractions (see gkr_round.c). Four tables of extension elements in the shape of a level:
- * `groups` are pairs (boxes, half a box's elements), then come `tail_pairs` pairs. `inner` holds a table of weights of
- * `half` elements for each group, `outer` a factor for each box, `tail` a weight for each pair.
- * sums[0..1] = the sum of weight * (a b + c d - lambda) at 0, sums[2..3] = of weight * (a b + c d) of the differences. */
-void vc_gkr_round(uint64_t *sums, const uint64_t *a, const uint64_t *b, const uint64_t *c, const uint64_t *d,
-                       const uint64_t *groups, size_t n_groups, size_t tail_pairs, const uint64_t *inner,
-                       const uint64_t *outer, const uint64_t *tail, const uint64_t *lambda);
+/* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr_tree.c). `groups` describes a level:
+ * VC_GKR_ROW words for each run of boxes of one shape. Extension elements throughout. */
+#define VC_GKR_ROW 24
 
-/* Bind the first variable of every box and of the tail to r: half as many elements. */
-void vc_gkr_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups, size_t n_groups, size_t tail_pairs,
-                      const uint64_t *r);
+/* Leaves of numerator 1 and denominator c0 - (c1 key + c2 value + c3 sign); value and sign may be null. */
+typedef struct {
+  const uint32_t *key;
+  const uint8_t *value, *sign;
+  uint64_t valid; /* how many there are */
+} vc_gkr_leaf;
+
+/* Numerators and denominators of a level: its boxes, then what is left of boxes that are one value. */
+typedef struct {
+  uint64_t *n, *d, *tail_n, *tail_d;
+  uint64_t tail_count;
+} vc_gkr_level;
+
+/* The tables of a layer. Tails have room for one element more than there are boxes. */
+typedef struct {
+  uint64_t *boxes[4];
+  uint64_t *rows[2]; /* of group i from i * row_stride words on */
+  uint64_t row_stride;
+  uint64_t *tail[4];
+  uint64_t tail_count;
+} vc_gkr_tables;
+
+/* The next level. `leaves` and their constants (8 words each) belong to unit boxes, which `in` does not hold. */
+void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
+                const vc_gkr_leaf *leaves, const uint64_t *constants);
+
+/* The tables of the layer that adds this level in pairs. `inverse` (of lambda) in the lowest layer, else null; there unit
+ * boxes have 16 words of constants, for tables a and b. Defaults: what each of the four tables is off the boxes. */
+void vc_gkr_split(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
+                  const vc_gkr_leaf *leaves, const uint64_t *constants, const uint64_t *lambda, const uint64_t *inverse,
+                  const uint64_t *defaults);
+
+/* sums[0..1] = the sum of weight * (a b + c d - lambda) with the next variable at 0, sums[2..3] = of weight * (a b + c d)
+ * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. */
+size_t vc_gkr_scratch(const uint64_t *groups, size_t n_groups);
+void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
+                       uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
+                       uint64_t *scratch);
+
+/* Bind the next variable to r, in place. Scratch: 8 words for each value of the tail. */
+void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
+                      const uint64_t *defaults, uint64_t *scratch);
 
 /* out[i] = eq of the number first + i and a point of extension elements, least significant bit first. */
 void vc_gkr_places(uint64_t *out, uint64_t first, size_t count, const uint64_t *point, size_t variables);

@@ -36,6 +36,15 @@ typedef struct {
   /* Tables a, b, c, d: sums[0..1] = sum of weights * (a b + c d) of the low halves, sums[2..3] that of high - low */
   void (*fraction_round)(uint64_t sums[4], const uint64_t *const low[4], const uint64_t *const high[4],
                          const uint64_t *weights, size_t n);
+  /* n1/d1 + n0/d0 where both numerators are 1: n = d0 + d1, d = d0 * d1 */
+  void (*unit_fractions)(uint64_t *n, uint64_t *d, const uint64_t *d0, const uint64_t *d1, size_t count);
+  /* Tables a, b: sums[0..1] = sum of weights * a b of the low halves, sums[2..3] that of high - low */
+  void (*product_round)(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
+                        const uint64_t *weights, size_t n);
+  /* out[i] (pairs) = constants[0] - (constants[1] * key[i] + constants[2] * value[i] + constants[3] * sign[i]); keys are
+   * below 2^30, signs 0 or 1; value and sign may be null */
+  void (*leaves)(uint64_t *out, const uint32_t *key, const uint8_t *value, const uint8_t *sign, size_t n,
+                 const uint64_t constants[8]);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
   /* Two layers of a transform on four streams of n words: out[k * n + i] from in[k * n + i], k < 4; z[0] belongs to the

@@ -3,6 +3,8 @@
  */
 #include "field.h"
 
+#include <string.h>
+
 #define L VEC_LANES
 
 /* Words from p: all lanes, or the first n where fewer are left (a constant n folds the branch away). */
@@ -214,6 +216,66 @@ static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const
   e_total(sums + 2, &second);
 }
 
+static void unit_fractions(uint64_t *n, uint64_t *d, const uint64_t *d0, const uint64_t *d1, size_t count) {
+  EACH(count, {
+    evec a = load_pairs(d0 + 2 * i, k), b = load_pairs(d1 + 2 * i, k);
+    store_pairs(n + 2 * i, e_add(a, b), k);
+    store_pairs(d + 2 * i, e_mul(a, b), k);
+  });
+}
+
+static void product_round(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
+                          const uint64_t *weights, size_t n) {
+  esum first = e_zero(), second = e_zero();
+  EACH(n, {
+    evec w = load_pairs(weights + 2 * i, k), a = load_pairs(low[0] + 2 * i, k), b = load_pairs(low[1] + 2 * i, k);
+    evec da = e_sub(load_pairs(high[0] + 2 * i, k), a), db = e_sub(load_pairs(high[1] + 2 * i, k), b);
+    e_mac(&first, w, e_mul(a, b));
+    e_mac(&second, w, e_mul(da, db));
+  });
+  e_total(sums, &first);
+  e_total(sums + 2, &second);
+}
+
+static inline vec some_u32(const uint32_t *p, size_t n) {
+  uint32_t part[L] = {0};
+  if (n >= L) return v_widen32(p);
+  memcpy(part, p, n * sizeof *p);
+  return v_widen32(part);
+}
+static inline vec some_u8(const uint8_t *p, size_t n) {
+  uint8_t part[L] = {0};
+  if (n >= L) return v_widen8(p);
+  memcpy(part, p, n);
+  return v_widen8(part);
+}
+
+static void leaves(uint64_t *out, const uint32_t *key, const uint8_t *value, const uint8_t *sign, size_t n,
+                   const uint64_t constants[8]) {
+  vec low[8], high[8];
+  for (int j = 0; j < 8; j++) {
+    low[j] = v_set1(constants[j] & VC_EPSILON);
+    high[j] = v_set1(constants[j] >> 32);
+  }
+  const evec start = e_set1(constants);
+  EACH(n, {
+    const vec u = some_u32(key + i, k);
+    vec c0 = v_mul32(low[2], u), c1 = v_mul32(low[3], u), top0 = v_mul32(high[2], u), top1 = v_mul32(high[3], u);
+    if (value) {
+      const vec v = some_u8(value + i, k);
+      c0 = v_plus(c0, v_mul32(low[4], v)), c1 = v_plus(c1, v_mul32(low[5], v));
+      top0 = v_plus(top0, v_mul32(high[4], v)), top1 = v_plus(top1, v_mul32(high[5], v));
+    }
+    if (sign) {
+      const vec s = some_u8(sign + i, k);
+      c0 = v_plus(c0, v_mul32(low[6], s)), c1 = v_plus(c1, v_mul32(low[7], s));
+      top0 = v_plus(top0, v_mul32(high[6], s)), top1 = v_plus(top1, v_mul32(high[7], s));
+    }
+    evec total = {v_halves(c0, top0), v_halves(c1, top1)};
+    store_pairs(out + 2 * i, e_sub(start, total), k);
+  });
+}
+
 static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
   const evec factor = e_set1(r);
   EACH(n, {
@@ -278,6 +340,9 @@ const vc_field_kernels VC_FIELD_NAME = {
     .round_ext = round_ext,
     .fractions = fractions,
     .fraction_round = fraction_round,
+    .unit_fractions = unit_fractions,
+    .product_round = product_round,
+    .leaves = leaves,
     .expand = expand,
     .butterfly4 = butterfly4,
     .butterfly2 = butterfly2,

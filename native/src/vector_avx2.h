@@ -4,6 +4,7 @@
 #define VC_VECTOR_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "goldilocks.h"
 
@@ -49,6 +50,22 @@ static inline vec v_reduce_parts(vec low, vec high, vec h1) {
 static inline vec v_reduce(vec low, vec high) { return v_reduce_parts(low, high, _mm256_srli_epi64(high, 32)); }
 
 static inline vec v_turn(vec a) { return v_reduce(_mm256_slli_epi64(a, 48), _mm256_srli_epi64(a, 16)); }
+
+static inline vec v_widen32(const uint32_t *p) {
+  return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static inline vec v_widen8(const uint8_t *p) {
+  int32_t four;
+  memcpy(&four, p, sizeof four);
+  return _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
+}
+static inline vec v_plus(vec a, vec b) { return _mm256_add_epi64(a, b); }
+static inline vec v_mul32(vec a, vec b) { return _mm256_mul_epu32(a, b); }
+static inline vec v_halves(vec low, vec high) {
+  vec sum = _mm256_add_epi64(low, _mm256_slli_epi64(high, 32));
+  vec top = _mm256_sub_epi64(_mm256_srli_epi64(high, 32), v_less(sum, low)); /* a carry is all ones: -1 */
+  return v_reduce_parts(sum, top, _mm256_setzero_si256());
+}
 
 static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
   const vec epsilon = v_set1(VC_EPSILON);

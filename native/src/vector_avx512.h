@@ -41,6 +41,20 @@ static inline vec v_reduce_parts(vec low, vec high, vec h1) {
 
 static inline vec v_reduce(vec low, vec high) { return v_reduce_parts(low, high, _mm512_srli_epi64(high, 32)); }
 
+static inline vec v_widen32(const uint32_t *p) {
+  return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline vec v_widen8(const uint8_t *p) {
+  return _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+static inline vec v_plus(vec a, vec b) { return _mm512_add_epi64(a, b); }
+static inline vec v_mul32(vec a, vec b) { return _mm512_mul_epu32(a, b); }
+static inline vec v_halves(vec low, vec high) {
+  vec sum = _mm512_add_epi64(low, _mm512_slli_epi64(high, 32)), top = _mm512_srli_epi64(high, 32);
+  top = _mm512_mask_add_epi64(top, _mm512_cmplt_epu64_mask(sum, low), top, v_set1(1));
+  return v_reduce_parts(sum, top, _mm512_setzero_si512());
+}
+
 static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
   const vec mask = v_set1(VC_EPSILON);
   vec a1 = _mm512_srli_epi64(a, 32), b1 = _mm512_srli_epi64(b, 32);

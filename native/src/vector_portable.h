@@ -4,7 +4,8 @@
  * A vector header defines VEC_LANES, `vec`, and on canonical words v_add, v_sub, v_mul (any words), v_load, v_store,
  * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once), v_turn (times 2^48, a fourth root of unity); v_mac adds a product to sums that are reduced at their end alone:
  * low + 2^64 high + 2^128 top in each lane, v_total the element all lanes add up to; v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
- * memory order) into their first and second members, v_join turns them back.
+ * memory order) into their first and second members, v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on
+ * any words v_plus adds modulo 2^64, v_mul32 multiplies the low halves, v_halves is low + 2^32 high in the field, both < 2^63.
  */
 #ifndef VC_VECTOR_H
 #define VC_VECTOR_H
@@ -24,6 +25,14 @@ static inline vec v_set1(uint64_t a) { return a; }
 static inline vec v_add(vec a, vec b) { return vc_gl_add(a, b); }
 static inline vec v_sub(vec a, vec b) { return vc_gl_sub(a, b); }
 static inline vec v_mul(vec a, vec b) { return vc_gl_mul(a, b); }
+static inline vec v_widen32(const uint32_t *p) { return *p; }
+static inline vec v_widen8(const uint8_t *p) { return *p; }
+static inline vec v_plus(vec a, vec b) { return a + b; }
+static inline vec v_mul32(vec a, vec b) { return (a & VC_EPSILON) * (b & VC_EPSILON); }
+static inline vec v_halves(vec low, vec high) {
+  vec sum = low + (high << 32);
+  return vc_gl_reduce(sum, (high >> 32) + (sum < low));
+}
 static inline vec v_mul7(vec a) { return vc_gl_mul7(a); }
 static inline vec v_turn(vec a) { return vc_gl_reduce(a << 48, a >> 16); }
 static inline void v_split(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }

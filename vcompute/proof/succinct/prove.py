@@ -10,7 +10,7 @@ from vcompute.proof.succinct.bilinear import bilinear_claims, bilinear_tables
 from vcompute.proof.succinct.claims import Challenges, leaf_claims, product_claims
 from vcompute.proof.succinct.columns import ColumnWeight, fill
 from vcompute.proof.succinct.forms import committed_part
-from vcompute.proof.succinct.leaves import leaf_tables
+from vcompute.proof.succinct.leaves import leaf_tree
 from vcompute.proof.succinct.lookup import prove as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
 from vcompute.proof.succinct.public import public_values, revealed_bytes
@@ -52,9 +52,7 @@ def prove(
     # 4. The lookups.
     transcript.grind("lookup work", setting.lookup_grinding)
     challenges = Challenges(*transcript.challenges("lookup", 4))
-    numerators, denominators = leaf_tables(circuit, witness, challenges, backend)
-    layers = lookup.build(circuit.leaves, numerators, denominators, backend)
-    point, numerator, denominator = lookup.prove(transcript, circuit.leaves, layers, backend)
+    point, numerator, denominator = lookup.prove(transcript, leaf_tree(circuit, witness, challenges, backend))
     # 5. What they leave: columns, public values, and the linear nodes' sum.
     leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
     left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)

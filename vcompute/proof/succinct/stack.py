@@ -17,7 +17,6 @@ from functools import cached_property
 
 import numpy as np
 
-from vcompute import _native
 from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
 from vcompute.field.scalar import eq_index
 
@@ -129,13 +128,3 @@ def eq_places_numpy(first: int, count: int, point: Sequence[Ext], backend: Backe
         choice = to_array([ONE - r, r])
         result = backend.ext_mul(result, choice[(numbers >> place) & 1])
     return result
-
-
-def eq_places(first: int, count: int, point: Sequence[Ext]) -> ExtWords:
-    """As :func:`eq_places_numpy`, in C; only where the native core is there."""
-    out, coordinates = np.empty((count, 2), np.uint64), to_array(point)
-    buffer = _native.ffi.from_buffer
-    _native.lib.vc_gkr_places(
-        buffer("uint64_t[]", out), first, count, buffer("uint64_t[]", coordinates), coordinates.shape[0]
-    )
-    return out

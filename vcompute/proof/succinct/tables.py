@@ -49,6 +49,11 @@ class Table:
             s[part] = run.s
         return self.first + index, v, s
 
+    @property
+    def least(self) -> int:
+        """The least v."""
+        return min((run.base + (0 if run.flat else run.start >> run.shift) for run in self.runs), default=0)
+
     def evaluate(self, point: Sequence[Ext]) -> tuple[Ext, Ext, Ext, Ext]:
         """The multilinear extensions of 1 (on the rows), u, v and s at a point, most significant variable first."""
         known: dict[tuple[int, int], tuple[Ext, Ext]] = {}

@@ -6,14 +6,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from vcompute.field import ONE, ZERO, Ext, default_backend, from_array, implementations, to_array
+from vcompute.field import ONE, ZERO, Ext, default_backend, from_array, to_array
 from vcompute.field.extension import lift
 from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.columns import ColumnWeight
 from vcompute.proof.succinct.contract import contract, project
 from vcompute.proof.succinct.forms import ColumnTerm
 from vcompute.proof.succinct.layout import cut_axis, lay_out
-from vcompute.proof.succinct.rounds import NativeRounds, NumpyRounds
 from vcompute.proof.succinct.stack import Stack, bits_of
 from vcompute.proof.succinct.tables import clamp_table, listed_table, prefix_sums, range_table, signed_table
 
@@ -62,23 +61,6 @@ def test_weights_of_a_level_are_those_of_its_places() -> None:
             whole = sum((1 << bits for bits in stack.bits), 0)
             if whole == 1 << stack.variables:
                 assert weights == ONE
-
-
-def test_the_kernel_and_its_twin() -> None:
-    backends = {backend.name: backend for backend in implementations()}
-    if "native" not in backends:
-        pytest.skip("the native core is not built")
-    backend, stack = backends["native"], Stack([*BOXES, (300,), (16, 33)])
-    for s in range(1, stack.variables):
-        tables = [random_table(stack.levels[s].size, 10 * s + i) for i in range(4)]
-        claimed, scale = point_of(stack.variables - s, s), point_of(1, 99)[0]
-        one = NumpyRounds(stack, s, list(tables), scale, claimed, backend)
-        two = NativeRounds(stack, s, list(tables), scale, claimed, backend)
-        for r in point_of(stack.variables - s, 50 + s):
-            assert one.message() == two.message()
-            one.bind(r)
-            two.bind(r)
-        assert one.ends() == two.ends()
 
 
 TABLES = [

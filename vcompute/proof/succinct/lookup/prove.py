@@ -12,47 +12,22 @@ of degree 2: h(0) and its leading coefficient are sent, h(1) follows from the cl
 sent, and a last challenge joins each pair.
 """
 
-from dataclasses import dataclass
-
-from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, from_array, to_array
-from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE, rounds
-from vcompute.proof.succinct.stack import Stack
+from vcompute.field import ONE, ZERO, Ext
+from vcompute.proof.succinct.lookup.tree import Rounds, Tree
 from vcompute.transcript import ProverTranscript
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A level of the tree, split by its first variable."""
-
-    n0: ExtWords
-    n1: ExtWords
-    d0: ExtWords
-    d1: ExtWords
-
-
-def build(stack: Stack, numerators: ExtWords, denominators: ExtWords, backend: Backend) -> list[Layer]:
-    """Every level of the tree from the leaves (level 0) up."""
-    layers = []
-    for s in range(stack.variables):
-        n0, n1 = stack.halves(numerators, s, NOTHING)
-        d0, d1 = stack.halves(denominators, s, ONE_VALUE)
-        layers.append(Layer(n0, n1, d0, d1))
-        numerators, denominators = backend.add_fractions(n0, d0, n1, d1)
-    return layers
-
-
-def prove(
-    transcript: ProverTranscript, stack: Stack, layers: list[Layer], backend: Backend
-) -> tuple[list[Ext], Ext, Ext]:
+def prove(transcript: ProverTranscript, tree: Tree) -> tuple[list[Ext], Ext, Ext]:
     """Prove that the fractions add up to 0 / d; the point of the leaves, and numerator and denominator there."""
     point: list[Ext] = []
     numerator, denominator = ZERO, ONE
-    for s in range(stack.variables - 1, -1, -1):
-        layer = layers[s]
+    for s in range(tree.variables - 1, -1, -1):
         if point:
-            (n0, n1, d0, d1), point = _sumcheck(transcript, stack, s + 1, layer, point, backend)
+            rounds = tree.layer(s, transcript.challenge("fraction layer"), point)
+            point = _sumcheck(transcript, rounds, len(point))
+            n0, n1, d0, d1 = rounds.ends()
         else:
-            n0, n1, d0, d1 = (from_array(table)[0] for table in (layer.n0, layer.n1, layer.d0, layer.d1))
+            n0, n1, d0, d1 = tree.top()
         transcript.send_ext("fraction pair", [n0, n1, d0, d1])
         r = transcript.challenge("fraction pair")
         numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
@@ -60,18 +35,11 @@ def prove(
     return point, numerator, denominator
 
 
-def _sumcheck(
-    transcript: ProverTranscript, stack: Stack, s: int, layer: Layer, claimed: list[Ext], backend: Backend
-) -> tuple[list[Ext], list[Ext]]:
-    """The rounds of one layer, its tables in the shape of level s: n0, n1, d0 and d1 at the end, and the point."""
-    scale = transcript.challenge("fraction layer")
-    # n0 d1 + n1 d0 + lambda d0 d1 = (n0 + lambda d0) d1 + n1 d0: two products instead of three.
-    joined = backend.add(layer.n0, backend.ext_mul(layer.d0, to_array([scale])))
-    state = rounds(stack, s, [joined, layer.d1, layer.n1, layer.d0], scale, claimed, backend)
+def _sumcheck(transcript: ProverTranscript, rounds: Rounds, variables: int) -> list[Ext]:
+    """The rounds of one layer; the point."""
     point = []
-    for _ in claimed:
-        transcript.send_ext("fraction sumcheck", state.message())
+    for _ in range(variables):
+        transcript.send_ext("fraction sumcheck", rounds.message())
         point.append(transcript.challenge("fraction sumcheck"))
-        state.bind(point[-1])
-    first, d1, n1, d0 = state.ends()
-    return [first - scale * d0, n1, d0, d1], point
+        rounds.bind(point[-1])
+    return point

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native tree of fractions against its numpy twin: every message, at every layer, for boxes of every kind."""
+
+import numpy as np
+import pytest
+
+from vcompute import _native
+from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
+from vcompute.field.extension import lift
+from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, supports
+from vcompute.proof.succinct.lookup.tree import NumpyTree
+from vcompute.proof.succinct.stack import Stack
+
+pytestmark = pytest.mark.skipif(not _native.available(), reason="the native core is not built")
+
+STACKS = {
+    "every kind": [(3, 5), (1,), (4, 2, 3), (7,), (), (2, 2), (1, 9), (300,), (16, 33), (16, 33), (2, 3, 17)],
+    "axes of one variable": [(2, 2, 2, 2), (2, 3), (3, 2), (1, 2, 1, 5, 1)],
+    "long rows": [(3, 130, 150), (3, 130, 150), (5, 1, 20000)],
+    "one value": [()],
+    "one pair": [(2,)],
+    "odd tail": [(), (), ()],
+}
+
+
+def random_ext(count: int, rng: np.random.Generator) -> ExtWords:
+    return rng.integers(0, 1 << 62, (count, 2)).astype(np.uint64)
+
+
+def points(count: int, rng: np.random.Generator) -> list[Ext]:
+    return [Ext(int(a), int(b)) for a, b in random_ext(count, rng)]
+
+
+def unit_leaves(size: int, kind: int, rng: np.random.Generator) -> UnitLeaves:
+    """Keys to the end of their range; with a value, a sign, both or neither."""
+    key = rng.integers(0, 1 << 30, size).astype(np.uint32)
+    key[0] = (1 << 30) - 1
+    value = rng.integers(0, 256, size).astype(np.uint8) if kind & 1 else None
+    sign = rng.integers(0, 2, size).astype(np.uint8) if kind & 2 else None
+    alpha, u, v, s = points(4, rng)
+    return UnitLeaves(key, value, sign, (alpha, u, v, s))
+
+
+def denominators_of(leaves: UnitLeaves, backend: Backend) -> ExtWords:
+    total = np.tile(to_array([leaves.constants[0]]), (leaves.key.size, 1))
+    for scale, words in zip(leaves.constants[1:], (leaves.key, leaves.value, leaves.sign), strict=True):
+        if words is not None:
+            scales = np.broadcast_to(to_array([scale]), total.shape)
+            total = backend.sub(total, backend.ext_mul_base(scales, words.astype(np.uint64)))
+    return total
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("general_box", [0, 3])
+def test_every_message_of_every_layer(name: str, general_box: int) -> None:
+    """``general_box``: which boxes (by number modulo 4) have numerators of their own."""
+    rng, backend, stack = np.random.default_rng(7), default_backend(), Stack(STACKS[name])
+    assert supports(stack)
+    unit, general, tables = {}, {}, []
+    for number, box in enumerate(stack.boxes):
+        size = int(np.prod(box))
+        leaves = unit_leaves(size, number, rng)
+        numerators, denominators = lift(np.ones(size, np.uint64)), denominators_of(leaves, backend)
+        if number % 4 == general_box or stack.bits[number] < 2:
+            numerators = random_ext(size, rng)
+            general[number] = numerators, denominators
+        else:
+            unit[number] = leaves
+        tables.append((numerators.reshape(*box, 2), denominators.reshape(*box, 2)))
+    geometry = Geometry(stack, frozenset(unit))
+    native = NativeTree(stack, geometry, unit, general, backend)
+    flat = [stack.assemble([pair[i] for pair in tables], (i, 0)) for i in (0, 1)]
+    twin = NumpyTree(stack, flat[0], flat[1], backend)
+    assert native.top() == twin.top()
+    for s in range(stack.variables - 2, -1, -1):
+        scale, claimed = points(1, rng)[0], points(stack.variables - 1 - s, rng)
+        one, two = native.layer(s, scale, claimed), twin.layer(s, scale, claimed)
+        for r in points(len(claimed), rng):
+            assert one.message() == two.message()
+            one.bind(r)
+            two.bind(r)
+        assert one.ends() == two.ends()

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native twin of :class:`vcompute.proof.succinct.lookup.tree.NumpyTree`: the same messages, from tables that are
+hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr_tree.c``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcompute import _native
+from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, Words, to_array
+from vcompute.proof.succinct.lookup.tree import Pair, Rounds
+from vcompute.proof.succinct.stack import Stack, bits_of
+
+ROW: Final = 24
+"""Words of a group's description; VC_GKR_ROW."""
+MOST_AXES: Final = ROW - 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitLeaves:
+    """A box of leaves of numerator 1 and denominator c0 - (c1 * key + c2 * value + c3 * sign)."""
+
+    key: npt.NDArray[np.uint32]
+    value: npt.NDArray[np.uint8] | None
+    sign: npt.NDArray[np.uint8] | None
+    constants: tuple[Ext, Ext, Ext, Ext]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A box with some of its variables bound."""
+
+    first: int
+    """Variables left of its first axis."""
+    rest: tuple[int, ...]
+
+    @property
+    def half(self) -> int:
+        """Elements when one more is bound."""
+        return prod(self.rest) << (self.first - 1)
+
+    @property
+    def pad(self) -> int:
+        """Padding when one more is bound: the next axis becomes the first one."""
+        return (1 << bits_of(self.rest[0])) * prod(self.rest[1:]) - self.half if self.first == 1 and self.rest else 0
+
+
+def _shapes(axes: tuple[int, ...]) -> list[_Shape]:
+    """A box at every level until it is one value."""
+    return [_Shape(bits, axes[index + 1 :]) for index, size in enumerate(axes) for bits in range(bits_of(size), 0, -1)]
+
+
+class Geometry:
+    """The groups of every level: runs of boxes of one shape, in the stack's order; immutable."""
+
+    def __init__(self, stack: Stack, unit: frozenset[int]) -> None:
+        self.levels = stack.levels
+        self.boxes = len(stack.boxes)
+        runs = groupby(stack.order, key=lambda box: (_axes(stack, box), box in unit and stack.bits[box] > 1))
+        self.unit: list[int] = []
+        """The unit boxes, in order."""
+        found: list[tuple[list[_Shape], bool, int, int]] = []
+        self.row_sizes: list[tuple[int, int]] = []
+        for (axes, is_unit), group in runs:
+            boxes = list(group)
+            found.append((_shapes(axes), is_unit, len(boxes), stack.places[boxes[0]]))
+            self.unit += boxes if is_unit else []
+            self.row_sizes.append((axes[0], 1 << bits_of(axes[0])) if is_unit else (0, 0))
+        self.row_stride = 2 * max((1 << bits_of(n) for box in self.unit for n in stack.boxes[box]), default=1)
+        self.groups: list[Words] = []
+        self.sizes: list[tuple[int, int]] = []
+        """Values stored of all boxes, and of those that are no unit boxes, at every level."""
+        for s in range(stack.variables):
+            rows, every, general = [], 0, 0
+            for shapes, is_unit, count, place in found:
+                if s < len(shapes):
+                    shape, bits = shapes[s], len(shapes) - s
+                    row = [
+                        count,
+                        shape.half,
+                        shape.pad,
+                        is_unit,
+                        place,
+                        bits,
+                        shape.first,
+                        len(shape.rest),
+                        *shape.rest,
+                    ]
+                    rows.append([*row, *[0] * (ROW - len(row))])
+                    every += 2 * count * shape.half
+                    general += 0 if is_unit else 2 * count * shape.half
+            self.groups.append(np.array(rows, np.uint64).reshape(-1, ROW))
+            self.sizes.append((every, general))
+        self.sizes.append((0, 0))
+
+    def general(self, s: int) -> Words:
+        """The groups of a level above the leaves, where no box is a unit box."""
+        groups = self.groups[s].copy()
+        groups[:, 3] = 0
+        return groups
+
+
+def _axes(stack: Stack, box: int) -> tuple[int, ...]:
+    return tuple(size for size in stack.boxes[box] if size > 1)
+
+
+def supports(stack: Stack) -> bool:
+    """Whether every box fits the kernel's description of a level."""
+    return all(len(_axes(stack, box)) <= MOST_AXES for box in range(len(stack.boxes)))
+
+
+class _Level:
+    """Numerators and denominators of a level."""
+
+    def __init__(self, size: int, tail: int, tables: tuple[ExtWords, ExtWords] | None = None) -> None:
+        self.n, self.d = tables or (np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64))
+        self.tail_n, self.tail_d = np.empty((tail, 2), np.uint64), np.empty((tail, 2), np.uint64)
+        self.handle = _native.ffi.new("vc_gkr_level *")
+        self.handle.n, self.handle.d = _words(self.n), _words(self.d)
+        self.handle.tail_n, self.handle.tail_d = _words(self.tail_n), _words(self.tail_d)
+        self.handle.tail_count = tail
+
+
+class NativeTree:
+    """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        geometry: Geometry,
+        unit: Mapping[int, UnitLeaves],
+        general: Mapping[int, tuple[ExtWords, ExtWords]],
+        backend: Backend,
+    ) -> None:
+        """``unit`` and ``general`` (numerators and denominators, flat) hold the boxes of leaves between them."""
+        self.variables = stack.variables
+        self._geometry, self._backend = geometry, backend
+        self._unit = [unit[box] for box in geometry.unit]
+        self._leaves = _native.ffi.new("vc_gkr_leaf[]", max(len(self._unit), 1))
+        for handle, leaves in zip(self._leaves, self._unit, strict=False):
+            handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
+            handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
+            handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
+        constants = to_array([word for leaves in self._unit for word in leaves.constants])
+        self._levels = [self._lowest(stack, general)]
+        for s in range(stack.variables - 1):
+            above = _Level(geometry.sizes[s + 1][0], stack.levels[s + 1].tail)
+            groups = geometry.groups[0] if s == 0 else geometry.general(s)
+            _native.lib.vc_gkr_add(
+                above.handle, self._levels[s].handle, _words(groups), len(groups), self._leaves, _words(constants)
+            )
+            self._levels.append(above)
+
+    def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> _Level:
+        """The leaves that are no unit boxes."""
+        unit, parts, tail = set(self._geometry.unit), ([], []), ([], [])  # type: ignore[var-annotated]
+        for box in stack.order:
+            if box not in unit:
+                for to, table, default in zip(parts if stack.bits[box] else tail, general[box], (0, 1), strict=True):
+                    axes = _axes(stack, box)
+                    padded = np.empty(((1 << bits_of(axes[0])) * prod(axes[1:]) if axes else 1, 2), np.uint64)
+                    padded[: table.shape[0]] = table
+                    padded[table.shape[0] :] = default, 0
+                    to.append(padded)
+        nothing = np.zeros((0, 2), np.uint64)
+        n, d = (np.concatenate([nothing, *part]) for part in parts)
+        level = _Level(n.shape[0], stack.levels[0].tail, (n, d))
+        level.tail_n[...], level.tail_d[...] = (np.concatenate([nothing, *part]) for part in tail)
+        return level
+
+    def top(self) -> Pair:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
+        level = self._levels.pop()
+        # One box of one variable, or one or two values.
+        n, d = np.concatenate([level.n, level.tail_n]), np.concatenate([level.d, level.tail_d])
+        n0, d0 = _ext(n[0]), _ext(d[0])
+        return (n0, _ext(n[1]), d0, _ext(d[1])) if n.shape[0] > 1 else (n0, ZERO, d0, ONE)
+
+    def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
+        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed)
+
+
+class _Layer:
+    """The rounds of a layer; see :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
+
+    def __init__(
+        self, geometry: Geometry, s: int, level: _Level, unit: Sequence[UnitLeaves], leaves: Any, scale: Ext,
+        claimed: list[Ext],
+    ) -> None:  # fmt: skip
+        lowest = s == 0
+        self._geometry, self._lowest, self._scale = geometry, lowest, scale
+        self._inverse = scale.inverse() if lowest else ZERO
+        self._s, self._point = s + 1, to_array(claimed)
+        self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
+        every, general = geometry.sizes[s + 1]
+        shared = (every, every, general, general) if lowest else (every,) * 4
+        self._boxes = [np.empty((size, 2), np.uint64) for size in shared]
+        self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
+        self._rows = [np.zeros((len(geometry.groups[0]), geometry.row_stride), np.uint64) for _ in range(2)]
+        self._tables = _native.ffi.new("vc_gkr_tables *")
+        for j in range(4):
+            self._tables.boxes[j], self._tables.tail[j] = _words(self._boxes[j]), _words(self._tail[j])
+        for j in range(2):
+            self._tables.rows[j] = _words(self._rows[j])
+        self._tables.row_stride = geometry.row_stride
+        self._groups = geometry.groups[s] if lowest else geometry.general(s)
+        constants = np.zeros((0, 2), np.uint64)
+        if lowest:
+            constants = to_array([word for box in unit for word in (*self._scaled(box), *self._shifted(box))])
+            self._fill_rows()
+        _native.lib.vc_gkr_split(
+            self._tables, level.handle, _words(self._groups), len(self._groups), leaves, _words(constants),
+            _words(self._lambda), _words(to_array([self._inverse])) if lowest else _native.ffi.NULL,
+            _words(self._defaults),
+        )  # fmt: skip
+        self._scratch = np.empty(self._scratch_words(), np.uint64)
+        self._next_groups()
+
+    def _scaled(self, box: UnitLeaves) -> list[Ext]:
+        """Table a: lambda * d0 + 1."""
+        scaled = [self._scale * word for word in box.constants]
+        return [scaled[0] + ONE, *scaled[1:]]
+
+    def _shifted(self, box: UnitLeaves) -> list[Ext]:
+        """Table b: d1 + 1 / lambda."""
+        return [box.constants[0] + self._inverse, *box.constants[1:]]
+
+    def _fill_rows(self) -> None:
+        """c = n0 and d = -n1 / lambda of unit boxes along their first axis, at level 1."""
+        factor = to_array([-self._inverse])[0]
+        for group, (size, padded) in enumerate(self._geometry.row_sizes):
+            if not size:
+                continue
+            half, rows = padded // 2, [row[group].reshape(-1, 2) for row in self._rows]
+            first, second = half, size - half
+            if half == 1:  # the next axis is the first one now
+                first = second = int(self._groups[group][8])
+            rows[0][:first, 0] = 1
+            rows[1][:second] = factor
+
+    def _scratch_words(self) -> int:
+        most: int = _native.lib.vc_gkr_scratch(_words(self._groups), len(self._groups))
+        return max(most, 8 * (self._geometry.boxes + 1))
+
+    def _next_groups(self) -> None:
+        """The groups that have variables left at the level reached."""
+        s = self._s
+        if s < len(self._geometry.groups):
+            self._groups = self._geometry.groups[s] if self._lowest else self._geometry.general(s)
+
+    def message(self) -> list[Ext]:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
+        sums = np.empty(4, np.uint64)
+        place = self._geometry.levels[self._s].tail_start // 2
+        _native.lib.vc_gkr_tree_round(
+            _words(sums), self._tables, _words(self._groups), len(self._groups), place, _words(self._point[1:]),
+            len(self._point) - 1, _words(self._lambda), _words(self._scratch),
+        )  # fmt: skip
+        return [_ext(sums[:2]), _ext(sums[2:])]
+
+    def bind(self, r: Ext) -> None:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
+        _native.lib.vc_gkr_tree_fold(
+            self._tables, _words(self._groups), len(self._groups), _words(to_array([r])), _words(self._defaults),
+            _words(self._scratch),
+        )  # fmt: skip
+        self._s, self._point = self._s + 1, self._point[1:]
+        self._next_groups()
+
+    def ends(self) -> Pair:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
+        a, b, c, d = (_ext(table[0]) for table in self._tail)
+        if self._lowest:
+            return c, -self._scale * d, (a - c) * self._inverse, b + d
+        return a - self._scale * d, c, d, b
+
+
+def _ext(words: Words) -> Ext:
+    return Ext(int(words[0]), int(words[1]))
+
+
+def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
+    if not array.flags.c_contiguous:
+        raise ValueError("expected a contiguous array")
+    return _native.ffi.from_buffer(kind, array)
+
+
+def _words(array: Words) -> Any:
+    return _pointer("uint64_t[]", array)
