@@ -23,7 +23,7 @@ from vcompute.task import operators as ops
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """The leaves of one column: each looks up (u, v, s) in a table, or is a row of it where there are multiplicities."""
+    """The leaves of one column: each looks up (u, v, s) in a table or, with multiplicities, is a row of it."""
 
     column: int
     table: Table

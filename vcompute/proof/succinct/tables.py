@@ -52,7 +52,8 @@ class Table:
     @property
     def least(self) -> int:
         """The least v."""
-        return min((run.base + (0 if run.flat else run.start >> run.shift) for run in self.runs), default=0)
+        runs = (run for run in self.runs if run.start < run.stop)
+        return min((run.base + (0 if run.flat else run.start >> run.shift) for run in runs), default=0)
 
     def evaluate(self, point: Sequence[Ext]) -> tuple[Ext, Ext, Ext, Ext]:
         """The multilinear extensions of 1 (on the rows), u, v and s at a point, most significant variable first."""

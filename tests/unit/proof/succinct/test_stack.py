@@ -83,6 +83,7 @@ def test_a_table_in_closed_form(table: object) -> None:
     point = point_of(bits_of(table.rows), table.id)
     weights = [eq_index(i, point) for i in range(table.rows)]
     words = [np.ones(table.rows, np.int64), *table.words()]
+    assert table.least == words[2].min()
     for value, column in zip(table.evaluate(point), words, strict=True):
         expected = ZERO
         for weight, word in zip(weights, column, strict=True):
