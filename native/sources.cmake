@@ -24,6 +24,8 @@ add_library(vcompute_native STATIC
   native/src/sha256_armv8.c
   native/src/transcript.c
   native/src/opening.c
+  native/src/program.c
+  native/src/program_check.c
   native/src/dispatch.c
   native/src/pack.c
   native/src/linear.c

@@ -49,6 +49,21 @@ _NONCE: Final = 6
 _MAX_QUERY_BITS: Final = 48
 
 
+def domain_tag() -> bytes:
+    """What every transcript's state begins with."""
+    return _DOMAIN
+
+
+def absorbed_bytes(kind: int, label: str, data: bytes) -> bytes:
+    """What a message adds to the state."""
+    return _head(kind, label, len(data)) + data
+
+
+def _head(kind: int, label: str, length: int) -> bytes:
+    name = label.encode()
+    return bytes((kind, len(name))) + name + length.to_bytes(8, "little")
+
+
 class Transcript:
     """The state shared by both sides: absorb public values, draw challenges."""
 
@@ -59,8 +74,7 @@ class Transcript:
         self.absorb_bytes("protocol", protocol.encode())
 
     def _absorb(self, kind: int, label: str, data: bytes) -> None:
-        name = label.encode()
-        self._state.update(bytes((kind, len(name))) + name + len(data).to_bytes(8, "little"))
+        self._state.update(_head(kind, label, len(data)))
         self._state.update(data)
 
     def absorb_bytes(self, label: str, data: bytes) -> None:
@@ -214,6 +228,18 @@ class VerifierTranscript(Transcript):
             nonce = int.from_bytes(self._receive(_NONCE, label, 8), "little")
             if not proof_of_work(seed, bits, nonce):
                 raise Rejected(f"the nonce of '{label}' does not do {bits} bits of work", code=ErrorCode.GRINDING)
+
+    def require_equal(self, left: Ext, right: Ext, code: ErrorCode, message: str) -> None:
+        """Refuse a proof whose values do not fit. Verifiers compare through the transcript, so that one which records
+        what they do sees every comparison.
+        """
+        if left != right:
+            raise Rejected(message, code=code)
+
+    def require_nonzero(self, value: Ext, code: ErrorCode, message: str) -> None:
+        """Refuse a proof with zero where there must be none."""
+        if value == 0:
+            raise Rejected(message, code=code)
 
     def hand_over(self) -> tuple[bytes, bytes]:
         """For a native twin: the last squeeze's seed, which right after a squeeze is the whole state, and the rest of

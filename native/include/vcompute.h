@@ -109,6 +109,33 @@ int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8
                          size_t length, const uint64_t *claimed, const uint32_t *plan, const uint8_t *roots,
                          uint64_t *scratch);
 
+/* A verifier's checks as a program: words of code over a memory of extension elements (see program.c). The program is the
+ * caller's own, recorded from the readable verifier; the proof is the peer's.
+ */
+typedef struct {
+  const uint32_t *code;
+  const uint8_t *blob;     /* labels, fixed bytes */
+  const uint64_t *base;    /* known base elements */
+  const uint64_t *places;  /* memory[places[i]] = values[i], extension elements, before the first operation */
+  const uint64_t *values;
+  const uint64_t *slot_bytes; /* of each array that a run is given; 0: any size */
+  size_t code_words, blob_bytes, base_words, known, slots, memory, digests;
+} vc_program;
+
+typedef struct {
+  const void *data;
+  size_t bytes;
+} vc_array;
+
+/* Whether every operation stays inside the program's own arrays: 0, or VC_EINVAL. Sets the words of scratch of a run. */
+int32_t vc_program_check(const vc_program *program, size_t *scratch_words);
+
+/* Run a checked program: 0 where the proof fulfils every check, a registered code where not, VC_EINVAL for arrays of other
+ * sizes. `memory` has program->memory elements, `digests` 27 bytes for each of program->digests. `at` is the word behind
+ * the last operation. */
+int32_t vc_program_run(const vc_program *program, const vc_array *slots, const uint8_t *proof, size_t length,
+                       uint64_t *memory, uint8_t *digests, uint64_t *scratch, size_t *at);
+
 /* The least nonce for which SHA-256(seed (32 bytes), nonce as 8 bytes, little-endian) begins with `bits` <= 64 zeros. */
 uint64_t vc_grind(const uint8_t *seed, uint32_t bits);
 

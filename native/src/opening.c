@@ -7,6 +7,7 @@
 
 #include "field.h"
 #include "goldilocks.h"
+#include "opening.h"
 #include "transcript.h"
 #include "vcompute.h"
 
@@ -28,7 +29,7 @@ typedef struct {
 } answers;
 
 typedef struct {
-  vc_transcript transcript;
+  vc_transcript *transcript;
   const vc_field_kernels *k;
   uint64_t *free; /* scratch not yet given out */
 } context;
@@ -127,10 +128,10 @@ static int leads_to_root(const uint8_t *root, uint32_t height, uint64_t *positio
 static int32_t folds(context *c, uint64_t running[2], uint64_t *alphas, size_t count, uint32_t grinding) {
   for (size_t i = 0; i < count; i++) {
     uint64_t message[4], *alpha = alphas + 2 * i, value[2];
-    int32_t status = vc_transcript_ext(&c->transcript, "sumcheck", message, 2);
-    if (!status) status = vc_transcript_grind(&c->transcript, "fold work", grinding);
+    int32_t status = vc_transcript_ext(c->transcript, "sumcheck", message, 2);
+    if (!status) status = vc_transcript_grind(c->transcript, "fold work", grinding);
     if (status) return status;
-    vc_transcript_challenge(&c->transcript, "fold", alpha);
+    vc_transcript_challenge(c->transcript, "fold", alpha);
     vc_ext_mul(value, alpha, message + 2);
     for (int j = 0; j < 2; j++) { /* the slope is running - 2 h(0) - leading */
       uint64_t slope = vc_gl_sub(vc_gl_sub(running[j], vc_gl_add(message[j], message[j])), message[2 + j]);
@@ -148,16 +149,16 @@ static int32_t receive_rows(context *c, answers *a, const uint8_t *root, const u
   const size_t words = extension ? 2 : 1, width = words * t->lanes;
   const uint64_t one[2] = {1, 0};
   uint64_t *positions = take(c, t->queries), *copy = take(c, t->queries);
-  vc_transcript_positions(&c->transcript, "positions", positions, t->queries, t->log_domain);
+  vc_transcript_positions(c->transcript, "positions", positions, t->queries, t->log_domain);
   a->count = sort_distinct(positions, t->queries);
   uint64_t *rows = take(c, t->queries * width);
-  int32_t status = vc_transcript_base(&c->transcript, "rows", rows, a->count * width);
+  int32_t status = vc_transcript_base(c->transcript, "rows", rows, a->count * width);
   if (status) return status;
   size_t missing = 0, left = a->count;
   memcpy(copy, positions, a->count * sizeof *copy);
   for (uint32_t level = 0; level < t->log_domain; level++) left = parents(copy, left, &missing);
   uint8_t *siblings = (uint8_t *)take(c, digest_words((size_t)t->queries * t->log_domain));
-  status = vc_transcript_digests(&c->transcript, "siblings", siblings, missing);
+  status = vc_transcript_digests(c->transcript, "siblings", siblings, missing);
   if (status) return status;
   a->points = take(c, t->queries);
   vc_domain_points(a->points, t->log_domain, positions, a->count);
@@ -230,10 +231,10 @@ static int32_t run_round(context *c, const round_plan *r, const uint32_t *plan, 
   int32_t status = folds(c, running, alphas, FOLD, r->fold_grinding);
   if (status) return status;
   if (r->last)
-    status = vc_transcript_ext(&c->transcript, "final polynomial", final, (size_t)1 << r->next_variables);
+    status = vc_transcript_ext(c->transcript, "final polynomial", final, (size_t)1 << r->next_variables);
   else
-    status = vc_transcript_digests(&c->transcript, "root", next, 1);
-  if (!status) status = vc_transcript_grind(&c->transcript, "query work", r->query_grinding);
+    status = vc_transcript_digests(c->transcript, "root", next, 1);
+  if (!status) status = vc_transcript_grind(c->transcript, "query work", r->query_grinding);
   for (uint32_t j = 0; j < r->tables && !status; j++) {
     memcpy(&a[j].plan, plan + TABLE_WORDS * j, sizeof a[j].plan);
     status = receive_rows(c, &a[j], first ? roots + DIGEST * j : root, alphas, !first);
@@ -241,23 +242,21 @@ static int32_t run_round(context *c, const round_plan *r, const uint32_t *plan, 
   if (status) return status;
   if (r->last) return check_final(c, a, r->tables, final);
   uint64_t power[2] = {1, 0};
-  vc_transcript_challenge(&c->transcript, "combination", combination);
+  vc_transcript_challenge(c->transcript, "combination", combination);
   for (uint32_t j = 0; j < r->tables; j++) add_powers(running, power, combination, a[j].values, a[j].count);
   memcpy(root, next, DIGEST);
   return 0;
 }
 
-int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8_t *seed, const uint8_t *proof,
-                         size_t length, const uint64_t *claimed, const uint32_t *plan, const uint8_t *roots,
-                         uint64_t *scratch) {
-  context c = {.k = vc_field(), .free = scratch};
+int32_t vc_opening_reduce(vc_transcript *transcript, uint64_t *end, uint64_t *point, const uint64_t *claimed,
+                          const uint32_t *plan, const uint8_t *roots, uint64_t *scratch) {
+  context c = {.transcript = transcript, .k = vc_field(), .free = scratch};
   const uint32_t rounds = *plan++, tables = plan[0]; /* all rounds but the first have one table */
   uint64_t running[2] = {claimed[0], claimed[1]}, *alphas = point;
   uint64_t *combinations = take(&c, 2 * rounds), *final = take(&c, (size_t)2 << plan_final(plan, rounds));
   answers *all = (answers *)(void *)take(&c, (tables + rounds - 1) * (sizeof(answers) / 8)), *a = all;
   uint8_t root[DIGEST];
   round_plan r = {0, 0, 0, 0, 0};
-  vc_transcript_begin(&c.transcript, seed, proof, length);
   for (uint32_t i = 0; i < rounds; i++, alphas += 2 * FOLD) {
     plan = read_round(&r, plan);
     int32_t status =
@@ -268,7 +267,7 @@ int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8
   }
   int32_t status = folds(&c, running, alphas, r.next_variables, 0);
   if (status) return status;
-  vc_transcript_squeeze(&c.transcript, "end of opening");
+  vc_transcript_squeeze(transcript, "end of opening");
   const uint64_t one[2] = {1, 0};
   uint64_t *corners = take(&c, (size_t)2 << r.next_variables);
   vc_eq_tensor(corners, alphas, r.next_variables, one);
@@ -280,7 +279,17 @@ int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8
     query_weights(&c, end + 4, i ? all + tables + i - 1 : all, i ? 1 : tables, combinations + 2 * i, point + 2 * bound,
                   FOLD * (size_t)rounds + r.next_variables - bound);
   }
-  *consumed = c.transcript.position;
-  memcpy(seed, c.transcript.seed, 32);
+  return 0;
+}
+
+int32_t vc_check_opening(uint64_t *end, uint64_t *point, size_t *consumed, uint8_t *seed, const uint8_t *proof,
+                         size_t length, const uint64_t *claimed, const uint32_t *plan, const uint8_t *roots,
+                         uint64_t *scratch) {
+  vc_transcript transcript;
+  vc_transcript_begin(&transcript, seed, proof, length);
+  int32_t status = vc_opening_reduce(&transcript, end, point, claimed, plan, roots, scratch);
+  if (status) return status;
+  *consumed = transcript.position;
+  memcpy(seed, transcript.seed, 32);
   return 0;
 }

@@ -7,7 +7,7 @@
 #include "goldilocks.h"
 #include "sha256.h"
 
-enum { SQUEEZE = 0, BASE = 3, EXT = 4, DIGESTS = 5, NONCE = 6, DIGEST = 27 };
+enum { SQUEEZE = 0, BYTES = 1, BASE = 3, EXT = 4, DIGESTS = 5, NONCE = 6, DIGEST = 27 };
 
 static const char RATCHET[] = "vcompute ratchet v1"; /* with its zero byte */
 
@@ -53,7 +53,7 @@ void vc_hash_update(vc_hash *h, const void *data, size_t length) {
   if (length % 64) memcpy(h->block, p + length / 64 * 64, length % 64);
 }
 
-static void store_le64(uint8_t out[8], uint64_t x) {
+void vc_store_le64(uint8_t out[8], uint64_t x) {
   for (unsigned i = 0; i < 8; i++) out[i] = (uint8_t)(x >> (8 * i));
 }
 
@@ -76,7 +76,7 @@ static void absorb(vc_transcript *t, uint8_t kind, const char *label, const void
   const size_t name = strlen(label);
   const uint8_t head[2] = {kind, (uint8_t)name};
   uint8_t size[8];
-  store_le64(size, length);
+  vc_store_le64(size, length);
   vc_hash_update(&t->state, head, 2);
   vc_hash_update(&t->state, label, name);
   vc_hash_update(&t->state, size, 8);
@@ -97,6 +97,26 @@ void vc_transcript_begin(vc_transcript *t, const uint8_t seed[32], const uint8_t
   ratchet(t);
 }
 
+void vc_transcript_open(vc_transcript *t, const uint8_t *proof, size_t length) {
+  memset(t->seed, 0, sizeof t->seed);
+  t->proof = proof;
+  t->length = length;
+  t->position = 0;
+  vc_hash_begin(&t->state);
+}
+
+void vc_transcript_feed(vc_transcript *t, const void *data, size_t length) {
+  if (length) vc_hash_update(&t->state, data, length);
+}
+
+void vc_transcript_absorb_bytes(vc_transcript *t, const char *label, const void *data, size_t length) {
+  absorb(t, BYTES, label, data, length);
+}
+
+void vc_transcript_absorb_ext(vc_transcript *t, const char *label, const uint8_t *data, size_t count) {
+  absorb(t, EXT, label, data, 16 * count);
+}
+
 void vc_transcript_squeeze(vc_transcript *t, const char *label) {
   absorb(t, SQUEEZE, label, NULL, 0);
   vc_hash_finish(&t->state, t->seed);
@@ -115,7 +135,7 @@ static uint64_t next(stream *s) {
   if (s->left == 0) {
     uint8_t counter[8];
     vc_hash h;
-    store_le64(counter, s->counter++);
+    vc_store_le64(counter, s->counter++);
     vc_hash_begin(&h);
     vc_hash_update(&h, s->seed, 32);
     vc_hash_update(&h, counter, 8);
@@ -125,12 +145,16 @@ static uint64_t next(stream *s) {
   return load_le64(s->block + 8 * (4 - s->left--));
 }
 
-void vc_transcript_challenge(vc_transcript *t, const char *label, uint64_t out[2]) {
+void vc_transcript_challenges(vc_transcript *t, const char *label, uint64_t *out, size_t count) {
   vc_transcript_squeeze(t, label);
   stream s = {.seed = t->seed};
-  for (int i = 0; i < 2; i++) do
+  for (size_t i = 0; i < 2 * count; i++) do
       out[i] = next(&s);
     while (out[i] >= VC_P);
+}
+
+void vc_transcript_challenge(vc_transcript *t, const char *label, uint64_t out[2]) {
+  vc_transcript_challenges(t, label, out, 1);
 }
 
 void vc_transcript_positions(vc_transcript *t, const char *label, uint64_t *out, size_t count, uint32_t log_size) {
@@ -156,6 +180,11 @@ static int32_t words(vc_transcript *t, uint8_t kind, const char *label, uint64_t
     if (out[i] >= VC_P) return VC_NONCANONICAL;
   }
   return 0;
+}
+
+int32_t vc_transcript_bytes(vc_transcript *t, const char *label, size_t length) {
+  const uint8_t *data;
+  return receive(t, BYTES, label, &data, length);
 }
 
 int32_t vc_transcript_base(vc_transcript *t, const char *label, uint64_t *out, size_t count) {

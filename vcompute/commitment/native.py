@@ -32,7 +32,7 @@ def reduce_opening(
         Rejected: with the code of the first check that failed.
     """
     ffi, lib = _native.ffi, _native.lib
-    words = np.array(_flat(plan), dtype=np.uint32)
+    words = np.array(flat(plan), dtype=np.uint32)
     layout = ffi.from_buffer("uint32_t[]", words)
     seed, proof = transcript.hand_over()
     state, consumed = ffi.new("uint8_t[]", seed), ffi.new("size_t *")
@@ -59,7 +59,7 @@ def reduce_opening(
     return End(value, claim, weights, from_array(point))
 
 
-def _flat(plan: Schedule) -> list[int]:
+def flat(plan: Schedule) -> list[int]:
     """The schedule as the C side reads it."""
     words = [len(plan.rounds)]
     for step in plan.rounds:

@@ -70,8 +70,9 @@ def check_claims(
     # 3. and 4.
     end = (reduce or _twin(backend))(transcript, tables, running, plan, backend)
     weights = end.query_weights + _claim_weights(plan, claims, gamma, end.point)
-    if end.running != end.value * weights:
-        raise Rejected("the claims do not hold for the final polynomial", code=ErrorCode.FINAL_POLYNOMIAL)
+    transcript.require_equal(
+        end.running, end.value * weights, ErrorCode.FINAL_POLYNOMIAL, "the claims do not hold for the final polynomial"
+    )
 
 
 @dataclass(frozen=True, slots=True)

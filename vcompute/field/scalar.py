@@ -125,8 +125,8 @@ def eq(left: Sequence[Ext], right: Sequence[Ext]) -> Ext:
 def eq_index(index: int, point: Sequence[Ext]) -> Ext:
     """eq of a corner of the cube, given by its index (variable 0 is the most significant bit), and a point."""
     result = ONE
-    for place, r in enumerate(reversed(point)):
-        result = result * (r if index >> place & 1 else ONE - r)
+    for place, r in enumerate(point, 1 - len(point)):
+        result = result * (r if index >> -place & 1 else ONE - r)
     return result
 
 

@@ -73,9 +73,14 @@ class Statement:
         )
 
     @cached_property
+    def encoded(self) -> bytes:
+        """The record's bytes, as transcripts absorb it."""
+        return encode(self.record)
+
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the record under the statement tag."""
-        return tagged(STATEMENT_TAG, encode(self.record))
+        return tagged(STATEMENT_TAG, self.encoded)
 
 
 def check_statement(statement: Statement) -> None:

@@ -77,7 +77,7 @@ class ColumnWeight:
                             tables[at, bits] = self._backend.eq_tensor(point[at : at + bits])
                         part = vector[start : start + (1 << bits)]
                         weights = tables[at, bits][: part.shape[0]]
-                        dots[key] = self._backend.dot_ext(np.ascontiguousarray(part), weights)
+                        dots[key] = self._backend.dot_ext(part, weights)
                     product = product * dots[key]
                 total = total + product
             outer_bits = len(point) - piece.variables

@@ -13,9 +13,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vcompute.field import Backend, Ext, ExtWords
+from vcompute.field import Backend, Ext, ExtWords, from_array
 from vcompute.field.extension import lift
 from vcompute.field.goldilocks import element, elements
+from vcompute.proof.succinct.program.backend import RecordingBackend
+from vcompute.proof.succinct.program.values import as_recorded
 
 IntArray = npt.NDArray[Any]
 EXACT: Final = 1 << 46
@@ -27,6 +29,9 @@ SPLIT: Final = 12
 
 def outer(vectors: Sequence[ExtWords], backend: Backend) -> ExtWords:
     """The outer product of vectors, flattened."""
+    if isinstance(backend, RecordingBackend):
+        recorded: ExtWords = backend.outer(vectors)
+        return recorded
     result: ExtWords = np.array([[1, 0]], np.uint64)
     for vector in vectors:
         left = np.repeat(result, vector.shape[0], axis=0)
@@ -71,6 +76,8 @@ def _limbs(vector: ExtWords) -> npt.NDArray[np.float64]:
 
 def contract(tensor: IntArray, vectors: Sequence[ExtWords], backend: Backend) -> Ext:
     """The sum over all indices of tensor[i, j, ...] * vectors[0][i] * vectors[1][j] * ..."""
+    if isinstance(backend, RecordingBackend):
+        return backend.contract(tensor, vectors)
     shape = tensor.shape
     split = next((axis for axis in range(len(shape)) if prod(shape[axis:]) <= 4096), len(shape))
     split = max(split, 1) if shape else 0
@@ -89,8 +96,17 @@ def contract_axis(table: ExtWords, vector: ExtWords, backend: Backend) -> ExtWor
     return total.reshape(left, right, 2)
 
 
+def first_element(vector: ExtWords) -> Ext:
+    """A vector's first element."""
+    recorded = as_recorded(vector)
+    return from_array(vector[:1])[0] if recorded is None else recorded.element(0)
+
+
 def vector_sum(vector: ExtWords) -> Ext:
     """The sum of a vector's elements."""
+    recorded = as_recorded(vector)
+    if recorded is not None:
+        return recorded.total()
     low = (vector & np.uint64(0xFFFFFFFF)).sum(axis=0, dtype=np.uint64)
     high = (vector >> np.uint64(32)).sum(axis=0, dtype=np.uint64)
     return Ext(*(int(a) + (int(b) << 32) for a, b in zip(low, high, strict=True)))

@@ -12,9 +12,10 @@ from itertools import islice
 
 import numpy as np
 
-from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, from_array
+from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords
 from vcompute.proof.succinct.circuit import Circuit
-from vcompute.proof.succinct.contract import IntArray, contract, outer, vector_sum
+from vcompute.proof.succinct.contract import IntArray, contract, first_element, outer, vector_sum
+from vcompute.proof.succinct.program.values import as_recorded
 from vcompute.proof.succinct.roles import Role
 from vcompute.task import operators as ops
 
@@ -139,7 +140,7 @@ def deal(vectors: Sequence[ExtWords], sizes: Sequence[int], backend: Backend) ->
     scale, terms = ONE, [Dealt(ONE, ())]
     for vector in vectors:
         if vector.shape[0] == 1:
-            scale = scale * from_array(vector)[0]
+            scale = scale * first_element(vector)
     given = iter([vector for vector in vectors if vector.shape[0] != 1])
     wanted = iter(sizes)
     for vector in given:
@@ -194,6 +195,9 @@ def window_axis(
     """The weight of each input place: the sum over taps k and positions p with stride * p + dilation * k - before at it
     of taps[k] * positions[p].
     """
+    recorded = as_recorded(positions)
+    if recorded is not None:
+        return recorded.window(taps, size, stride, dilation, before)
     result = np.zeros((size, 2), np.uint64)
     starts = np.arange(positions.shape[0]) * stride - before
     for k in range(taps.shape[0]):

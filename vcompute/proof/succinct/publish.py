@@ -38,7 +38,10 @@ def commit_model(model: Model, parameter_set: int, backend: Backend) -> Commitme
     """
     if parameter_set not in PARAMETERS:
         raise Rejected("not a parameter set of this suite", code=ErrorCode.SUITE_NOT_ACCEPTED, got=parameter_set)
-    prepared = prepare(model)
+    prepared, kept = prepare(model), f"commitment {parameter_set}"
+    found = prepared.kept.get(kept)
+    if isinstance(found, Commitment):
+        return found
     committed = committed_weights(prepared, PARAMETERS[parameter_set], backend)
     record = CommitmentRecord(
         KIND, VERSION, model.encoded_graph, model.weights_digest, int(parameter_set), prepared.limb_bits,
@@ -46,4 +49,5 @@ def commit_model(model: Model, parameter_set: int, backend: Backend) -> Commitme
         tuple(NumberedConstant(i, model.constants[i].tobytes()) for i in clear_constants(model.graph)),
         committed.root,
     )  # fmt: skip
-    return Commitment(record, model.graph)
+    prepared.kept[kept] = result = Commitment(record, model.graph)
+    return result

@@ -135,6 +135,8 @@ class Setting:
     layout: Layout
     weights: Layout | None
     """The layout of the committed weights, where the proof opens them."""
+    kept: dict[str, object] = field(default_factory=dict, repr=False)
+    """What a verifier derived from it once (see :mod:`program`)."""
 
     @property
     def shape(self) -> TableShape:
@@ -295,7 +297,7 @@ def absorb_statement(
     transcript.absorb_int("proof format", PROOF_FORMAT)
     transcript.absorb_bytes("weights root", root)
     setting.schedule.absorb_into(transcript)
-    transcript.absorb_bytes("statement", encode(statement.record))
+    transcript.absorb_bytes("statement", statement.encoded)
     transcript.absorb_int("limb bits", setting.circuit.limb_bits)
     for index, plan in sorted(setting.plans.items()):
         transcript.absorb_int("node", index)

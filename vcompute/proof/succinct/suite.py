@@ -11,10 +11,11 @@ from vcompute.proof.succinct.circuit import clamp_of, requantised_nodes
 from vcompute.proof.succinct.commitment import Commitment
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.program.run import verify
 from vcompute.proof.succinct.prove import prove
 from vcompute.proof.succinct.publish import commit_model
 from vcompute.proof.succinct.setting import ROOT_ONLY, WITH_WEIGHTS, Prepared, make_setting, mapped_nodes, prepare
-from vcompute.proof.succinct.verify import verify
+from vcompute.proof.succinct.verify import verify as verify_readably
 from vcompute.proof.suite import ParameterSet, Security, registered_sets
 from vcompute.registry import ErrorCode, SuiteId
 from vcompute.soundness import Report
@@ -47,6 +48,8 @@ class Succinct:
     """
 
     mode: int = ROOT_ONLY
+    readable: bool = False
+    """Verify with the readable twin, step by step in Python, instead of natively: the same verdict and code."""
     id: int = SuiteId.SUCCINCT
     name: str = "succinct"
 
@@ -92,7 +95,8 @@ class Succinct:
         """
         backend = default_backend()
         holder = holder_of(statement, body, parameter_set, backend)
-        return _security(verify(holder, statement, body, parameter_set, backend))
+        chosen = verify_readably if self.readable else verify
+        return _security(chosen(holder, statement, body, parameter_set, backend))
 
 
 def holder_of(statement: Statement, body: bytes, parameter_set: int, backend: Backend) -> Prepared | Commitment:

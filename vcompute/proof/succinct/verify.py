@@ -14,8 +14,11 @@
 8. What is left are weighted sums of the witness and the weights: check the opening, and that the proof ends.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from vcompute.commitment import claim
-from vcompute.commitment.verify import Root, check_claims, receive_root
+from vcompute.commitment.verify import Reducer, Root, check_claims, receive_root
 from vcompute.errors import Rejected
 from vcompute.field import ZERO, Backend, Ext
 from vcompute.proof.statement import Statement
@@ -23,11 +26,12 @@ from vcompute.proof.succinct.bilinear import bilinear_claims
 from vcompute.proof.succinct.claims import Challenges, WeightTerm, leaf_claims, product_claims
 from vcompute.proof.succinct.columns import ColumnWeight
 from vcompute.proof.succinct.commitment import Commitment
-from vcompute.proof.succinct.contract import contract
+from vcompute.proof.succinct.contract import IntArray, contract
 from vcompute.proof.succinct.forms import committed_part
 from vcompute.proof.succinct.lookup import verify as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
 from vcompute.proof.succinct.public import public_values, revealed_length
+from vcompute.proof.succinct.requant import Int64
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, Setting, absorb_statement, make_setting
 from vcompute.proof.succinct.sumcheck import verify as sumcheck
 from vcompute.proof.succinct.weight_layout import weight_columns
@@ -45,7 +49,7 @@ def verify(
     backend: Backend,
     transcript: VerifierTranscript | None = None,
 ) -> Report:
-    """Return the soundness of a proof that convinces.
+    """Return the soundness of a proof that convinces; :func:`check` as it stands here, with any backend.
 
     ``holder`` is a model's constants where the proof leaves the weights to the verifier, else a commitment. A
     ``transcript`` over ``body`` that writes down what it sees may be given (see :mod:`tape`).
@@ -53,18 +57,62 @@ def verify(
     Raises:
         Rejected: with the code of the first check that failed.
     """
+    opened = open_statement(holder, statement, body, parameter_set)
+    check(transcript or VerifierTranscript(PROTOCOL, body), holder, opened, backend)
+    return opened.setting.report
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a verifier has before the first check."""
+
+    setting: Setting
+    weights: tuple[Root, ...]
+    """The root that the proof opens: the commitment's, or none for a verifier with the weights."""
+    statement: Statement
+    values: Mapping[int, IntArray]
+    """Every public value by number."""
+    accumulators: Mapping[int, Int64]
+    """The revealed accumulators by node."""
+
+
+def open_statement(holder: Prepared | Commitment, statement: Statement, body: bytes, parameter_set: int) -> Opened:
+    """Steps 1 and 2, but for the transcript.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
     # 1.
-    transcript = transcript or VerifierTranscript(PROTOCOL, body)
+    transcript = VerifierTranscript(PROTOCOL, body)
     version, mode = transcript.receive_bytes("header", 2)
     if version != PROOF_FORMAT:
         raise Rejected("another format of proof", code=ErrorCode.PROOF_MALFORMED, expected=PROOF_FORMAT, got=version)
     setting = make_setting(holder, statement.inputs.size, parameter_set, mode)
-    circuit = setting.circuit
     weights = _weights_root(holder, setting, parameter_set)
-    absorb_statement(transcript, setting, holder, statement, b"".join(root.digest for root in weights))
     # 2.
-    revealed = transcript.receive_bytes("revealed", revealed_length(circuit))
-    values, accumulators = public_values(circuit, holder.constant, statement, revealed)
+    revealed = transcript.receive_bytes("revealed", revealed_length(setting.circuit))
+    values, accumulators = public_values(setting.circuit, holder.constant, statement, revealed)
+    return Opened(setting, weights, statement, values, accumulators)
+
+
+def check(
+    transcript: VerifierTranscript,
+    holder: Prepared | Commitment,
+    opened: Opened,
+    backend: Backend,
+    reduce: Reducer | None = None,
+) -> None:
+    """Everything that the proof's messages must fulfil. :mod:`program` records these steps for the native core.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
+    setting, circuit, values = opened.setting, opened.setting.circuit, opened.values
+    # 1. and 2.
+    transcript.receive_bytes("header", 2)
+    weights_root = b"".join(root.digest for root in opened.weights)
+    absorb_statement(transcript, setting, holder, opened.statement, weights_root)
+    transcript.receive_bytes("revealed", revealed_length(circuit))
     # 3.
     root = receive_root(transcript, setting.shape)
     # 4.
@@ -80,22 +128,25 @@ def verify(
         at, triple_value = sumcheck.verify_triple(transcript, crossed, circuit.bilinear_boxes.variables)
         first, second = transcript.receive_ext("bilinear operands", 2)
         pair = bilinear_claims(circuit, leaf.bilinear, at, backend)
-        if pair.weight * first * second != triple_value:
-            raise Rejected("the sum over two values does not end at them", code=ErrorCode.SUMCHECK)
+        transcript.require_equal(
+            pair.weight * first * second, triple_value, ErrorCode.SUMCHECK,
+            "the sum over two values does not end at them",
+        )  # fmt: skip
         forms, denominator = [(pair.left, first), (pair.right, second)], denominator - crossed
     # 6.
-    public, total = public_loads(transcript, circuit, accumulators, backend)
+    public, total = public_loads(transcript, circuit, opened.accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
     # 7.
     ends, product_value = sumcheck.verify(transcript, loaded + total, circuit.products.variables)
     (right_value,) = transcript.receive_ext("right table", 1)
     product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
-    if weights:
+    if opened.weights:
         (left_value,) = transcript.receive_ext("left table", 1)
     else:
         left_value = evaluate_weights(holder, product.left, backend)
-    if left_value * right_value != product_value:
-        raise Rejected("the sum of products does not end at the weights", code=ErrorCode.SUMCHECK)
+    transcript.require_equal(
+        left_value * right_value, product_value, ErrorCode.SUMCHECK, "the sum of products does not end at the weights"
+    )
     # 8.
     forms += [
         (leaf.numerator, numerator),
@@ -107,22 +158,21 @@ def verify(
         claim(0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
         for form, value in forms
     ]
-    if weights:
+    if opened.weights:
         columns = weight_columns(circuit.graph, holder.plans)
         claims.append(claim(1, weight_claim(columns, product.left, backend), left_value))
-    check_claims(transcript, [root, *weights], claims, setting.parameters, backend)
+    check_claims(transcript, [root, *opened.weights], claims, setting.parameters, backend, reduce)
     transcript.finish()
-    return setting.report
 
 
-def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set: int) -> list[Root]:
+def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set: int) -> tuple[Root, ...]:
     """The root that the proof opens: the commitment's, or none for a verifier with the weights.
 
     Raises:
         Rejected: suite_unsupported_model, where proof and holder do not fit; suite_not_accepted for another set.
     """
     if setting.weights is None:
-        return []
+        return ()
     if not isinstance(holder, Commitment):
         raise Rejected("this proof opens committed weights", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
     if holder.record.parameter_set != parameter_set:
@@ -130,7 +180,7 @@ def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set
             "the commitment is for another parameter set", code=ErrorCode.SUITE_NOT_ACCEPTED,
             expected=holder.record.parameter_set, got=parameter_set,
         )  # fmt: skip
-    return [holder.root]
+    return (holder.root,)
 
 
 def evaluate_weights(holder: Prepared | Commitment, terms: tuple[WeightTerm, ...], backend: Backend) -> Ext:

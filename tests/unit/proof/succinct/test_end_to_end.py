@@ -2,6 +2,7 @@
 """Every input is provable: the outputs are the reference's, and both holders of the model accept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from vcompute.field import default_backend, implementations
 from vcompute.kernels import reference
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
+from vcompute.proof.succinct.program.run import Program
 from vcompute.proof.succinct.prove import prove
 from vcompute.proof.succinct.publish import commit_model
-from vcompute.proof.succinct.setting import prepare
-from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS
+from vcompute.proof.succinct.setting import make_setting, prepare
+from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS, holder_of
 from vcompute.registry import ErrorCode, ParameterSetId
 from vcompute.task import Batch, Model, make_batch
 from vcompute.task import operators as ops
@@ -27,13 +29,18 @@ POOL = Window(2, 2, 1, 1, 0, 0, 0, 0)
 
 
 def round_trip(model: Model, inputs: Batch, parameter_set: int = TINY) -> None:
-    """Prove in both modes; verify as every holder."""
+    """Prove in both modes; verify as every holder, with both twins of the verifier."""
     commitment = decode_commitment(encode_commitment(commit_model(model, parameter_set, default_backend())))
     for suite, holders in ((SUITE, (model, commitment)), (SUITE_WITH_WEIGHTS, (model,))):
         outputs, body = suite.prove(model, inputs, b"context", parameter_set, 1)
         assert outputs == reference.run(model, inputs)
         for holder in holders:
-            suite.verify(Statement(holder, inputs, outputs, b"context"), body, parameter_set, 1)
+            statement = Statement(holder, inputs, outputs, b"context")
+            for twin in (suite, replace(suite, readable=True)):
+                twin.verify(statement, body, parameter_set, 1)
+            known = holder_of(statement, body, parameter_set, default_backend())
+            setting = make_setting(known, inputs.size, parameter_set, suite.mode)
+            assert isinstance(setting.kept["program"], Program), "the circuit's verifier does not run natively"
 
 
 def scaled(sketch: Sketch, value: int) -> int:

@@ -13,7 +13,7 @@ from vcompute.proof.statement import Statement
 from vcompute.proof.succinct import prove as prover
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.setting import WITH_WEIGHTS, prepare
-from vcompute.proof.succinct.suite import SUITE_WITH_WEIGHTS
+from vcompute.proof.succinct.suite import SUITE_WITH_WEIGHTS, Succinct
 from vcompute.proof.succinct.witness import Witness, make_witness
 from vcompute.registry import ErrorCode, ParameterSetId
 from vcompute.task import Batch, Model
@@ -33,9 +33,13 @@ def attempt(model: Model, inputs: Batch, alter: Alteration, monkeypatch: pytest.
     monkeypatch.setattr(prover, "make_witness", altered)
     outputs, body = prover.prove(prepare(model), inputs, b"", TINY, WITH_WEIGHTS, default_backend())
     monkeypatch.undo()
-    with pytest.raises(Rejected) as caught:
-        SUITE_WITH_WEIGHTS.verify(Statement(model, inputs, outputs), body, TINY, 1)
-    assert caught.value.code in (
+    codes = []
+    for suite in (SUITE_WITH_WEIGHTS, Succinct(WITH_WEIGHTS, readable=True)):
+        with pytest.raises(Rejected) as caught:
+            suite.verify(Statement(model, inputs, outputs), body, TINY, 1)
+        codes.append(caught.value.code)
+    assert codes[0] is codes[1]
+    assert codes[0] in (
         ErrorCode.LOOKUP_SUM, ErrorCode.SUMCHECK, ErrorCode.FINAL_POLYNOMIAL, ErrorCode.QUERY_CONSISTENCY,
     )  # fmt: skip
 

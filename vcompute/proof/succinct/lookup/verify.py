@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verifier of logUp-GKR; :mod:`vcompute.proof.succinct.lookup.prove` says what is sent."""
 
-from vcompute.errors import Rejected
 from vcompute.field import ONE, ZERO, Ext
 from vcompute.registry import ErrorCode
 from vcompute.transcript import VerifierTranscript
@@ -23,10 +22,14 @@ def verify(transcript: VerifierTranscript, variables: int) -> tuple[list[Ext], E
             running, point = _rounds(transcript, numerator + scale * (denominator - ONE), point)
         n0, n1, d0, d1 = transcript.receive_ext("fraction pair", 4)
         if s == variables - 1:
-            if n0 * d1 + n1 * d0 != ZERO or d0 * d1 == ZERO:
-                raise Rejected("the lookups' fractions do not add up to zero", code=ErrorCode.LOOKUP_SUM)
-        elif running != n0 * d1 + n1 * d0 + scale * (d0 * d1 - ONE):
-            raise Rejected("a layer of fractions does not follow from the one below", code=ErrorCode.SUMCHECK)
+            message = "the lookups' fractions do not add up to zero"
+            transcript.require_equal(n0 * d1 + n1 * d0, ZERO, ErrorCode.LOOKUP_SUM, message)
+            transcript.require_nonzero(d0 * d1, ErrorCode.LOOKUP_SUM, message)
+        else:
+            transcript.require_equal(
+                running, n0 * d1 + n1 * d0 + scale * (d0 * d1 - ONE), ErrorCode.SUMCHECK,
+                "a layer of fractions does not follow from the one below",
+            )  # fmt: skip
         r = transcript.challenge("fraction pair")
         numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
         point = [r, *point]
@@ -38,8 +41,7 @@ def _rounds(transcript: VerifierTranscript, running: Ext, claimed: list[Ext]) ->
     for z in claimed:
         at_zero, leading = transcript.receive_ext("fraction sumcheck", 2)
         r = transcript.challenge("fraction sumcheck")
-        if z == ZERO:
-            raise Rejected("a challenge of zero leaves a round undetermined", code=ErrorCode.SUMCHECK)
+        transcript.require_nonzero(z, ErrorCode.SUMCHECK, "a challenge of zero leaves a round undetermined")
         at_one = (running - (ONE - z) * at_zero) / z
         running = at_zero + r * (at_one - at_zero - leading + r * leading)
         point.append(r)
