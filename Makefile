@@ -84,12 +84,14 @@ $(VENV)/.fuzz: $(VENV)/.test
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## fuzz every parser for FUZZ_SECONDS each
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
+	$(PY) tools/fuzz_native.py $(FUZZ_SECONDS)
 
 SANITIZED_FUZZ_SECONDS ?= 15
 .PHONY: sanitize
 sanitize: $(VENV)/.test ## test and fuzz the native core under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(PY) tools/sanitize.py
 	$(PY) tools/sanitize.py --fuzz $(SANITIZED_FUZZ_SECONDS)
+	$(PY) tools/fuzz_native.py $(SANITIZED_FUZZ_SECONDS)
 
 .PHONY: long
 long: sanitize mutants ## the longer suites: sanitizers, fuzzing, seeded bugs, every model on every processor

@@ -194,7 +194,9 @@ int32_t vc_op_prepare(vc_op *op, int64_t block);
 int32_t vc_op_pack(uint8_t *constants, const vc_op *op, const int8_t *filter, const int32_t *bias,
                    const int32_t *multiplier, const int8_t *shift);
 
-/* Whether every op stays inside an arena of arena_size and constants of constants_size bytes. */
+/* Whether every op stays inside an arena of arena_size and constants of constants_size bytes, writes neither its operands
+ * nor its scratch with its result, and has its constants after those of the ops before. A plan that passes is safe to
+ * run whatever it holds, once vc_op_pack has written its constants. */
 int32_t vc_plan_check(const vc_op *ops, int64_t count, int64_t block, int64_t arena_size, int64_t constants_size);
 
 /* One input or output of a run. */

@@ -19,7 +19,7 @@ static params params_at(const uint8_t *p) {
 }
 
 /* Requantise and store `n` accumulators of a panel at element `at` of `out`. */
-static void store(void *out, size_t at, size_t n, const int32_t acc[NR], params p, vc_form form,
+static void store(void *out, size_t at, size_t n, const uint32_t acc[NR], params p, vc_form form,
                   int32_t zero, int32_t low, int32_t high) {
   if (form == VC_FORM_RAW) {
     memcpy((int32_t *)out + at, acc, n * sizeof *acc);
@@ -27,7 +27,7 @@ static void store(void *out, size_t at, size_t n, const int32_t acc[NR], params 
   }
   for (size_t j = 0; j < n; j++) {
     vc_normal normal = {p.add[j], p.shift[j], -1};
-    ((int8_t *)out)[at + j] = (int8_t)vc_clamp(vc_requantize_normal(acc[j], p.multiplier[j], normal, form) + zero, low, high);
+    ((int8_t *)out)[at + j] = (int8_t)vc_clamp(vc_requantize_normal((int32_t)acc[j], p.multiplier[j], normal, form) + zero, low, high);
   }
 }
 
@@ -36,13 +36,13 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
     params p = params_at(b->params + panel * vc_params_bytes(NR));
     size_t n = b->n - column < NR ? b->n - column : NR;
     for (size_t i = 0; i < a->m; i++) {
-      int32_t acc[NR];
+      uint32_t acc[NR]; /* modulo 2^32, as the folded bias is */
       memcpy(acc, p.bias, sizeof acc);
       const int16_t *w = (const int16_t *)(const void *)(b->weights + panel * b->panel_bytes);
       for (size_t s = 0; s < a->segments; s++) {
         const int16_t *x = (const int16_t *)(const void *)((const uint8_t *)a->rows[i] + s * a->stride);
         for (size_t g = 0; g < a->groups; g++, w += NR)
-          for (size_t j = 0; j < NR; j++) acc[j] += x[g] * w[j];
+          for (size_t j = 0; j < NR; j++) acc[j] += (uint32_t)(x[g] * w[j]);
       }
       store(out, i * out_stride + column, n, acc, p, b->form, b->zero, b->low, b->high);
     }
@@ -55,12 +55,12 @@ static void depthwise(void *out, const vc_depthwise *op) {
     const uint8_t *packed = op->weights + block * op->block_bytes;
     params p = params_at(packed + vc_round_up(taps_bytes, VC_ALIGN));
     size_t n = op->count - at < NR ? op->count - at : NR;
-    int32_t acc[NR];
+    uint32_t acc[NR];
     memcpy(acc, p.bias, sizeof acc);
     const int16_t *w = (const int16_t *)(const void *)packed;
     for (size_t t = 0; t < op->n_groups; t++, w += NR) {
       const int8_t *x = op->taps[t] + at;
-      for (size_t j = 0; j < n; j++) acc[j] += x[j] * w[j];
+      for (size_t j = 0; j < n; j++) acc[j] += (uint32_t)(x[j] * w[j]);
     }
     store(out, at, n, acc, p, op->form, op->zero, op->low, op->high);
   }

@@ -3,7 +3,9 @@
 #include "plan.h"
 
 #define MAX_DIMENSION ((int64_t)1 << 24)
-#define MAX_ELEMENTS ((int64_t)1 << 32)
+/* Of one operand. Packed forms and scratch are at most 2^8 times as large, which has to stay within size_t. */
+#define MAX_ELEMENTS ((int64_t)1 << (sizeof(size_t) < 8 ? 23 : 32))
+#define MAX_SUMMANDS ((int64_t)1 << 23) /* bytes less a zero point, whose sum stays within int32 */
 #define MAX_OPS ((int64_t)1 << 20)
 
 static int within(int64_t v, int64_t low, int64_t high) { return v >= low && v <= high; }
@@ -65,6 +67,8 @@ static int32_t prepare_linear(vc_op *op, const vc_layout *layout) {
     op->constants_size = (int64_t)vc_depthwise_constants(op, layout);
     op->scratch_size = (int64_t)vc_depthwise_scratch(op, layout);
   } else {
+    const int64_t filters[] = {op->out_c, op->kernel_h, op->kernel_w, op->c};
+    if (elements(filters, 4) < 0) return VC_EINVAL;
     op->constants_size = (int64_t)vc_conv_constants(op, layout);
     op->scratch_size = (int64_t)vc_conv_scratch(op, layout);
   }
@@ -104,7 +108,7 @@ static int32_t prepare_elementwise(vc_op *op) {
 
 static int32_t prepare_pool(vc_op *op) {
   if (!window_ok(op) || op->out_c != op->c || op->dilation_h != 1 || op->dilation_w != 1) return VC_EINVAL;
-  if (op->kernel_h > op->h + 2 * MAX_DIMENSION || op->kernel_h * op->kernel_w > MAX_DIMENSION) return VC_EINVAL;
+  if (op->kernel_h > op->h + 2 * MAX_DIMENSION || op->kernel_h * op->kernel_w > MAX_SUMMANDS) return VC_EINVAL;
   op->scratch_size = op->c * (int64_t)sizeof(int32_t);
   return VC_OK;
 }
@@ -112,7 +116,7 @@ static int32_t prepare_pool(vc_op *op) {
 static int32_t prepare_mean(vc_op *op) {
   int64_t count = elements(op->reduce_dim, op->reduce_rank);
   if (!within(op->rank, 1, VC_MAX_RANK) || elements(op->dim, op->rank) != op->out_size) return VC_EINVAL;
-  if (!within(op->reduce_rank, 0, VC_MAX_RANK) || !within(count, 1, MAX_DIMENSION)) return VC_EINVAL;
+  if (!within(op->reduce_rank, 0, VC_MAX_RANK) || !within(count, 1, MAX_SUMMANDS)) return VC_EINVAL;
   int64_t dim[2 * VC_MAX_RANK], stride[2 * VC_MAX_RANK], rank = 0;
   for (int64_t d = 0; d < op->rank; d++, rank++) dim[rank] = op->dim[d], stride[rank] = op->a_stride[d];
   for (int64_t d = 0; d < op->reduce_rank; d++, rank++) dim[rank] = op->reduce_dim[d], stride[rank] = op->reduce_stride[d];
@@ -227,19 +231,35 @@ static int placed(int64_t offset, int64_t size, int64_t block, int64_t room) {
   return within(offset, 0, room) && offset % VC_ALIGN == 0 && size * block <= room - offset - VC_OVERREAD;
 }
 
+/* Whether no byte belongs to both. */
+static int disjoint(int64_t a, int64_t a_size, int64_t b, int64_t b_size) { return a + a_size <= b || b + b_size <= a; }
+
+/* Whether an op writes none of its operands while it reads them, nor its scratch with its result. */
+static int separate(const vc_op *op, int64_t block) {
+  const int64_t out_size = op->out_size * block, a_size = op->a_size * block, b_size = op->b_size * block;
+  return disjoint(op->out, out_size, op->a, a_size) && disjoint(op->out, out_size, op->b, b_size) &&
+         disjoint(op->scratch, op->scratch_size, op->out, out_size) &&
+         disjoint(op->scratch, op->scratch_size, op->a, a_size) && disjoint(op->scratch, op->scratch_size, op->b, b_size);
+}
+
 int32_t vc_plan_check(const vc_op *ops, int64_t count, int64_t block, int64_t arena_size, int64_t constants_size) {
+  int64_t constants_end = 0; /* of the ops before */
   if (!within(count, 0, MAX_OPS) || !within(block, 1, MAX_DIMENSION)) return VC_EINVAL;
+  if (arena_size < 0 || constants_size < 0) return VC_EBOUNDS;
   for (int64_t i = 0; i < count; i++) {
     vc_op op = ops[i];
     int32_t status = vc_op_prepare(&op, block);
     if (status != VC_OK) return status;
     if (op.constants_size != ops[i].constants_size || op.scratch_size != ops[i].scratch_size) return VC_EINVAL;
     if (!placed(op.a, op.a_size, block, arena_size) || !placed(op.b, op.b_size, block, arena_size) ||
-        !placed(op.out, op.out_size, block, arena_size) || !placed(op.scratch, op.scratch_size, 1, arena_size))
+        !placed(op.out, op.out_size, block, arena_size) || !placed(op.scratch, op.scratch_size, 1, arena_size) ||
+        !separate(&op, block))
       return VC_EBOUNDS;
-    if (op.constants_size && (!within(op.constants, 0, constants_size) || op.constants % VC_ALIGN ||
-                              op.constants_size > constants_size - op.constants))
+    if (!op.constants_size) continue;
+    if (!within(op.constants, constants_end, constants_size) || op.constants % VC_ALIGN ||
+        op.constants_size > constants_size - op.constants)
       return VC_EBOUNDS;
+    constants_end = op.constants + op.constants_size;
   }
   return VC_OK;
 }

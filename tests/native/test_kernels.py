@@ -132,6 +132,14 @@ def test_models_with_every_table_here_with_sanitizers(here: Machine) -> None:
 
 @pytest.mark.isa
 @pytest.mark.xdist_group("native_x86_64")
+def test_hostile_plans_with_sanitizers(here: Machine) -> None:
+    """Fails too where an operation never gets past the check."""
+    for seed, isa in enumerate({expected: isa for isa, expected in subsets(here)}.values()):
+        here.run("plan", "40000", str(seed), isa=isa)
+
+
+@pytest.mark.isa
+@pytest.mark.xdist_group("native_x86_64")
 def test_the_core_refers_to_no_allocator(here: Machine) -> None:
     build(here.target, here.directory)
     objects = [str(path) for path in core_objects(here.target, here.directory)]

@@ -24,17 +24,21 @@ SOURCES = (
     "int8_portable",
 )
 """What every build has."""
-DRIVERS = ("int8_check", "run_programs")
+DRIVERS = ("tests/int8_check", "tests/run_programs")
+FUZZERS = ("fuzz/plan",)
+"""Programs over the core, by their path in ``native``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A compiler, its common flags, and the flags of each file of kernels."""
+    """A compiler, its common flags, the flags of each file of kernels, and the programs to make."""
 
     compiler: tuple[str, ...]
     flags: tuple[str, ...]
     kernels: dict[str, tuple[str, ...]]
     suffix: str = ""
+    drivers: tuple[str, ...] = DRIVERS
+    link: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
         """The compiler that this host lacks."""
@@ -50,7 +54,10 @@ X86 = {
 }
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DVC_AVXVNNI_AS_EVEX")
 TARGETS = {
-    "x86_64": Target(("cc",), SANITIZERS, X86),
+    "x86_64": Target(("cc",), (*SANITIZERS, "-DVC_FUZZ_MAIN"), X86, drivers=DRIVERS + FUZZERS),
+    "libfuzzer": Target(
+        ("clang-19",), (*SANITIZERS, "-fsanitize=fuzzer-no-link"), X86, drivers=FUZZERS, link=("-fsanitize=fuzzer",)
+    ),
     "aarch64": Target(
         ("aarch64-linux-gnu-gcc",),
         ("-O2", "-static"),
@@ -62,7 +69,7 @@ TARGETS = {
 
 @cache
 def build(name: str, directory: Path) -> dict[str, Path]:
-    """Compile the core for a target, and the drivers of ``native/tests`` with it: the programs by name."""
+    """Compile the core for a target and its programs with it: where each is, by name."""
     target = TARGETS[name]
     defines = [f"-DVC_HAVE_{kernel.upper()}" for kernel in target.kernels]
     common = [
@@ -71,19 +78,26 @@ def build(name: str, directory: Path) -> dict[str, Path]:
     ]  # fmt: skip
     files: list[tuple[str, tuple[str, ...]]] = [(f"native/src/{stem}.c", ()) for stem in SOURCES]
     files += [(f"native/src/int8_{kernel}.c", flags) for kernel, flags in target.kernels.items()]
-    drivers: list[tuple[str, tuple[str, ...]]] = [(f"native/tests/{stem}.c", ()) for stem in DRIVERS]
+    drivers: list[tuple[str, tuple[str, ...]]] = [(f"native/{path}.c", ()) for path in target.drivers]
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(_run, [*common, *flags, "-c", source, "-o", str(directory / f"{Path(source).stem}.o")])
+            pool.submit(_run, [*common, *flags, "-c", source, "-o", str(_object(directory, source))])
             for source, flags in files + drivers
         ]
         for job in jobs:
             job.result()
     core = [str(path) for path in core_objects(name, directory)]
-    programs = {stem: directory / f"{stem}{target.suffix}" for stem in DRIVERS}
-    for stem, program in programs.items():
-        _run([*common, *core, str(directory / f"{stem}.o"), "-o", str(program)])
+    programs = {}
+    for source, _ in drivers:
+        stem = Path(source).stem
+        programs[stem] = directory / f"{stem}{target.suffix}"
+        _run([*common, *core, str(_object(directory, source)), "-o", str(programs[stem]), *target.link])
     return programs
+
+
+def _object(directory: Path, source: str) -> Path:
+    folder = "" if source.startswith("native/src/") else "driver_"
+    return directory / f"{folder}{Path(source).stem}.o"
 
 
 def core_objects(name: str, directory: Path) -> list[Path]:
