@@ -11,7 +11,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "spec" / "vectors"
-GROUPS = ("codec", "errors", "digests", "messages", "tasks", "compute", "proofs", "freivalds", "trust", "policy")
+GROUPS = (
+    "codec",
+    "errors",
+    "digests",
+    "messages",
+    "tasks",
+    "compute",
+    "proofs",
+    "freivalds",
+    "succinct",
+    "trust",
+    "policy",
+)
 
 
 def files() -> dict[Path, str]:

@@ -253,6 +253,9 @@ class VerifierTranscript(Transcript):
         self._seed = seed
         self._state = hashlib.sha256(_RATCHET + seed)
 
+    def note(self, name: str, values: Sequence[Ext]) -> None:
+        """Name values that a verifier has computed. Nothing is kept here; a recording transcript may keep them."""
+
     def finish(self) -> None:
         """Refuse bytes that no message claimed.
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from vcompute.conformance.wire import to_text
+from vcompute.conformance.wire import to_bytes, to_text
 
 FORMAT = "vcompute-vectors/1"
 
@@ -29,6 +29,17 @@ class Group:
         cases = self.document.pop("cases")
         self.document["cases"] = cases  # the cases stay last
         return {"data": name}
+
+    def edited(self, name: str, content: bytes) -> dict[str, Any]:
+        """Bytes as an edit of the file's data of that name: ``drop`` bytes at ``at`` replaced by ``put``."""
+        base = to_bytes(self.document["data"][name])
+        if content == base:
+            return {"data": name}
+        most = min(len(base), len(content))
+        start = next((i for i in range(most) if base[i] != content[i]), most)
+        end = next((i for i in range(most - start) if base[-1 - i] != content[-1 - i]), most - start)
+        put = to_text(content[start : len(content) - end])
+        return {"data": name, "at": start, "drop": len(base) - end - start, "put": put}
 
     def valid(
         self, name: str, op: str, requirements: str, given: Mapping[str, Any], out: Mapping[str, Any], text: str = ""

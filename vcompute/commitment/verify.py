@@ -67,9 +67,15 @@ def check_claims(
     for claim in claims:
         running = running + scale * claim.value
         scale = scale * gamma
+    transcript.note("claimed values", [claim.value for claim in claims])
+    transcript.note("batched claim", [running])
     # 3. and 4.
     end = (reduce or _twin(backend))(transcript, tables, running, plan, backend)
     weights = end.query_weights + _claim_weights(plan, claims, gamma, end.point)
+    transcript.note("opening point", end.point)
+    transcript.note(
+        "opening: value, running claim, query weights, weights", [end.value, end.running, end.query_weights, weights]
+    )
     transcript.require_equal(
         end.running, end.value * weights, ErrorCode.FINAL_POLYNOMIAL, "the claims do not hold for the final polynomial"
     )
@@ -166,6 +172,7 @@ def _folds(transcript: VerifierTranscript, running: Ext, count: int, grinding: i
         alpha = transcript.challenge("fold")
         slope = running - at_zero - at_zero - leading
         running = at_zero + alpha * (slope + alpha * leading)
+        transcript.note("running claim", [running])
         alphas.append(alpha)
     return running, alphas
 

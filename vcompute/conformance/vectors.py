@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vcompute.conformance.case import ALL_ROLES, Case, Failure, Level, Skip
 from vcompute.conformance.testee import Testee
+from vcompute.conformance.wire import to_bytes, to_text
 from vcompute.errors import UsageError
 from vcompute.registry import ErrorCode
 
@@ -30,10 +31,13 @@ def directory() -> Path:
 
 
 def _resolve(value: Any, data: Mapping[str, Any]) -> Any:
-    """Put the file's shared data where ``{"data": NAME}`` stands."""
+    """Put the file's shared data where ``{"data": NAME}`` stands, with ``drop`` bytes replaced by ``put`` at ``at``."""
     if isinstance(value, dict):
         if set(value) == {"data"} and isinstance(value["data"], str):
             return data[value["data"]]
+        if set(value) == {"data", "at", "drop", "put"}:
+            whole, place = to_bytes(data[value["data"]]), value["at"]
+            return to_text(whole[:place] + to_bytes(value["put"]) + whole[place + value["drop"] :])
         return {key: _resolve(item, data) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, data) for item in value]

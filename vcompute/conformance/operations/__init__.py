@@ -4,7 +4,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from vcompute.conformance.operations import compute, content, encoding, messages, proofs, rules, sessions, trust
+from vcompute.conformance.operations import (
+    compute,
+    content,
+    encoding,
+    messages,
+    proofs,
+    rules,
+    sessions,
+    succinct,
+    trust,
+)
 
 Operation: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -22,6 +32,7 @@ def operations(kernels: str = "portable") -> dict[str, Operation]:
         **rules.OPERATIONS,
         **compute.operations(kernels),
         **proofs.OPERATIONS,
+        **succinct.OPERATIONS,
         **sessions.operations(),
     }
 

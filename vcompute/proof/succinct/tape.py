@@ -4,6 +4,7 @@
 It changes nothing of what it records: the verifier that runs over it gives the same verdict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import Final
@@ -25,6 +26,8 @@ class Kind(Enum):
     RECEIVE = "receive"
     """a message of the proof"""
     SQUEEZE = "squeeze"
+    NOTE = "note"
+    """values that the verifier computed"""
 
 
 @dataclass(slots=True)
@@ -38,7 +41,8 @@ class Entry:
     """What was absorbed; of a squeeze, the new state."""
     offset: int = 0
     """Of a message: where it begins in the proof."""
-    challenges: list[Ext] = field(default_factory=list)
+    elements: list[Ext] = field(default_factory=list)
+    """Challenges of a squeeze, values of a note."""
     positions: list[int] = field(default_factory=list)
 
     @property
@@ -73,7 +77,7 @@ class Tape(VerifierTranscript):
     def challenges(self, label: str, count: int) -> list[Ext]:
         """See :class:`Transcript`."""
         drawn = super().challenges(label, count)
-        self.entries[-1].challenges = drawn
+        self.entries[-1].elements = drawn
         return drawn
 
     def challenge_positions(self, label: str, count: int, log_size: int) -> list[int]:
@@ -81,6 +85,10 @@ class Tape(VerifierTranscript):
         drawn = super().challenge_positions(label, count, log_size)
         self.entries[-1].positions = drawn
         return drawn
+
+    def note(self, name: str, values: Sequence[Ext]) -> None:
+        """See :class:`VerifierTranscript`."""
+        self.entries.append(Entry(Kind.NOTE, name, "extension elements", b"", elements=list(values)))
 
     @property
     def messages(self) -> list[Entry]:

@@ -119,6 +119,8 @@ def check(
     transcript.check_grind("lookup work", setting.lookup_grinding)
     challenges = Challenges(*transcript.challenges("lookup", 4))
     point, numerator, denominator = lookup.verify(transcript, circuit.leaves.variables)
+    transcript.note("leaf point", point)
+    transcript.note("numerator and denominator", [numerator, denominator])
     # 5.
     leaf = leaf_claims(circuit, holder.plans, point, challenges, backend)
     (loaded,) = transcript.receive_ext("linear sum", 1)
@@ -137,7 +139,10 @@ def check(
     public, total = public_loads(transcript, circuit, opened.accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
     # 7.
+    transcript.note("linear sum and public sum", [loaded, total])
     ends, product_value = sumcheck.verify(transcript, loaded + total, circuit.products.variables)
+    transcript.note("product point", ends)
+    transcript.note("product", [product_value])
     (right_value,) = transcript.receive_ext("right table", 1)
     product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
     if opened.weights:

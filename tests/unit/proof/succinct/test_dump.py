@@ -73,7 +73,7 @@ def test_a_tape_does_not_change_what_it_records() -> None:
         transcript.receive_bytes("some", 8)
         transcript.receive_ext("element", 1)
         transcript.absorb_int("number", 7)
-    assert plain.challenges("c", 2) == tape.challenges("c", 2) == tape.entries[-1].challenges
+    assert plain.challenges("c", 2) == tape.challenges("c", 2) == tape.entries[-1].elements
     assert plain.challenge_positions("p", 3, 9) == tape.challenge_positions("p", 3, 9) == tape.entries[-1].positions
     kinds = [entry.kind for entry in tape.entries]
     assert kinds == [Kind.ABSORB, Kind.RECEIVE, Kind.RECEIVE, Kind.ABSORB, Kind.SQUEEZE, Kind.SQUEEZE]

@@ -33,6 +33,7 @@ def verify(transcript: VerifierTranscript, variables: int) -> tuple[list[Ext], E
         r = transcript.challenge("fraction pair")
         numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
         point = [r, *point]
+        transcript.note("layer claim", [numerator, denominator])
     return point, numerator, denominator
 
 
