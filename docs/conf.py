@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
+    "book_proofs",
     "book_requirements",
     "book_tables",
 ]

@@ -7,6 +7,7 @@ A block whose info string says more than ``console`` or ``python`` is not run.
 """
 
 import contextlib
+import doctest
 import os
 import re
 import subprocess
@@ -38,6 +39,20 @@ def matches(shown: str, got: str) -> bool:
     """Whether output is what a block shows; the shown text's ``...`` matches anything."""
     pattern = ".*".join(re.escape(piece) for piece in shown.rstrip().split("..."))
     return re.fullmatch(pattern, got.rstrip(), re.DOTALL) is not None
+
+
+SESSIONS = [page for page in sorted(GUIDES.glob("*.md")) if any(info == "pycon" for info, _ in blocks(page))]
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.stem)
+def test_session_of_a_guide(page: Path) -> None:
+    """The blocks of a page that show the interpreter's answers are one session, and the answers are right."""
+    text = "\n".join(body for info, body in blocks(page) if info == "pycon")
+    session = doctest.DocTestParser().get_doctest(text, {}, page.stem, str(page), 0)
+    runner = doctest.DocTestRunner()
+    runner.run(session)
+    assert runner.summarize(verbose=False).failed == 0
+    assert len(session.examples) >= 5
 
 
 PAGES = [page for page in sorted(GUIDES.glob("*.md")) if any(info in ("console", "python") for info, _ in blocks(page))]
