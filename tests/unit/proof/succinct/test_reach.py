@@ -16,6 +16,6 @@ def test_an_instance_beyond_the_level_is_refused_from_the_graph_alone() -> None:
     assert admitted.bits is not None
     assert admitted.bits >= 100
     with pytest.raises(Rejected) as caught:
-        SUITE.security(graph, 1 << 21, ParameterSetId.STANDARD)
+        SUITE.security(graph, 1 << 19, ParameterSetId.STANDARD)
     assert caught.value.code is ErrorCode.SECURITY_UNREACHABLE
-    assert SUITE.security(graph, 1 << 21, ParameterSetId.TINY).bits is not None
+    assert SUITE.security(graph, 1 << 19, ParameterSetId.TINY).bits is not None
