@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """L2: succinct proofs under the parameter set ``tiny``, step by step, and every way to be refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from vcompute.codec import decode, encode
@@ -34,6 +35,9 @@ MESSAGES = {
     "fraction sumcheck": "VC-SUC-015",
     "product sumcheck": "VC-SUC-017",
     "linear sum": "VC-SUC-017",
+    "bilinear sum": "VC-SUC-019",
+    "bilinear sumcheck": "VC-SUC-019",
+    "bilinear operands": "VC-SUC-019",
     "right table": "VC-SUC-017",
     "left table": "VC-SUC-017",
 }
@@ -45,8 +49,13 @@ def group() -> Group:
     """The group ``succinct``."""
     text = "Succinct proofs under the set tiny: every step of a verifier, and every way to be refused."
     result = Group("succinct", "L2", text, roles=["requester", "verifier"])
-    dense, image = dense_network("dense"), image_network()
-    for name, model in (("dense", dense), ("other", dense_network("other")), ("image", image)):
+    dense, image, gated = dense_network("dense"), image_network(), gated_network()
+    for name, model in (
+        ("dense", dense),
+        ("other", dense_network("other")),
+        ("image", image),
+        ("gated", gated),
+    ):
         commitment = commit_model(model, TINY, default_backend())
         result.data(name, encode_model(model))
         result.data(f"{name}-commitment", encode_commitment(commitment))
@@ -66,6 +75,10 @@ def group() -> Group:
     cases.commitments()
     more = _Cases(result, "image", image, make_batch(int8("succinct/image", 3, 6, 6, 3)))
     more.accepted()
+    product = _Cases(result, "gated", gated, make_batch(int8("succinct/gated", 2, 4)))
+    product.accepted()
+    product.traced()
+    product.messages(("bilinear sum", "bilinear sumcheck", "bilinear operands"))
     one = _Cases(result, "dense", dense, make_batch(int8("succinct/one", 1, 5)), "one-sample")
     one.accepted()
     one.traced()
@@ -85,6 +98,21 @@ def dense_network(name: str) -> Model:
         kind = value((width,), zeros[layer + 1])
         nodes.append(Node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), (layer,), numbers, kind))
     return build(graph([value((5,), zeros[0])], constants, nodes, [3]), constants)
+
+
+def gated_network() -> Model:
+    """Two dense layers whose values are multiplied, before a third."""
+    constants: list[Any] = []
+    for layer in range(3):
+        constants += [int8(f"succinct/gated/{layer}", 4, 4), *channels(f"succinct/gated/{layer}", 4)]
+    kind, dense = value((4,), 3), ops.FullyConnected(Rounding.DOUBLE, -128, 127)
+    nodes = [
+        Node(dense, (0,), (0, 1, 2, 3), kind),
+        Node(dense, (0,), (4, 5, 6, 7), kind),
+        Node(ops.Mul(Requant(1 << 30, -6), Rounding.DOUBLE, -128, 127), (1, 2), (), kind),
+        Node(dense, (3,), (8, 9, 10, 11), kind),
+    ]
+    return build(graph([kind], constants, nodes, [4]), constants)
 
 
 def interior_softmax() -> Model:
@@ -237,17 +265,18 @@ class _Cases:
         self.refused("set-renamed", "a proof under tiny that says standard", "VC-SUC-020", proof=renamed,
                      parameter_sets=[TINY, STANDARD])  # fmt: skip
 
-    def messages(self) -> None:
-        """One bit of the first and last message of each kind; and what is not canonical."""
+    def messages(self, labels: Sequence[str] = ()) -> None:
+        """One bit of the first and last message of each kind, or of these kinds; and what is not canonical."""
         sections = dump_proof(self.statement, self.body, TINY).sections
-        for label in dict.fromkeys(section.label for section in sections):
+        for label in labels or dict.fromkeys(section.label for section in sections):
             named = [section for section in sections if section.label == label]
             ends = {"first": named[0].offset, "last": named[-1].offset + named[-1].size - 1}
             for which, place in ends.items():
                 text = f"one bit of the {which} message {label}"
                 name = f"bit/{label.replace(' ', '-')}-{which}"
                 self.refused(name, text, f"VC-SUC-014 {MESSAGES.get(label, '')}".strip(), body_place=place)
-        self._canonical(sections)
+        if not labels:
+            self._canonical(sections)
 
     def _canonical(self, sections: tuple[Section, ...]) -> None:
         for label in ("fraction pair", "linear sum", "rows", "final polynomial"):

@@ -32,7 +32,8 @@ def answer(case: dict[str, Any], data: dict[str, str]) -> Any:
     if case["op"] == "succinct.verify" and given.get("parameter_sets") != [4]:
         return None
     content = {name: resolve(given[name], data) for name in ("commitment", "inputs", "outputs", "context", "proof")}
-    if cbor2.loads(cbor2.loads(content["commitment"])[2])[3][0][0][0] != 3:
+    nodes = cbor2.loads(cbor2.loads(content["commitment"])[2])[3]
+    if any(node[0][0] != 3 or node[1] != [index] for index, node in enumerate(nodes)):
         return None
     try:
         return {"steps": verify(content)}
