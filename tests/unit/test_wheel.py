@@ -98,3 +98,18 @@ def test_it_runs_from_an_empty_directory(installed: tuple[str, Path], tmp_path: 
     assert (np.load(tmp_path / "out.npy") == expected.arrays[0]).all()
     assert json.loads(done.stdout)["outputs"] == expected.digest.hex()
     assert done.stderr.count("native core") == (0 if core == "ON" else 1)
+
+
+def test_the_conformance_suite_runs_from_an_empty_directory(installed: tuple[str, Path], tmp_path: Path) -> None:
+    """Suite, vectors and chapters are all in the wheel; every level has cases and every case passes."""
+    core, command = installed
+    kernels = [] if core == "ON" else ["--level", "L0", "--level", "L1"]
+    run = ["conformance", "run", "--testee", f"{command} testee", "--json", "--report", "report", *kernels]
+    counts = json.loads(execute(command, *run, cwd=tmp_path).stdout)
+    assert counts["failed"] == 0
+    levels = counts["by_level"]
+    assert all(level["passed"] for name, level in levels.items() if not kernels or name in kernels)
+    assert counts["passed"] >= 500
+    report = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "VC-ENC-003" in report
+    assert "The argument of every head MUST be in its shortest form" in report

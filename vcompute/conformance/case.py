@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, unique
 from typing import Any, Final
 
-from vcompute.conformance.testee import Testee
+from vcompute.conformance.testee import Exchange, Testee
 
 ALL_ROLES: Final = ("requester", "worker", "coordinator", "verifier")
 
@@ -91,3 +91,5 @@ class Verdict:
     message: str = ""
     expected: Any = None
     got: Any = None
+    exchanges: tuple[Exchange, ...] = ()
+    """for a scenario that failed: the last requests and answers"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcompute.conformance.case import Case, Failure, Level, Outcome, Skip, Verdict
-from vcompute.conformance.testee import BrokenTestee, Testee
+from vcompute.conformance.testee import BrokenTestee, RecordingTestee, Testee
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ def run_case(case: Case, testee: Testee) -> Verdict:
     """
     start = time.perf_counter()
     outcome, message, expected, got = Outcome.PASSED, "", None, None
+    recorder = RecordingTestee(testee)
     try:
-        case.script(testee)
+        case.script(recorder)
     except Skip as skip:
         outcome, message = Outcome.SKIPPED, str(skip)
     except Failure as failure:
         outcome, message, expected, got = Outcome.FAILED, failure.message, failure.expected, failure.got
-    return Verdict(case, outcome, time.perf_counter() - start, message, expected, got)
+    said = recorder.exchanges if outcome is Outcome.FAILED and case.source is None else ()
+    return Verdict(case, outcome, time.perf_counter() - start, message, expected, got, said)
 
 
 def greet(testee: Testee) -> str:

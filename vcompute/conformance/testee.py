@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -44,6 +45,15 @@ class Answer:
         return {"error": self.error} if self.error is not None else {"out": self.out}
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer, for reports."""
+
+    op: str
+    request: Mapping[str, Any]
+    answer: Answer
+
+
 class Testee(Protocol):
     """Anything that answers requests."""
 
@@ -53,6 +63,24 @@ class Testee(Protocol):
         Raises:
             BrokenTestee: there is none.
         """
+
+
+class RecordingTestee:
+    """Another testee, and the last requests it answered."""
+
+    def __init__(self, inner: Testee, kept: int = 24) -> None:
+        self._inner = inner
+        self._last: deque[Exchange] = deque(maxlen=kept)
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The last requests and answers, oldest first."""
+        return tuple(self._last)
+
+    def ask(self, op: str, request: Mapping[str, Any]) -> Answer:
+        answer = self._inner.ask(op, request)
+        self._last.append(Exchange(op, request, answer))
+        return answer
 
 
 class LocalTestee:

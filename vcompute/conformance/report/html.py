@@ -2,6 +2,7 @@
 """One static page without scripts or outside references: a matrix, then each failure with what is needed to mend it."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from vcompute.conformance.case import Level, Outcome, Verdict
 from vcompute.conformance.report.annotate import annotate, first_difference, rows_around
+from vcompute.conformance.report.exchange import exchanges
 from vcompute.conformance.runner import Summary
 from vcompute.conformance.vectors import requirement_texts
 from vcompute.conformance.wire import to_bytes
@@ -25,7 +27,7 @@ th:first-child, td:first-child { text-align: left; }
 td.passed { color: var(--pass); }
 td.failed { color: var(--fail); font-weight: bold; } td.skipped { color: var(--skip); }
 td.zero { color: var(--skip); font-weight: normal; }
-td.dots { line-height: 1; text-align: left; word-break: break-all; }
+td.dots { line-height: 1; text-align: left; word-break: break-all; min-width: 12rem; }
 th:last-child { text-align: left; }
 .dots a, .dots span { display: inline-block; width: 0.7rem; height: 0.7rem; margin: 1px; border-radius: 2px; }
 .passed-dot { background: var(--pass); } .failed-dot { background: var(--fail); }
@@ -35,6 +37,8 @@ pre { overflow-x: auto; padding: 0.6rem; background: #8881; font-size: 13px; }
 .wrong { background: var(--mark); }
 blockquote { margin: 0.5rem 0; padding-left: 1rem; border-left: 3px solid var(--line); }
 code { overflow-wrap: anywhere; }
+summary { cursor: pointer; }
+.sides { display: flex; flex-wrap: wrap; gap: 0 1rem; } .sides > div { flex: 1 1 20rem; min-width: 0; }
 """
 SHOWN_JSON: Final = 4000
 
@@ -102,13 +106,19 @@ def _failures(summary: Summary) -> Iterator[str]:
         if case.text:
             yield f"<p>{escape(case.text)}</p>"
         for name in case.requirements:
-            yield f"<blockquote><b>{escape(name)}</b> {escape(texts.get(name, ''))}</blockquote>"
+            yield f"<blockquote><b>{escape(name)}</b> {_marked_up(texts.get(name, ''))}</blockquote>"
         if case.op:
             yield f"<p>Operation <code>{escape(case.op)}</code></p>"
         for key, value in case.input.items():
             yield from _input(key, value)
         yield from _difference(verdict)
+        yield from exchanges(verdict.exchanges)
         yield "</section>"
+
+
+def _marked_up(text: str) -> str:
+    """A requirement's text with its code marked."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _input(key: str, value: Any) -> Iterator[str]:
@@ -126,8 +136,8 @@ def _input(key: str, value: Any) -> Iterator[str]:
 
 def _difference(verdict: Verdict) -> Iterator[str]:
     expected, got = _leaves(verdict.expected), _leaves(verdict.got)
-    yield f"<p>expected</p><pre>{escape(_short(verdict.expected))}</pre>"
-    yield f"<p>got</p><pre>{escape(_short(verdict.got))}</pre>"
+    yield f"<div class='sides'><div><p>expected</p><pre>{escape(_short(verdict.expected))}</pre></div>"
+    yield f"<div><p>got</p><pre>{escape(_short(verdict.got))}</pre></div></div>"
     for path, left in expected.items():
         right = got.get(path)
         a, b = _as_bytes(left), _as_bytes(right)
@@ -165,7 +175,8 @@ def _as_bytes(value: Any) -> bytes | None:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, indent=1)
+    line = json.dumps(value)
+    text = line if len(line) <= 60 else json.dumps(value, indent=1)
     return text if len(text) <= SHOWN_JSON else f"{text[:SHOWN_JSON]} ... ({len(text)} characters)"
 
 
