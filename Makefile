@@ -68,9 +68,12 @@ simulate: $(VENV)/.docs ## simulate 100,000 workers and write the figures of the
 	$(PY) tools/plot_simulation.py
 
 .PHONY: docs linkcheck
-docs: $(VENV)/.docs ## check the book's spelling and build it; warnings are errors
+docs: $(VENV)/.docs ## check spelling, build the book (warnings are errors), check its links, open its pages in a browser
 	$(BIN)/codespell $(wildcard *.md docs/*.md docs/reference/*.md) docs/guides docs/decisions spec/chapters
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html -c docs . docs/_build/html
+	$(PY) tools/docs_links.py docs/_build/html
+	$(PY) tools/docs_browser.py --if-present docs/_build/html/docs/index.html docs/_build/html/docs/glossary.html \
+	  docs/_build/html/docs/guides docs/_build/html/docs/reference/*.html docs/_build/html/spec/chapters
 	@echo "docs/_build/html/index.html"
 
 linkcheck: $(VENV)/.docs ## check the book's links to the outside; needs the network

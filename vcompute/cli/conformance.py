@@ -2,14 +2,21 @@
 """``vcompute conformance`` and ``vcompute testee``."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.output import Json, Reporter
 from vcompute.errors import ProtocolError, UsageError
-from vcompute.registry import ErrorCode
+from vcompute.registry import ErrorCode, Role
+
+if TYPE_CHECKING:
+    from vcompute.conformance.case import Case
+    from vcompute.conformance.runner import Summary
+    from vcompute.conformance.testee import Testee
 
 
 @click.group("conformance")
@@ -19,7 +26,7 @@ def conformance() -> None:
 
 @conformance.command("run", cls=Command)
 @click.option("--testee", "command", metavar="CMD", help="A program that speaks the testee protocol.")
-@click.option("--url", help="Base URL of a running coordinator, tested over HTTP.")
+@click.option("--url", help="A running coordinator; with another --role where the suite listens for that client.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @click.option("--level", "levels", multiple=True, type=click.Choice([f"L{n}" for n in range(6)]), help="Only this one.")
 @click.option("--role", type=click.Choice(["requester", "worker", "coordinator", "verifier"]), help="Only its profile.")
@@ -38,28 +45,46 @@ def conformance_run(
     report: Path | None,
     timeout: float,
 ) -> int:
-    """Run the suite against a testee; exit status 1 where a case fails."""
-    from vcompute.conformance import BrokenTestee, Level, ProcessTestee, all_cases, run, select
+    """Run the suite against a testee; exit status 1 where a case fails.
+
+    With --url alone it tests the coordinator there. With --url and the role worker, verifier or requester it is the
+    coordinator: it listens at http://HOST:PORT, and the client under test is started with that URL.
+    """
+    from vcompute.conformance import BrokenTestee, Level, LocalTestee, ProcessTestee, all_cases, run, select
     from vcompute.conformance.report import write
     from vcompute.conformance.report.text import render
     from vcompute.conformance.runner import greet
-    from vcompute.conformance.scenarios.url import UrlTestee
-    from vcompute.conformance.scenarios.url import cases as url_cases
 
     if (command is None) == (url is None):
         raise UsageError("name one testee", code=ErrorCode.USAGE, expected="--testee CMD or --url URL")
-    wanted = all_cases() if url is None else tuple(url_cases())
-    cases = select(wanted, levels=[Level[name] for name in levels], role=role, pattern=pattern)
-    if not cases:
-        raise UsageError("no case is selected", code=ErrorCode.USAGE)
-    try:
+
+    def chosen(wanted: "Iterable[Case]") -> "list[Case]":
+        cases = select(tuple(wanted), levels=[Level[name] for name in levels], role=role, pattern=pattern)
+        if not cases:
+            raise UsageError("no case is selected", code=ErrorCode.USAGE)
+        return cases
+
+    def carry_out(cases: "list[Case]", testee: "Testee", name: str) -> "Summary":
         with reporter.progress("cases", len(cases)) as advance:
-            if url is not None:
-                live = UrlTestee(url, insecure=insecure)
-                summary = run(cases, live, name=url, on_verdict=lambda _: advance(1))
-            else:
-                with ProcessTestee(command or "", timeout=timeout) as testee:
-                    summary = run(cases, testee, name=greet(testee), on_verdict=lambda _: advance(1))
+            return run(cases, testee, name=name, on_verdict=lambda _: advance(1))
+
+    try:
+        if url is None:
+            cases = chosen(all_cases())
+            with ProcessTestee(command or "", timeout=timeout) as testee:
+                summary = carry_out(cases, testee, greet(testee))
+        elif role in (None, "coordinator"):
+            from vcompute.conformance.scenarios.url import UrlTestee
+            from vcompute.conformance.scenarios.url import cases as coordinator_cases
+
+            summary = carry_out(chosen(coordinator_cases()), UrlTestee(url, insecure=insecure), url)
+        else:
+            from vcompute.conformance.scenarios.clients import cases as client_cases
+            from vcompute.conformance.scenarios.host import Listener
+
+            with Listener(url, Role[str(role).upper()], insecure=insecure) as listener:
+                click.echo(f"listening at {listener.url}: start the {role} with this URL", err=True)
+                summary = carry_out(chosen(client_cases(listener.host)), LocalTestee({}), f"{role} at {listener.url}")
     except BrokenTestee as error:
         raise ProtocolError(f"the testee does not speak the protocol: {error}") from error
     if report is not None:

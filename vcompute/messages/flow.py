@@ -70,7 +70,7 @@ class Result:
     lease: bytes = field(1, DIGEST, "lease")
     outputs: BlobRef = field(2, Record(BlobRef), "output batch")
     suite: SuiteChoice = field(3, Record(SuiteChoice), "suite the proof is for")
-    proof: BlobRef | None = field(4, Record(BlobRef), "proof, where the suite has one", optional=True)
+    proof: BlobRef | None = field(4, Record(BlobRef), "proof; every suite of this version has one", optional=True)
     energy: int | None = field(5, Int(0, 2**53), "microjoules by the device's own account; informative", optional=True)
 
 
