@@ -67,7 +67,7 @@ def test_least_testee_of_the_book() -> None:
 def test_independent_testee_in_javascript() -> None:
     """A testee that shares no code with the library: nothing fails, and nothing of the worker's profile is skipped.
 
-    It plays requester and verifier too; what it skips is of coordinators, settlements and quorums, and proofs other than
+    It plays requester and verifier too. What it skips is of coordinators, settlements, quorums, and proofs other than
     ``replay``, which it says it does not have.
     """
     with ProcessTestee(JAVASCRIPT) as testee:
