@@ -13,15 +13,18 @@ TARGET = ROOT / "spec" / "model" / "escrow_table.pml"
 HEADER = """/* SPDX-License-Identifier: Apache-2.0 */
 /* The transitions and movements of the escrow, from vcompute/settlement/rules.py by 'make generate'; do not edit. */
 """
-ACCOUNTS = {"requester": "requester", "worker": "worker", "escrow": "escrow", "bond": "bond"}
+AMOUNTS = {"escrow": "PRICE", "bond": "BOND", "stake": "STAKE"}
+"""What is held in an account; every movement is into or out of one of them."""
 
 
 def movement(item: Movement) -> list[str]:
     """Promela of one movement; its accounts are those its name says, its amount that of what is held."""
     if item is Movement.REFUSE:
         return ["refused = true"]
-    source, target = (ACCOUNTS[name] for name in item.value.split(" -> "))
-    amount = "BOND" if "bond" in (source, target) else "PRICE"
+    source, target = item.value.split(" -> ")
+    if source == "stake":  # what is there: nothing where a draw asked for the proof
+        return [f"{target} = {target} + stake", "stake = 0"]
+    amount = AMOUNTS[source if source in AMOUNTS else target]
     lines = [f"assert({source} >= {amount})", f"{source} = {source} - {amount}", f"{target} = {target} + {amount}"]
     if item is Movement.PAY:
         lines.append("paid++")

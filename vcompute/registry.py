@@ -389,6 +389,12 @@ class MessageType(IntEnum):
     DRAW = 18
     """the coordinator passes on what it has of a draw"""
 
+    CHALLENGE = 19
+    """anyone with a stake asks for the proof of a result"""
+
+    ANSWER = 20
+    """the worker's proof of a result that is challenged or drawn"""
+
 
 @unique
 class Basis(IntEnum):

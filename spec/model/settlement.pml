@@ -2,6 +2,9 @@
 /*
  * The money of one task, against an adversary that holds every signed message.
  *
+ * The offer's policy is one of three: a verdict judges the result as it is; anyone may challenge it within a window, and
+ * what nobody challenged is paid; or a draw asks for the proof. Who is asked for a proof and does not answer loses its bond.
+ *
  * Whatever anyone may sign, the network has: it delivers any message to the settlement at any time, any number of
  * times, in any order, or never. Workers may send wrong results or nothing. Of three verifiers two are honest and sign
  * the truth about a recorded result, one signs anything; two that agree are a quorum. Two parties of a draw may put up
@@ -14,7 +17,8 @@
  * FAULT seeds one mistake of an implementation, to show that the properties find it (tests/session/test_model.py):
  * 1 the new state is not stored, 2 a verdict on an earlier lease counts, 3 one verifier counts twice, 4 nobody asks for
  * the end of a verdict's window, 5 a refund does not look at the state, 6 answers of bonds are not stored, 7 stakes are
- * forgotten where a verdict's window ends.
+ * forgotten where a verdict's window ends, 8 what nobody challenged is paid before the window is over, 9 silence
+ * convicts before the time for an answer is over.
  */
 #ifndef FAULT
 #define FAULT 0
@@ -30,11 +34,18 @@
 #define NOBODY LEASES   /* no lease is active */
 #define PARTIES 2        /* of a draw */
 #define STAKE 1
-#define TOTAL (PRICE + LEASES * BOND + PARTIES * STAKE)
+#define TOTAL (PRICE + LEASES * BOND + PARTIES * STAKE + STAKE)
+
+/* Policies. */
+#define AT_ONCE 0        /* always, or sampled with a result that has its proof */
+#define ON_CHALLENGE 1
+#define WHEN_DRAWN 2     /* sampled, the proof on demand */
 
 byte state = 0;
 byte requester = PRICE, escrow = 0, bond = 0, worker = LEASES * BOND;
 byte drawers = PARTIES * STAKE, stakes = 0;
+byte challenger = STAKE, stake = 0;
+byte policy = AT_ONCE;
 byte paid = 0, refunded = 0;
 bool refused = false;
 
@@ -46,6 +57,7 @@ bool wrong[LEASES];     /* whether the result recorded under a lease is wrong */
 /* Stored answers. A verdict is an operation of its own: bit v is verifier v's. */
 bool done_open = false, done_refund = false;
 bool done_bond[LEASES], done_commit[LEASES], done_release[LEASES];
+bool done_challenge[LEASES], done_demand[LEASES], done_answer[LEASES];
 byte done_good[LEASES], done_bad[LEASES];
 
 /* The draw on the recorded result. */
@@ -58,14 +70,18 @@ byte counted = 0, votes_good = 0, votes_bad = 0;
 #include "escrow_table.pml"
 
 #define COUNT(bits) (((bits) & 1) + (((bits) >> 1) & 1) + (((bits) >> 2) & 1))
-#define BONDED (state == LEASED || state == COMMITTED)
+#define BONDED (state == LEASED || state == COMMITTED || state == CHALLENGED || state == ANSWERED)
+#define DRAWN_ON (state == COMMITTED || state == CHALLENGED || state == ANSWERED)
+/* Where a verdict counts: with the proof, where it is asked for. */
+#define JUDGED(isgood) (state == (policy == AT_ONCE -> COMMITTED : ANSWERED) || (policy == WHEN_DRAWN && state == COMMITTED && isgood && spared))
 
 inline check() {
-  assert(requester + escrow + bond + worker + drawers + stakes == TOTAL); /* money is conserved */
+  assert(requester + escrow + bond + worker + drawers + stakes + challenger + stake == TOTAL); /* money is conserved */
   assert(paid + refunded <= 1);                         /* nothing is paid twice */
-  assert(!FINAL || (escrow == 0 && bond == 0));         /* nothing stays behind */
+  assert(!FINAL || (escrow == 0 && bond == 0 && stake == 0)); /* nothing stays behind */
   assert(BONDED || bond == 0);
-  assert(state == COMMITTED || stakes == 0)             /* no stake outlives its lease */
+  assert(DRAWN_ON || stakes == 0);                      /* no stake outlives its lease */
+  assert(state == CHALLENGED || state == ANSWERED || stake == 0)
 }
 
 /* A party's stake comes back. That of one that did not reveal in time goes to whom it harmed. */
@@ -98,7 +114,13 @@ inline forget_lease() {
 inline operation_open() {
   if
   :: done_open -> skip
-  :: else -> apply(EV_OPEN); done_open = true
+  :: else ->
+    apply(EV_OPEN); done_open = true;
+    if
+    :: policy = AT_ONCE
+    :: policy = ON_CHALLENGE
+    :: policy = WHEN_DRAWN
+    fi
   fi;
   check()
 }
@@ -153,17 +175,17 @@ inline decide(event, delivered, truth, harmed) {
 
 /* An honest verifier refuses what is wrong, and accepts what is right or was spared. */
 #define SIGNED(l, v, isgood) (done_commit[l] && (v == DISHONEST || isgood != wrong[l] || (isgood && spared)))
-#define ANSWERED(l, v) (((done_good[l] | done_bad[l]) >> v) & 1)
+#define VOTED(l, v) (((done_good[l] | done_bad[l]) >> v) & 1)
 
 inline operation_settle(l, v, isgood) {
   if
   :: !SIGNED(l, v, isgood) -> skip
 #if FAULT == 2
-  :: SIGNED(l, v, isgood) && (ANSWERED(l, v) || state != COMMITTED) -> skip
+  :: SIGNED(l, v, isgood) && (VOTED(l, v) || !JUDGED(isgood)) -> skip
 #elif FAULT == 3
-  :: SIGNED(l, v, isgood) && (lease != l || state != COMMITTED) -> skip
+  :: SIGNED(l, v, isgood) && (lease != l || !JUDGED(isgood)) -> skip
 #else
-  :: SIGNED(l, v, isgood) && (ANSWERED(l, v) || lease != l || state != COMMITTED || (counted >> v) & 1) -> skip
+  :: SIGNED(l, v, isgood) && (VOTED(l, v) || lease != l || !JUDGED(isgood) || (counted >> v) & 1) -> skip
 #endif
   :: else ->
     counted = counted | (1 << v);
@@ -182,7 +204,7 @@ inline operation_settle(l, v, isgood) {
 
 inline operation_stake(p) {
   if
-  :: state != COMMITTED || staked[p] || drawers < STAKE -> skip
+  :: policy == ON_CHALLENGE || state != COMMITTED || staked[p] || drawers < STAKE -> skip
   :: else -> drawers = drawers - STAKE; stakes = stakes + STAKE; staked[p] = true
   fi;
   check()
@@ -205,18 +227,61 @@ inline operation_reveal(p) {
   check()
 }
 
-/* The end of a lease without fault: when it is due, or before a result by the worker's Yield. */
+/* Anyone with a stake asks for the proof, before the window is over. */
+inline operation_challenge(l) {
+  if
+  :: done_challenge[l] || lease != l || state != COMMITTED || policy != ON_CHALLENGE || due || challenger < STAKE -> skip
+  :: else -> apply(EV_CHALLENGE); due = false; done_challenge[l] = true
+  fi;
+  check()
+}
+
+/* The draw asks for the proof, unless it spares the result. */
+inline operation_demand(l) {
+  if
+  :: done_demand[l] || lease != l || state != COMMITTED || policy != WHEN_DRAWN || spared -> skip
+  :: else -> apply(EV_DEMAND); due = false; done_demand[l] = true
+  fi;
+  check()
+}
+
+inline operation_answer(l) {
+  if
+  :: done_answer[l] || lease != l || state != CHALLENGED || due -> skip
+  :: else -> apply(EV_ANSWER); due = false; done_answer[l] = true
+  fi;
+  check()
+}
+
+/* The end of a lease without fault: when it is due, or before a result by the worker's Yield. What nobody challenged is
+   paid then, and who did not answer is convicted. */
+#if FAULT == 8
+#define EARLY (state == LEASED || (state == COMMITTED && policy == ON_CHALLENGE))
+#elif FAULT == 9
+#define EARLY (state == LEASED || state == CHALLENGED)
+#else
+#define EARLY (state == LEASED)
+#endif
 inline operation_release(l) {
   if
-  :: done_release[l] || lease != l || !BONDED || (!due && state != LEASED) -> skip
+  :: done_release[l] || lease != l || !BONDED || (!due && !EARLY) -> skip
 #if FAULT == 4
   :: state == COMMITTED && lease == l -> skip
 #endif
   :: else ->
-    apply(EV_RELEASE);
+    if
+    :: state == COMMITTED && policy == ON_CHALLENGE ->
+      assert(due && stake == 0); /* nobody challenged, and nobody can any more */
+      apply(EV_UNCHALLENGED)
+    :: state == CHALLENGED ->
+      assert(due && (done_challenge[l] || done_demand[l])); /* the worker was asked and the time is over */
+      apply(EV_DEFAULT); end_draw(requester)
+    :: else ->
+      apply(EV_RELEASE);
 #if FAULT != 7
-    end_draw(worker);
+      end_draw(worker)
 #endif
+    fi;
     done_release[l] = true; forget_lease()
   fi;
   check()
@@ -261,6 +326,9 @@ active proctype network() {
     :: true -> operation_stake(1)
     :: true -> operation_reveal(0)
     :: true -> operation_reveal(1)
+    :: true -> operation_challenge(l)
+    :: true -> operation_demand(l)
+    :: true -> operation_answer(l)
     :: true -> operation_release(l)
     :: true -> operation_refund()
     fi;

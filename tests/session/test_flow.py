@@ -6,14 +6,26 @@ from typing import Any
 import pytest
 
 from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
-from tests.session.world import FUNDS, Faults, World
+from tests.session.world import FUNDS, PROOF, Faults, World
 from vcompute.identity.quorum import VerifierSet
-from vcompute.messages import Cancel, Offer, Receipt, Sampled, Verdict, message_type, open_message, seal
+from vcompute.messages import (
+    Cancel,
+    Challenge,
+    Offer,
+    OnChallenge,
+    Receipt,
+    Result,
+    Sampled,
+    Verdict,
+    message_type,
+    open_message,
+    seal,
+)
 from vcompute.policy.certificate import member
 from vcompute.policy.receipt import check_receipt
 from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, YieldReason
 from vcompute.session.requester import RequesterState
-from vcompute.session.worker import WorkerState
+from vcompute.session.worker_table import WorkerState
 
 
 def test_a_task_is_run_checked_and_paid() -> None:
@@ -310,3 +322,133 @@ def test_the_parties_of_a_draw_reveal_only_when_all_have_committed() -> None:
     assert len(commits) >= 2
     assert len(reveals) >= 2
     assert max(commits[:2]) < min(reveals)
+
+
+CONTESTED: dict[str, Any] = {"policy": OnChallenge((PROOF,), window=8_000, answer_within=4_000, stake=5)}
+
+
+def basis_of_payment(world: World, task: bytes) -> set[Basis]:
+    record = world.requester.session.records[task]
+    receipt = open_message(record.receipt).of(Receipt)
+    return set(check_receipt(receipt, open_message(record.offer).of(Offer)).bases)
+
+
+def test_what_nobody_challenges_is_paid_when_the_window_is_over() -> None:
+    """VC-POL-032: no proof is made, and no money moves before the window's end."""
+    world = World(workers=2)
+    tasks = [world.offer(**CONTESTED) for _ in range(3)]
+    world.run(rounds=8)
+    assert not any(world.final(task) for task in tasks)
+    world.run()
+    assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+    assert all(basis_of_payment(world, task) == {Basis.UNCHALLENGED} for task in tasks)
+    assert sum(worker.proofs for worker in world.workers) == 0
+    assert world.verifier.checks == 0
+    world.check_money()
+
+
+def test_a_watched_cheater_is_challenged_and_convicted() -> None:
+    """VC-POL-034: the requester runs the result again, challenges it, and the worker's proof fails."""
+    world = World(workers=2)
+    task = world.offer(**CONTESTED)
+    cheater = world.workers[0]
+    world.run(cheats=lambda client: client is cheater)
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.balance(cheater.key.thumbprint) == FUNDS - 20
+    assert world.ledger.balance(REQUESTER.thumbprint) == FUNDS - 50 + 20
+    assert cheater.proofs == 1
+    assert cheater.session.records[task].state is WorkerState.SLASHED
+    world.check_money()
+
+
+def test_a_challenged_worker_that_is_silent_is_convicted() -> None:
+    """VC-POL-034: no proof, no payment; its receipt shows the challenge it did not answer."""
+    world = World(workers=1)
+    task = world.offer(**CONTESTED)
+    world.proves = False
+    world.run(cheats=lambda client: True)
+    assert world.state(task) is RequesterState.REFUNDED
+    worker = world.workers[0]
+    assert worker.session.records[task].state is WorkerState.SLASHED
+    assert world.ledger.balance(worker.key.thumbprint) == FUNDS - 20
+    world.check_money()
+
+
+def test_who_challenges_a_right_result_pays_for_the_proof() -> None:
+    """VC-POL-035: a stranger with money challenges; the verifier's verdict pays worker and stake."""
+    world = World(workers=1)
+    task = world.offer(**CONTESTED)
+    for _ in range(2):
+        world.drain()
+        world.workers[0].work()
+    record = world.coordinator.records[task]
+    result = open_message(record.result or b"").of(Result)
+    challenge = seal(VERIFIER, Challenge(task, result.body.lease, result.digest))
+    world.post(VERIFIER.thumbprint, None, challenge.data)
+    world.run()
+    assert basis_of_payment(world, task) == {Basis.PROVED}
+    assert world.workers[0].proofs == 1
+    assert world.ledger.balance(world.workers[0].key.thumbprint) == FUNDS + 50 + 5
+    assert world.ledger.balance(VERIFIER.thumbprint) == FUNDS - 5
+    world.check_money()
+
+
+def test_a_result_whose_outputs_never_come_is_challenged() -> None:
+    """VC-POL-034: a watcher that cannot look challenges before the window is over."""
+    world = World(workers=1)
+    task = world.offer(**CONTESTED)
+    world.requester.judge = lambda: None  # type: ignore[method-assign]
+    world.proves = False
+    world.run()
+    assert world.workers[0].session.records[task].state is WorkerState.SLASHED
+    world.check_money()
+
+
+def test_under_sampling_the_proof_is_made_only_when_it_is_drawn() -> None:
+    """VC-POL-016: as many proofs as checks, and the others are paid as not sampled."""
+    world = World(workers=2, seed=3)
+    tasks = [world.offer(policy=Sampled((PROOF,), 1 << 15, 2_000, 5)) for _ in range(12)]
+    world.run()
+    assert {world.state(task) for task in tasks} == {RequesterState.DONE}
+    bases = [next(iter(basis_of_payment(world, task))) for task in tasks]
+    assert set(bases) == {Basis.NOT_SAMPLED, Basis.PROVED}
+    assert sum(worker.proofs for worker in world.workers) == bases.count(Basis.PROVED) == world.verifier.checks
+    world.check_money()
+
+
+def test_a_drawn_worker_that_is_silent_is_convicted() -> None:
+    """VC-POL-016: a draw cannot be waited out; the receipt holds the draw."""
+    world = World(workers=1)
+    task = world.offer(policy=Sampled((PROOF,), 1 << 16, 2_000, 5))
+    world.proves = False
+    world.run()
+    worker = world.workers[0]
+    assert worker.session.records[task].state is WorkerState.SLASHED
+    assert world.ledger.balance(worker.key.thumbprint) == FUNDS - 20
+    assert world.ledger.balance(VERIFIER.thumbprint) == FUNDS
+    world.check_money()
+
+
+@pytest.mark.parametrize("who", ["coordinator", "worker", "requester", "verifier"])
+@pytest.mark.parametrize("step", range(8, 26, 3))
+def test_a_crash_around_a_challenge_loses_nothing(who: str, step: int) -> None:
+    world = World(workers=2, seed=step)
+    task = world.offer(**CONTESTED)
+    cheater = world.workers[0]
+    for _ in range(step):
+        if not world.deliver():
+            for worker in world.workers:
+                worker.work(honest=worker is not cheater)
+                worker.prove()
+            world.requester.judge()
+            world.verifier.judge()
+    if who == "coordinator":
+        world.boot()
+        for client in world.clients.values():
+            client.start()
+    else:
+        {"worker": cheater, "requester": world.requester, "verifier": world.verifier}[who].start()
+    world.run(cheats=lambda client: client is cheater)
+    assert world.state(task) is RequesterState.DONE
+    assert world.ledger.balance(cheater.key.thumbprint) in (FUNDS, FUNDS - 20)
+    world.check_money()

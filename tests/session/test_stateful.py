@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
-from tests.session.world import FUNDS, World
-from vcompute.messages import Receipt, Sampled, open_message
+from tests.session.world import FUNDS, PROOF, World
+from vcompute.messages import OnChallenge, Receipt, Sampled, SuiteChoice, open_message
 from vcompute.registry import Outcome, YieldReason
 from vcompute.session.coordinator_table import TASK_TABLE, TaskState
 from vcompute.session.requester import RequesterState
-from vcompute.session.worker import WorkerState
+from vcompute.session.worker_table import WorkerState
 from vcompute.settlement import EscrowState
 
 WORKERS = 3
@@ -42,7 +42,20 @@ class Protocol(RuleBasedStateMachine):
     @rule(rate=st.sampled_from([1, 1 << 15, 1 << 16]))
     @precondition(lambda self: len(self.world.tasks) < 6)
     def offer_sampled(self, rate: int) -> None:
-        self.world.offer(policy=Sampled((REPLAY,), rate, 2_000, 5))
+        self.world.offer(policy=Sampled((PROOF if rate & 1 else REPLAY,), rate, 2_000, 5))
+
+    @rule(suite=st.sampled_from([REPLAY, PROOF]))
+    @precondition(lambda self: len(self.world.tasks) < 6)
+    def offer_on_challenge(self, suite: SuiteChoice) -> None:
+        self.world.offer(policy=OnChallenge((suite,), 6_000, 3_000, 5))
+
+    @rule(index=st.integers(0, WORKERS - 1))
+    def prove(self, index: int) -> None:
+        self.world.workers[index].prove()
+
+    @rule()
+    def watch(self) -> None:
+        self.world.requester.judge()
 
     @rule(count=st.integers(1, 12))
     def deliver(self, count: int) -> None:

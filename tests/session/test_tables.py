@@ -10,8 +10,8 @@ from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.policy.challenge import CHALLENGE_TABLE
 from vcompute.session.coordinator_table import TASK_TABLE, TaskEvent, TaskState
 from vcompute.session.requester import REQUESTER_TABLE, RequesterState
-from vcompute.session.verifier import VERIFIER_TABLE, VerifierState
-from vcompute.session.worker import WORKER_TABLE, WorkerState
+from vcompute.session.verifier_table import VERIFIER_TABLE, VerifierState
+from vcompute.session.worker_table import WORKER_TABLE, WorkerState
 from vcompute.settlement.rules import ESCROW_TABLE, EscrowState
 
 TABLES: list[Table[Any, Any, Any]] = [
@@ -26,7 +26,7 @@ STARTS: list[tuple[Table[Any, Any, Any], Any]] = [
     (TASK_TABLE, TaskState.OPENING),
     (WORKER_TABLE, WorkerState.IDLE),
     (REQUESTER_TABLE, RequesterState.OFFERED),
-    (VERIFIER_TABLE, VerifierState.DRAWING),
+    (VERIFIER_TABLE, (VerifierState.DRAWING, VerifierState.WATCHING)),
     (ESCROW_TABLE, EscrowState.NONE),
 ]
 
@@ -58,7 +58,8 @@ def test_every_state_is_reached_and_reaches_an_end(table: Table[Any, Any, Any], 
     edges: dict[Any, set[Any]] = {}
     for state, _, rule in table:
         edges.setdefault(state, set()).add(rule.to)
-    assert closure(start, edges) == set(table.states)
+    starts = start if isinstance(start, tuple) else (start,)
+    assert set().union(*(closure(begin, edges) for begin in starts)) == set(table.states)
     for state in table.states:
         assert any(table.final(reached) for reached in closure(state, edges)), state
 

@@ -11,8 +11,8 @@ from vcompute.codec import Limits, decode, encode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey, load_backend
-from vcompute.messages import Advertise, Check, Draw, Hello, Offer, Signed, open_message, seal
-from vcompute.registry import ErrorCode, Role, YieldReason
+from vcompute.messages import Advertise, Check, Draw, Hello, Offer, Signed, SuiteChoice, open_message, seal
+from vcompute.registry import ErrorCode, ParameterSetId, Role, YieldReason
 from vcompute.session import (
     Abort,
     Action,
@@ -21,6 +21,7 @@ from vcompute.session import (
     CoordinatorSession,
     Judge,
     Operation,
+    Prove,
     Publish,
     RequesterSession,
     Run,
@@ -33,8 +34,9 @@ from vcompute.session import (
 from vcompute.session.coordinator_table import TaskRecord
 from vcompute.session.requester import RequesterRecord, RequesterState
 from vcompute.session.roster import Standing
-from vcompute.session.verifier import VerifierRecord
-from vcompute.session.worker import Product, WorkerRecord
+from vcompute.session.verifier_table import VerifierRecord
+from vcompute.session.worker import Product
+from vcompute.session.worker_table import WorkerRecord
 from vcompute.settlement import Ledger, SqliteBook
 
 RECORDS: dict[str, type[Any]] = {
@@ -45,6 +47,7 @@ RECORDS: dict[str, type[Any]] = {
     "requester": RequesterRecord,
 }
 FUNDS = 10_000
+PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
 TRUTH = b"right outputs"
 LIE = b"wrong outputs"
 
@@ -81,21 +84,24 @@ class Client:
         self.disk = Disk()
         self.sequence = 0
         self.checks = 0
+        self.proofs = 0
         self.jobs: dict[bytes, Run] = {}
         self.judging: dict[bytes, Judge] = {}
+        self.proving: dict[bytes, Prove] = {}
         self.published: dict[bytes, tuple[Any, ...]] = {}
         self.start()
 
     def start(self) -> None:
         self.jobs.clear()
         self.judging.clear()
+        self.proving.clear()
         self.handshake = ClientHandshake(self.key, self.role, self.world.nonce(), COORDINATOR.thumbprint)
         self.session: Any = self.make()
         kind = {Role.WORKER: "worker", Role.REQUESTER: "requester", Role.VERIFIER: "verifier"}[self.role]
         self.act(self.session.restore(self.disk.load(kind), self.world.now))
         self.draws: Any = None
         if self.role is Role.REQUESTER:
-            self.draws = VerifierSession(self.key, self.world.random.randbytes)
+            self.draws = VerifierSession(self.key, self.world.random.randbytes, None, lambda job: self.world.watched)
             self.act(self.draws.restore(self.disk.load("verifier"), self.world.now))
         self.world.post(self.key.thumbprint, None, self.handshake.hello.data)
 
@@ -104,7 +110,7 @@ class Client:
             case Role.WORKER:
                 return WorkerSession(self.key, self.willing)
             case Role.VERIFIER:
-                return VerifierSession(self.key, self.world.random.randbytes, self.world.member)
+                return VerifierSession(self.key, self.world.random.randbytes, self.world.member, lambda job: False)
             case _:
                 return RequesterSession(self.key)
 
@@ -129,7 +135,7 @@ class Client:
         session = self.handshake.session
         if self.role is Role.WORKER and session is not None:
             self.sequence += 1
-            body = Advertise(session, self.sequence, Role.WORKER, 1, (REPLAY,), 2, 0, 1000, 60_000)
+            body = Advertise(session, self.sequence, Role.WORKER, 1, (REPLAY, PROOF), 2, 0, 1000, 60_000)
             self.world.post(self.key.thumbprint, None, seal(self.key, body).data)
 
     def act(self, actions: list[Action]) -> None:
@@ -151,6 +157,8 @@ class Client:
                     self.jobs.pop(lease, None)
                 case Judge(job, _):
                     self.judging[job.lease] = action
+                case Prove(job, _):
+                    self.proving[job.lease] = action
                 case _:
                     pass
 
@@ -161,7 +169,16 @@ class Client:
         lease, run = next(iter(self.jobs.items()))
         del self.jobs[lease]
         outputs = ref((TRUTH if honest else LIE) + run.job.task)
-        self.act(self.session.computed(lease, Product(outputs, REPLAY, None), self.world.now))
+        suite = run.job.offer.body.policy.suites[0]
+        self.act(self.session.computed(lease, Product(outputs, suite, None), self.world.now))
+
+    def prove(self) -> None:
+        """Finish one proof."""
+        if self.proving:
+            lease, prove = self.proving.popitem()
+            proof = ref(b"proof of " + prove.result.digest)
+            self.proofs += 1
+            self.act(self.session.proved(lease, proof, self.world.now))
 
     def judge(self) -> None:
         """Finish one check."""
@@ -169,9 +186,12 @@ class Client:
             return
         lease, judge = next(iter(self.judging.items()))
         del self.judging[lease]
-        self.checks += 1
+        self.checks += not judge.watch
         right = judge.result.body.outputs == ref(TRUTH + judge.job.task)
-        self.act(self.session.judged(lease, None if right else ErrorCode.OUTPUT_MISMATCH, self.world.now))
+        if judge.answer is not None:
+            right = right and judge.proof == ref(b"proof of " + judge.result.digest)
+        session = self.session if self.draws is None else self.draws
+        self.act(session.judged(lease, None if right else ErrorCode.OUTPUT_MISMATCH, self.world.now))
 
 
 class World:
@@ -189,6 +209,8 @@ class World:
         self.ledger = Ledger(SqliteBook(":memory:"), SETTLEMENT)
         self.settlement_up = True
         self.crash_after_call = False
+        self.watched = True
+        self.proves = True
         self.member = SecretKey(7, load_backend())
         self.coordinator: CoordinatorSession
         self.boot()
@@ -252,7 +274,7 @@ class World:
 
     def stage(self) -> None:
         for task, blobs in list(self.staging.items()):
-            if all(blob.digest in self.blobs for blob in blobs):
+            if task in self.staging and all(blob.digest in self.blobs for blob in blobs):
                 del self.staging[task]
                 self.act(self.coordinator.staged(task, self.now))
 
@@ -307,8 +329,11 @@ class World:
             self.drain()
             for worker in self.workers:
                 worker.work(honest=not cheats(worker))
+                if self.proves:
+                    worker.prove()
             self.drain()
             self.verifier.judge()
+            self.requester.judge()
             self.drain()
             if all(self.final(task) for task in self.tasks):
                 return
@@ -361,6 +386,10 @@ def settle(ledger: Ledger, call: Call, now: int) -> Any:
             return ledger.commit(data, now)
         case Operation.DRAW:
             return ledger.draw(call.task, data, now)
+        case Operation.CHALLENGE:
+            return ledger.challenge(call.task, lease, call.data, now)
+        case Operation.ANSWER:
+            return ledger.answer(data, now)
         case Operation.SETTLE:
             return ledger.settle(data, now)
         case Operation.RELEASE:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocol_kit import NOW, REPLAY, REQUESTER, SETTLEMENT, VERIFIER, WORKER, accept, offer, result, verdict
+from tests.protocol_kit import NOW, REQUESTER, SETTLEMENT, VERIFIER, WORKER, accept, offer, result, verdict
 from vcompute import cli
 from vcompute.cli.party import member_key_in, members_of
 from vcompute.codec import encode
@@ -17,7 +17,7 @@ from vcompute.errors import ProtocolError, UsageError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey, load_backend
 from vcompute.identity.quorum import VerifierSet
-from vcompute.messages import OnChallenge, Receipt, Signed, open_message, seal
+from vcompute.messages import Receipt, Signed, open_message, seal
 from vcompute.policy.certificate import member, share_of
 from vcompute.policy.receipt import Grounds, check_receipt
 from vcompute.registry import Basis, ErrorCode, Outcome
@@ -122,8 +122,8 @@ def _with(receipt: Signed[Receipt], certificate: Any) -> Signed[Receipt]:
 
 
 def test_a_verdict_without_its_share_does_not_count() -> None:
-    """VC-QRM-011: no share, another member's share, a share of another verdict; then different bases."""
-    book, task = ledger(), quorum_offer(policy=OnChallenge((REPLAY,), 1, 1, 1))
+    """VC-QRM-011: no share, another member's share, a share of another verdict."""
+    book, task = ledger(), quorum_offer()
     done = committed(book, task)
     good = judged(task, done, 0)
     refused(ErrorCode.VERDICT_NOT_ADMITTED, book.settle, seal(JUDGES[0], replace(good.body, share=None)).data, NOW)

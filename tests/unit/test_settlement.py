@@ -28,7 +28,9 @@ from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.messages import (
     Always,
+    Answer,
     Cancel,
+    Challenge,
     OnChallenge,
     Progress,
     Receipt,
@@ -39,6 +41,7 @@ from vcompute.messages import (
     open_message,
     seal,
 )
+from vcompute.policy.receipt import check_receipt
 from vcompute.policy.sampling import drawn, seal_commit, seal_reveal
 from vcompute.registry import Basis, ErrorCode, Outcome, ParameterSetId, YieldReason
 from vcompute.settlement import ESCROW_TABLE, EscrowState, Ledger, open_ledger
@@ -169,7 +172,7 @@ def test_a_verdict_before_the_result_is_refused(ledger: Ledger) -> None:
         (Sampled((REPLAY,), 1000, 1000, 5), Basis.NOT_SAMPLED, False),
         (Sampled((REPLAY,), 1000, 1000, 5), Basis.REPLAYED, True),
         (Sampled((REPLAY,), 1000, 1000, 5), Basis.UNCHALLENGED, False),
-        (OnChallenge((PROOF,), 1000, 1000, 5), Basis.UNCHALLENGED, True),
+        (OnChallenge((PROOF,), 1000, 1000, 5), Basis.UNCHALLENGED, False),
         (OnChallenge((PROOF,), 1000, 1000, 5), Basis.NOT_SAMPLED, False),
     ],
 )
@@ -290,9 +293,13 @@ def test_a_result_under_a_suite_outside_the_policy_is_refused(ledger: Ledger) ->
     refused(ErrorCode.NO_COMMON_SUITE, ledger.commit, result(lease, suite=PROOF).data, NOW)
 
 
-def test_paid_is_reached_by_accept_alone() -> None:
+def test_paid_is_reached_by_a_verdict_or_by_a_window_without_challenge() -> None:
     ways = {(state, event) for state, event, rule in ESCROW_TABLE if Movement.PAY in rule.effects}
-    assert ways == {(EscrowState.COMMITTED, EscrowEvent.ACCEPT)}
+    assert ways == {
+        (EscrowState.COMMITTED, EscrowEvent.ACCEPT),
+        (EscrowState.ANSWERED, EscrowEvent.ACCEPT),
+        (EscrowState.COMMITTED, EscrowEvent.UNCHALLENGED),
+    }
     arrivals = {
         (state, event)
         for state, event, rule in ESCROW_TABLE
@@ -466,3 +473,109 @@ def test_a_stake_must_be_covered_and_a_draw_needs_its_policy(drawing: Ledger) ->
     refused(ErrorCode.VERDICT_NOT_ADMITTED, drawing.draw, plain.digest, commit, NOW + 10)
     many = tuple(bytes([index]) * 32 for index in range(8))
     refused(ErrorCode.TERMS_NOT_ACCEPTABLE, drawing.open, offer(policy=DRAW, verifiers=many).data, NOW)
+
+
+CONTESTED = OnChallenge((PROOF,), window=1_000, answer_within=500, stake=5)
+
+
+def contested(ledger: Ledger) -> tuple[Signed[Any], Signed[Any], Signed[Any]]:
+    task = offer(policy=CONTESTED)
+    lease = accept(task)
+    done = result(lease, suite=PROOF)
+    ledger.open(task.data, NOW)
+    ledger.bond(lease.data, NOW)
+    assert ledger.commit(done.data, NOW).until == NOW + 1_000
+    return task, lease, done
+
+
+def challenge(done: Signed[Any], key: PrivateKey = OTHER, **changes: Any) -> bytes:
+    body = Challenge(done.body.task, done.body.lease, done.digest)
+    return seal(key, replace(body, **changes)).data
+
+
+def answer(done: Signed[Any], key: PrivateKey = WORKER, **changes: Any) -> bytes:
+    return seal(key, replace(Answer(done.body.task, done.body.lease, done.digest, None), **changes)).data
+
+
+def test_money_is_held_until_the_window_closes_and_paid_unchallenged(ledger: Ledger) -> None:
+    """VC-POL-032 VC-POL-033: no verdict and no release before its end; then the settlement's word alone."""
+    task, lease, done = contested(ledger)
+    early = verdict(done, basis=Basis.PROVED).data
+    refused(ErrorCode.LEASE_CONFLICT, ledger.settle, early, NOW + 1)
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.settle, verdict(done, basis=Basis.UNCHALLENGED).data, NOW + 2_000)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, NOW + 999)
+    paid = ledger.release(task.digest, lease.digest, None, NOW + 1_000)
+    assert (paid.state, balances(ledger)) == (EscrowState.PAID, (950, 1050, 1000))
+    receipt = open_message(paid.receipt or b"").of(Receipt)
+    grounds = check_receipt(receipt, task)
+    assert (grounds.verifiers, grounds.bases) == ((SETTLEMENT.thumbprint,), frozenset({Basis.UNCHALLENGED}))
+    refused(ErrorCode.STALE_LEASE, ledger.challenge, task.digest, bytes(32), challenge(done, lease=bytes(32)), NOW)
+
+
+def test_an_answered_challenge_pays_the_worker_the_stake(ledger: Ledger) -> None:
+    """VC-POL-034 VC-POL-035: the stake is held, the proof judged, and its maker paid by who asked for it."""
+    task, lease, done = contested(ledger)
+    held = ledger.challenge(task.digest, lease.digest, challenge(done), NOW + 999)
+    assert (held.state, held.stakes, held.until) == (EscrowState.CHALLENGED, 5, NOW + 1_499)
+    assert balances(ledger) == (950, 980, 995)
+    assert ledger.challenge(task.digest, lease.digest, challenge(done), NOW + 999) == held
+    refused(ErrorCode.LEASE_CONFLICT, ledger.settle, verdict(done, basis=Basis.PROVED).data, NOW + 1_000)
+    answered = ledger.answer(answer(done), NOW + 1_400)
+    assert (answered.state, answered.until) == (EscrowState.ANSWERED, NOW + 1_400 + OFFER.verdict_within)
+    paid = ledger.settle(verdict(done, basis=Basis.PROVED).data, NOW + 1_401)
+    assert (paid.state, balances(ledger)) == (EscrowState.PAID, (950, 1055, 995))
+    assert check_receipt(open_message(paid.receipt or b"").of(Receipt), task).bases == {Basis.PROVED}
+
+
+def test_a_refused_answer_costs_the_bond_and_returns_the_stake(ledger: Ledger) -> None:
+    """VC-POL-035."""
+    task, lease, done = contested(ledger)
+    ledger.challenge(task.digest, lease.digest, challenge(done), NOW + 1)
+    ledger.answer(answer(done), NOW + 2)
+    ledger.settle(verdict(done, False, basis=Basis.PROVED).data, NOW + 3)
+    assert balances(ledger) == (970, 980, 1000)
+
+
+def test_silence_after_a_challenge_convicts(ledger: Ledger) -> None:
+    """VC-POL-034: who does not answer in time loses the bond, and the receipt holds the challenge."""
+    task, lease, done = contested(ledger)
+    ledger.challenge(task.digest, lease.digest, challenge(done), NOW + 100)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, NOW + 599)
+    refused(ErrorCode.NOT_DUE, ledger.answer, answer(done), NOW + 600)
+    slashed = ledger.release(task.digest, lease.digest, None, NOW + 600)
+    assert balances(ledger) == (970, 980, 1000)
+    receipt = open_message(slashed.receipt or b"").of(Receipt)
+    assert check_receipt(receipt, task).unanswered
+    bare = seal(SETTLEMENT, replace(receipt.body, challenge=None)).of(Receipt)
+    refused(ErrorCode.QUORUM_NOT_REACHED, check_receipt, bare, task)
+    other = seal(SETTLEMENT, replace(receipt.body, challenge=challenge(done, result=bytes(32)))).of(Receipt)
+    refused(ErrorCode.QUORUM_NOT_REACHED, check_receipt, other, task)
+
+
+def test_verifiers_that_are_silent_about_an_answer_cost_the_challenger(ledger: Ledger) -> None:
+    """VC-POL-035: the worker did prove; its bond and the stake are its own."""
+    task, lease, done = contested(ledger)
+    ledger.challenge(task.digest, lease.digest, challenge(done), NOW + 1)
+    ledger.answer(answer(done), NOW + 2)
+    ledger.release(task.digest, lease.digest, None, NOW + 2 + OFFER.verdict_within)
+    assert balances(ledger) == (950, 1005, 995)
+
+
+def test_challenges_and_answers_that_do_not_count(ledger: Ledger) -> None:
+    """VC-POL-034: late, unfunded, of another result, the worker's own, twice; answers by others or on other results."""
+    task, lease, done = contested(ledger)
+    name = (task.digest, lease.digest)
+    refused(ErrorCode.NOT_DUE, ledger.challenge, *name, challenge(done), NOW + 1_000)
+    refused(ErrorCode.INSUFFICIENT_BOND, ledger.challenge, *name, challenge(done, VERIFIER), NOW + 1)
+    refused(ErrorCode.STATEMENT_MISMATCH, ledger.challenge, *name, challenge(done, result=bytes(32)), NOW + 1)
+    refused(ErrorCode.UNEXPECTED_SIGNER, ledger.challenge, *name, challenge(done, WORKER), NOW + 1)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.answer, answer(done), NOW + 1)
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.challenge, *name, None, NOW + 1)
+    ledger.challenge(*name, challenge(done), NOW + 1)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.challenge, *name, challenge(done, REQUESTER), NOW + 2)
+    refused(ErrorCode.UNEXPECTED_SIGNER, ledger.answer, answer(done, OTHER), NOW + 2)
+    refused(ErrorCode.STATEMENT_MISMATCH, ledger.answer, answer(done, result=bytes(32)), NOW + 2)
+    plain = committed(ledger, nonce=bytes(15) + b"x")
+    refused(
+        ErrorCode.TERMS_NOT_ACCEPTABLE, ledger.challenge, plain[0].digest, plain[1].digest, challenge(plain[2]), NOW
+    )

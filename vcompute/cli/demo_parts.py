@@ -54,6 +54,10 @@ class Tampering:
         altered[-1] ^= 1
         return Work(bytes(altered), work.suite, work.proof)
 
+    def prove(self, order: Order, suite: SuiteChoice) -> bytes:
+        """See :class:`Compute`."""
+        return self._inner.prove(order, suite)
+
 
 class Forging:
     """Takes orders for proofs alone; alters one byte of the outputs and what the proof says it is about."""
@@ -82,6 +86,10 @@ class Forging:
         envelope = decode_envelope(work.proof or b"")
         return Work(false.outputs.encoded, work.suite, encode(replace(envelope, statement=false.digest)))
 
+    def prove(self, order: Order, suite: SuiteChoice) -> bytes:
+        """See :class:`Compute`."""
+        return self._inner.prove(order, suite)
+
 
 class Leaving:
     """Ends its process in the middle of a job, without a word."""
@@ -98,6 +106,10 @@ class Leaving:
         """See :class:`Compute`."""
         self._inner.execute(order)
         os._exit(0)
+
+    def prove(self, order: Order, suite: SuiteChoice) -> bytes:
+        """See :class:`Compute`."""
+        return self._inner.prove(order, suite)
 
 
 def _exact(compute: Compute) -> tuple[SuiteChoice, ...]:

@@ -28,9 +28,12 @@ REVEAL_WITHIN = 10_000
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1, 1 << 16), help="Samples in a task.")
 @click.option("--suite", "suites", multiple=True, help="SUITE or SUITE/SET to accept; replay by default.")
 @click.option("--sample", type=click.FloatRange(0, 1, min_open=True), help="Check this share of the tasks, drawn.")
-@click.option("--stake", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Stake in a draw.")
+@click.option("--on-challenge", type=click.FloatRange(0.1), help="Pay what nobody challenges for so many seconds.")
+@click.option("--answer-within", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to answer.")
+@click.option("--watch", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="Share to run again here.")
+@click.option("--stake", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Of a draw or challenge.")
 @click.option("--price", required=True, type=click.IntRange(0, 2**62), help="Paid for each task.")
-@click.option("--bond", default=0, show_default=True, type=click.IntRange(0, 2**62), help="The worker's bond for each.")
+@click.option("--bond", type=click.IntRange(0, 2**62), help="The worker's bond for each; by default the least.")
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
 @click.option("--member", "members", multiple=True, help="Entry of a judge that signs certificates.")
 @click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
@@ -47,9 +50,12 @@ def submit(
     batch: int,
     suites: tuple[str, ...],
     sample: float | None,
+    on_challenge: float | None,
+    answer_within: float,
+    watch: float,
     stake: int,
     price: int,
-    bond: int,
+    bond: int | None,
     verifiers: tuple[str, ...],
     members: tuple[str, ...],
     quorum: int,
@@ -62,17 +68,26 @@ def submit(
 
     After an interruption the same command goes on where it stopped; nothing is paid twice.
     """
+    from fractions import Fraction
+
+    from vcompute.errors import UsageError
     from vcompute.node.requester import Terms
+    from vcompute.policy.deposit import Deterrence, deposit_for
 
     model, inputs = _load_model(model_path), _load_input(input_path)
     verifier_set = members_of(members, quorum) if members else None
     judges = tuple(thumbprint(text) for text in verifiers)
     if verifier_set is not None:
         judges = tuple(sorted(item.device for item in verifier_set.members))
+    if sample is not None and on_challenge is not None:
+        raise UsageError("results are drawn or challenged: give --sample or --on-challenge")
+    policy = _policy(_choices(suites), sample, stake, on_challenge, answer_within)
+    assumed = Deterrence(watched=Fraction(watch))
     terms = Terms(
-        policy=_policy(_choices(suites), sample, stake),
+        policy=policy,
         price=price,
-        bond=bond,
+        bond=deposit_for(policy, price, assumed) if bond is None else bond,
+        assumed=assumed,
         verifiers=judges,
         verifier_set=verifier_set,
         quorum=quorum,
@@ -80,7 +95,7 @@ def submit(
         lease=int(lease * 1000),
     )
     with reporter.progress("tasks", -(-len(inputs) // batch)) as advance:
-        record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance, receipts)
+        record, arrays = _run(Connection(**connection), model, inputs, batch, terms, advance, receipts, watch)
     if output is not None and arrays is not None:
         import numpy as np
 
@@ -123,11 +138,13 @@ def _choices(names: tuple[str, ...]) -> Any:
     )
 
 
-def _policy(suites: Any, sample: float | None, stake: int) -> Any:
-    """Check always, or a drawn share."""
-    from vcompute.messages import Always, Sampled
+def _policy(suites: Any, sample: float | None, stake: int, window: float | None, answer_within: float) -> Any:
+    """Check always, a drawn share, or what is challenged."""
+    from vcompute.messages import Always, OnChallenge, Sampled
     from vcompute.messages.offer import RATE_ONE
 
+    if window is not None:
+        return OnChallenge(suites, int(window * 1000), int(answer_within * 1000), stake)
     if sample is None:
         return Always(suites)
     return Sampled(suites, max(1, round(sample * RATE_ONE)), REVEAL_WITHIN, stake)
@@ -141,6 +158,7 @@ def _run(
     terms: "Terms",
     advance: Callable[[float], None],
     receipts: Path | None,
+    share: float,
 ) -> tuple[dict[str, Json], Any]:
     """Submit and wait; the record to report, and the outputs where every task was paid."""
     import asyncio
@@ -166,7 +184,7 @@ def _run(
                 advance(1)
 
         tasks: list[bytes] = []
-        node = RequesterNode(role=Role.REQUESTER, checker=SuiteCompute(), watch=watch, **arguments)
+        node = RequesterNode(role=Role.REQUESTER, checker=SuiteCompute(), watch=share, seen=watch, **arguments)
         running = asyncio.ensure_future(node.run())
         try:
             await _or_fail(running, node.connected.wait())

@@ -63,9 +63,16 @@ def worker(
 @click.command("verifier", cls=Command)
 @connection_options
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Checks at once.")
+@click.option(
+    "--watch",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of challengeable results to run again.",
+)
 @click.option("--member", is_flag=True, help="Sign certificates with a BLS key too, and print the entry for offers.")
 @pass_reporter
-def verifier(reporter: Reporter, /, threads: int, member: bool, **connection: Any) -> None:
+def verifier(reporter: Reporter, /, threads: int, watch: float, member: bool, **connection: Any) -> None:
     """Judge the results of offers that name this verifier."""
     from vcompute.codec import encode
     from vcompute.node.compute import SuiteCompute
@@ -78,7 +85,9 @@ def verifier(reporter: Reporter, /, threads: int, member: bool, **connection: An
     shown = {} if secret is None else {"member": encode(entry_of(secret, arguments["key"].thumbprint)).hex()}
 
     def build() -> VerifierNode:
-        return VerifierNode(role=Role.VERIFIER, checker=SuiteCompute(), threads=threads, member=secret, **arguments)
+        return VerifierNode(
+            role=Role.VERIFIER, checker=SuiteCompute(), threads=threads, member=secret, watch=watch, **arguments
+        )
 
     _run(reporter, "verifier", build, lambda node: None, {"url": connection["url"], **shown})
 

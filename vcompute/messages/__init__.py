@@ -3,7 +3,19 @@
 
 from vcompute.messages.draw import Draw, SampleCommit, SampleReveal
 from vcompute.messages.envelope import AAD, MAX_MESSAGE, Message, Signed, message_type, open_message, reopen, seal
-from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
+from vcompute.messages.flow import (
+    Accept,
+    Answer,
+    Assign,
+    Cancel,
+    Challenge,
+    Check,
+    Decline,
+    Progress,
+    Result,
+    Verdict,
+    Yield,
+)
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Always, Offer, OnChallenge, Policy, Sampled, SuiteChoice
 from vcompute.messages.primitives import BlobRef, Extension
@@ -15,9 +27,11 @@ __all__ = [
     "Accept",
     "Advertise",
     "Always",
+    "Answer",
     "Assign",
     "BlobRef",
     "Cancel",
+    "Challenge",
     "Check",
     "Decline",
     "Draw",

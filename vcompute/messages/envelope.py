@@ -14,7 +14,19 @@ from vcompute.codec import Limits, Variant, dumps, loads
 from vcompute.errors import EncodingError, ProtocolError
 from vcompute.identity import MAX_PAYLOAD, PrivateKey, Sealed, open1, reopen1, sign1
 from vcompute.messages.draw import Draw, SampleCommit, SampleReveal
-from vcompute.messages.flow import Accept, Assign, Cancel, Check, Decline, Progress, Result, Verdict, Yield
+from vcompute.messages.flow import (
+    Accept,
+    Answer,
+    Assign,
+    Cancel,
+    Challenge,
+    Check,
+    Decline,
+    Progress,
+    Result,
+    Verdict,
+    Yield,
+)
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Offer
 from vcompute.messages.session import Advertise, Error, Fetch, Hello
@@ -45,6 +57,8 @@ Message: TypeAlias = (
     | SampleCommit
     | SampleReveal
     | Draw
+    | Challenge
+    | Answer
 )
 
 TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
@@ -66,6 +80,8 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.SAMPLE_COMMIT, SampleCommit),
     (MessageType.SAMPLE_REVEAL, SampleReveal),
     (MessageType.DRAW, Draw),
+    (MessageType.CHALLENGE, Challenge),
+    (MessageType.ANSWER, Answer),
 )
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""

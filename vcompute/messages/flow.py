@@ -75,12 +75,32 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenge:
+    """The signer puts up the policy's stake and asks for the proof of one result."""
+
+    task: bytes = field(0, DIGEST, "task")
+    lease: bytes = field(1, DIGEST, "lease")
+    result: bytes = field(2, DIGEST, "digest of the signed Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The signer's proof of its result, once it is challenged or drawn."""
+
+    task: bytes = field(0, DIGEST, "task")
+    lease: bytes = field(1, DIGEST, "lease")
+    result: bytes = field(2, DIGEST, "digest of the signed Result")
+    proof: BlobRef | None = field(3, Record(BlobRef), "proof, where the suite has one", optional=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """The evidence a verifier judges, as signed by requester and worker."""
 
     offer: bytes = field(0, ENVELOPE, "the signed Offer")
     accept: bytes = field(1, ENVELOPE, "the signed Accept")
     result: bytes = field(2, ENVELOPE, "the signed Result")
+    answer: bytes | None = field(3, ENVELOPE, "the signed Answer, where the proof was asked for", optional=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vcompute.codec import Array, Enum, Int, Record, Uint, field
 from vcompute.identity.quorum import QuorumCertificate
+from vcompute.messages.draw import MAX_PARTIES
 from vcompute.messages.flow import ENVELOPE
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
 from vcompute.registry import Outcome
@@ -28,4 +29,8 @@ class Receipt:
     result: bytes | None = field(11, ENVELOPE, "the signed Result", optional=True)
     certificate: QuorumCertificate | None = field(
         12, Record(QuorumCertificate), "in the place of the Verdicts, where the offer has a set", optional=True
+    )
+    challenge: bytes | None = field(13, ENVELOPE, "the signed Challenge of the result", optional=True)
+    draw: tuple[bytes, ...] | None = field(
+        14, Array(ENVELOPE, 1, 2 * MAX_PARTIES), "the signed commitments and nonces of the draw", optional=True
     )

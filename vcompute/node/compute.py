@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vcompute.errors import ProtocolError, Rejected, VcomputeError
-from vcompute.messages import Offer, SuiteChoice
+from vcompute.kernels import executor
+from vcompute.messages import Always, Offer, SuiteChoice
 from vcompute.proof.statement import ModelHolder
-from vcompute.registry import ErrorCode
+from vcompute.registry import ErrorCode, SuiteId
 from vcompute.task import Batch, Model, decode_batch, decode_model
 
 
@@ -44,7 +45,11 @@ class Compute(Protocol):
         """What it can prove with."""
 
     def execute(self, order: Order) -> Work:
-        """Run and prove; any VcomputeError means that it cannot be done here."""
+        """Run, and prove unless the policy asks for the proof later; any VcomputeError means that it cannot be done
+        here."""
+
+    def prove(self, order: Order, suite: SuiteChoice) -> bytes:
+        """The proof of a result that was sent without it."""
 
 
 class Checker(Protocol):
@@ -59,6 +64,14 @@ class Checker(Protocol):
         Raises:
             Rejected: it does not, with the code that the verdict carries.
             VcomputeError: the check could not be made; no verdict follows.
+        """
+
+    def recompute(self, order: Order, outputs: bytes) -> None:
+        """Return where running the model again gives these outputs.
+
+        Raises:
+            Rejected: it does not.
+            VcomputeError: the model could not be run here.
         """
 
 
@@ -132,7 +145,8 @@ class SuiteCompute:
         )
 
     def execute(self, order: Order) -> Work:
-        """Prove with the first suite of the offer's policy that can prove this model.
+        """Run, and prove with the first suite of the offer's policy that can prove this model; under ``sampled`` and
+        ``on_challenge`` the proof of any suite but ``replay`` waits until it is asked for.
 
         Raises:
             ProtocolError: ``work_units_mismatch`` or ``no_common_suite``.
@@ -146,7 +160,11 @@ class SuiteCompute:
             if choice not in self.suites:
                 continue
             suite, parameters = suite_table().numbered(choice.suite, choice.parameter_set)
+            later = not isinstance(order.offer.policy, Always) and choice.suite != SuiteId.REPLAY
             try:
+                if later:
+                    suite.security(model.graph, inputs.size, choice.parameter_set)
+                    return Work(executor.run(model, inputs, self._threads).encoded, choice, None)
                 outputs, proof = prove(model, inputs, suite.name, order.context, parameters.name, self._threads)
             except Rejected as error:
                 if error.code in (ErrorCode.SUITE_UNSUPPORTED_MODEL, ErrorCode.SECURITY_UNREACHABLE):
@@ -155,9 +173,42 @@ class SuiteCompute:
             return Work(outputs.encoded, choice, proof)
         raise ProtocolError("no suite of the policy can prove this model here", code=ErrorCode.NO_COMMON_SUITE)
 
+    def prove(self, order: Order, suite: SuiteChoice) -> bytes:
+        """The proof of a result under the suite it was sent for.
+
+        Raises:
+            Rejected, VcomputeError: as :meth:`execute`.
+        """
+        from vcompute.proof.api import prove
+        from vcompute.proof.suites import suite_table
+
+        model, inputs = open_order(order)
+        chosen, parameters = suite_table().numbered(suite.suite, suite.parameter_set)
+        return prove(model, inputs, chosen.name, order.context, parameters.name, self._threads)[1]
+
     def needs_model(self, offer: Offer) -> bool:
         """Always."""
         return True
+
+    def recompute(self, order: Order, outputs: bytes) -> None:
+        """Run the model again and compare.
+
+        Raises:
+            Rejected: ``statement_mismatch`` where the outputs do not decode or have other types or size,
+                ``output_mismatch``.
+            VcomputeError: model or inputs are malformed.
+        """
+        from vcompute.proof.replay import compare_outputs
+
+        model, inputs = open_order(order)
+        mine = executor.run(model, inputs, self._threads)
+        try:
+            theirs = decode_batch(outputs)
+        except VcomputeError as error:
+            raise Rejected(f"the outputs do not decode: {error}", code=ErrorCode.STATEMENT_MISMATCH) from error
+        if [(a.dtype, a.shape) for a in mine.arrays] != [(a.dtype, a.shape) for a in theirs.arrays]:
+            raise Rejected("the outputs have other types or sizes", code=ErrorCode.STATEMENT_MISMATCH)
+        compare_outputs(mine, theirs)
 
     def check(self, order: Order, work: Work) -> None:
         """Check a result's proof against the verifier's own model and inputs.
@@ -202,3 +253,11 @@ class CommitmentChecker:
             raise ProtocolError("no commitment to this model is held", code=ErrorCode.BLOB_UNKNOWN, got=digest.hex())
         holder = self._holders[digest]
         check_work(holder, _open_inputs(holder, order), order, work, self._threads)
+
+    def recompute(self, order: Order, outputs: bytes) -> None:
+        """A commitment cannot run a model.
+
+        Raises:
+            ProtocolError: ``compute_failed``, always.
+        """
+        raise ProtocolError("without the model a result cannot be run again", code=ErrorCode.COMPUTE_FAILED)

@@ -279,6 +279,10 @@ def ask(settlement: Settlement, call: Call, now: int) -> Holding:
             return settlement.commit(data, now)
         case Operation.DRAW:
             return settlement.draw(call.task, data, now)
+        case Operation.CHALLENGE:
+            return settlement.challenge(call.task, lease, call.data, now)
+        case Operation.ANSWER:
+            return settlement.answer(data, now)
         case Operation.SETTLE:
             return settlement.settle(data, now)
         case Operation.RELEASE:

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from vcompute.blobs import Upload
@@ -12,10 +13,11 @@ from vcompute.identity.quorum import VerifierSet
 from vcompute.messages import BlobRef, Check, Draw, Message, Offer, Policy, Signed, reopen, seal
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
+from vcompute.policy.deposit import Deterrence, require_deposit
 from vcompute.registry import ErrorCode
 from vcompute.session import Action, RequesterSession, Stage
 from vcompute.session.requester import REQUESTER_TABLE, RequesterRecord, RequesterState
-from vcompute.session.verifier import VerifierRecord
+from vcompute.session.verifier_table import VerifierRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,17 @@ class Terms:
     """Milliseconds until an unpaid escrow goes back."""
     lease: int = 30_000
     verdict_within: int = 120_000
+    assumed: Deterrence | None = None
+    """What the bond reckons with; by default certain conviction; under ``on_challenge`` this node's watching."""
 
 
 class RequesterNode(VerifierNode):
     """A requester, which judges results itself where its offers name no other verifiers."""
 
-    def __init__(self, *args: Any, watch: Callable[[RequesterRecord], None] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, seen: Callable[[RequesterRecord], None] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.requester = RequesterSession(self.key)
-        self._watch = watch
+        self._seen = seen
         self._progress = asyncio.Event()
 
     @property
@@ -84,8 +88,11 @@ class RequesterNode(VerifierNode):
         that a submission repeated after a crash pays once.
 
         Raises:
-            ProtocolError: no session with a coordinator was ever made, so that no settlement is known.
+            ProtocolError: no session with a coordinator was ever made, so that no settlement is known;
+                ``terms_not_acceptable``: under this bond a cheat would pay.
         """
+        assumed = terms.assumed or Deterrence(watched=Fraction(self._share))
+        require_deposit(terms.policy, terms.price, terms.bond, assumed)
         peer = None if self.handshake is None else self.handshake.peer
         if peer is None or peer.body.settlement is None:
             raise ProtocolError("the settlement is not known before the greeting", code=ErrorCode.UNKNOWN_SESSION)
@@ -137,9 +144,9 @@ class RequesterNode(VerifierNode):
         """See :class:`ClientNode`."""
         super().act(actions)
         self._progress.set()
-        if self._watch is not None:
+        if self._seen is not None:
             for record in self.requester.records.values():
-                self._watch(record)
+                self._seen(record)
 
     def perform(self, action: Action) -> None:
         """See :class:`ClientNode`."""

@@ -12,23 +12,30 @@ from vcompute.messages import Message, Signed
 from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Checker, Order, Work
 from vcompute.registry import ErrorCode
-from vcompute.session import Action, Judge, VerifierSession
-from vcompute.session.verifier import VerifierRecord
+from vcompute.session import Action, Job, Judge, VerifierSession
+from vcompute.session.verifier_table import VerifierRecord
 
 logger = logging.getLogger(__name__)
 
 
 class VerifierNode(ClientNode):
-    """A verifier. Arguments beside those of :class:`ClientNode`: what it checks with, how many at once, and its
-    BLS key where it is a member of verifier sets."""
+    """A verifier. Arguments beside those of :class:`ClientNode`: what it checks with, how many at once, its
+    BLS key where it is a member of verifier sets, and the share of results that may be challenged it runs again."""
 
     def __init__(
-        self, *args: Any, checker: Checker, threads: int = 1, member: SecretKey | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        checker: Checker,
+        threads: int = 1,
+        member: SecretKey | None = None,
+        watch: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._checker = checker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-        self.verifier = VerifierSession(self.key, self._nonce, member)
+        self._share = watch
+        self.verifier = VerifierSession(self.key, self._nonce, member, self._watches)
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -53,23 +60,31 @@ class VerifierNode(ClientNode):
     def perform(self, action: Action) -> None:
         """See :class:`ClientNode`."""
         if isinstance(action, Judge):
-            self.spawn(("judge", action.job.lease), self._judge(action))
+            self.spawn(("judge", action.job.lease, action.watch), self._judge(action))
+
+    def _watches(self, job: Job) -> bool:
+        """Whether to run a result again that may be challenged: by chance, so that no worker knows which."""
+        return int.from_bytes(self._nonce(4), "big") < self._share * 2**32
 
     async def _judge(self, action: Judge) -> None:
-        offer, result = action.job.offer.body, action.result.body
+        offer, result, chosen = action.job.offer.body, action.result.body, action.proof
         # What cannot be fetched or read here is not the worker's fault: no verdict, the session asks again.
-        model = await self.download(offer.model) if self._checker.needs_model(offer) else b""
+        needed = action.watch or self._checker.needs_model(offer)
+        model = await self.download(offer.model) if needed else b""
         inputs = await self.download(offer.inputs)
         outputs = await self.download(result.outputs)
-        proof = None if result.proof is None else await self.download(result.proof)
+        proof = None if chosen is None or action.watch else await self.download(chosen)
         order = Order(offer, model, inputs, action.job.context)
         work = Work(outputs, result.suite, proof)
-        code = await asyncio.get_running_loop().run_in_executor(self._pool, self._check, order, work)
+        code = await asyncio.get_running_loop().run_in_executor(self._pool, self._check, order, work, action.watch)
         self.act(self.verifier.judged(action.job.lease, code, self.clock()))
 
-    def _check(self, order: Order, work: Work) -> ErrorCode | None:
+    def _check(self, order: Order, work: Work, watch: bool) -> ErrorCode | None:
         try:
-            self._checker.check(order, work)
+            if watch:
+                self._checker.recompute(order, work.outputs)
+            else:
+                self._checker.check(order, work)
         except Rejected as error:
             logger.info("a result is refused: %s", error)
             return error.code

@@ -13,8 +13,9 @@ from vcompute.node.compute import Compute, Order
 from vcompute.policy import WorkerTerms
 from vcompute.policy.device import DevicePolicy, Driver, Governor, Mode
 from vcompute.registry import ErrorCode, Role, YieldReason
-from vcompute.session import Abort, Action, Job, Run, Send, WorkerSession
-from vcompute.session.worker import Product, WorkerRecord
+from vcompute.session import Abort, Action, Job, Prove, Run, Send, WorkerSession
+from vcompute.session.worker import Product
+from vcompute.session.worker_table import WorkerRecord
 
 logger = logging.getLogger(__name__)
 OPERATOR_SET: Final = 1
@@ -133,6 +134,8 @@ class WorkerNode(ClientNode):
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(lambda _: self._running.pop(job.lease, None))
+            case Prove():
+                self.spawn(("prove", action.job.lease), self._prove(action))
             case Abort(lease) if lease in self._running:
                 self._running[lease].cancel()
             case _:
@@ -154,3 +157,12 @@ class WorkerNode(ClientNode):
             return
         product = Product(outputs, work.suite, proof, work.energy)
         self.act(self.session.computed(job.lease, product, self.clock()))
+
+    async def _prove(self, action: Prove) -> None:
+        """The proof that a challenge or a draw asks for; where it fails here the session asks again."""
+        offer, suite = action.job.offer.body, action.result.body.suite
+        model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+        order = Order(offer, model, inputs, action.job.context)
+        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.prove, order, suite)
+        proof = BlobRef(self.blobs.put(data), len(data))
+        self.act(self.session.proved(action.job.lease, proof, self.clock()))

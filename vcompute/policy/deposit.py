@@ -98,6 +98,22 @@ def deposit_for(policy: Policy, price: int, assumed: Deterrence | None = None) -
     return bond
 
 
+def require_deposit(policy: Policy, price: int, bond: int, assumed: Deterrence | None = None) -> None:
+    """Refuse a bond under which a cheat would pay.
+
+    Raises:
+        ProtocolError: ``terms_not_acceptable``.
+    """
+    least = deposit_for(policy, price, assumed)
+    if bond < least:
+        raise ProtocolError(
+            "the bond does not make cheating a loss: raise it, or check more often",
+            code=ErrorCode.TERMS_NOT_ACCEPTABLE,
+            expected=f">= {least}",
+            got=bond,
+        )
+
+
 def reveal_stake_for(check_cost: int) -> int:
     """The stake of requester and verifier in a draw: silence causes one check, and who is silent pays more than it."""
     return check_cost + 1

@@ -6,9 +6,22 @@ import hashlib
 from dataclasses import dataclass
 
 from vcompute.errors import ProtocolError
-from vcompute.messages import Offer, Receipt, Result, Signed, Verdict, open_message
+from vcompute.messages import (
+    Challenge,
+    Offer,
+    OnChallenge,
+    Receipt,
+    Result,
+    SampleCommit,
+    Sampled,
+    SampleReveal,
+    Signed,
+    Verdict,
+    open_message,
+)
 from vcompute.policy.certificate import quorum_of, statement_of
-from vcompute.policy.verification import admitted_bases, checked_bases
+from vcompute.policy.sampling import RoundState, SamplingRound
+from vcompute.policy.verification import judged_bases
 from vcompute.registry import Basis, ErrorCode, Outcome
 
 
@@ -22,6 +35,8 @@ class Grounds:
     """What their verdicts rest on."""
     certified: bool = False
     """Whether one certificate stands for the verdicts."""
+    unanswered: bool = False
+    """Whether the worker is convicted because it did not answer for its result in time."""
 
 
 def check_receipt(receipt: Signed[Receipt], offer: Signed[Offer]) -> Grounds:
@@ -68,7 +83,56 @@ def _check_result(body: Receipt, terms: Offer) -> bytes:
 
 def _check_judgement(body: Receipt, terms: Offer, result: bytes) -> Grounds:
     accepted = body.outcome is Outcome.PAID
-    bases = admitted_bases(terms.policy) if accepted else checked_bases(terms.policy)
+    if body.certificate is None:
+        by_time = _check_unchallenged(body, terms, result) if accepted else _check_unanswered(body, terms, result)
+        if by_time is not None:
+            return by_time
+    grounds = _check_verifiers(body, terms, result, accepted)
+    if Basis.NOT_SAMPLED in grounds.bases and not _spared(body, terms):
+        raise ProtocolError("the draw in the receipt did not spare it", code=ErrorCode.VERDICT_NOT_ADMITTED)
+    return grounds
+
+
+def _check_unchallenged(body: Receipt, terms: Offer, result: bytes) -> Grounds | None:
+    """Under ``on_challenge`` the settlement says that nobody challenged the result; None where verifiers judged."""
+    if not isinstance(terms.policy, OnChallenge) or len(body.verdicts) != 1 or body.challenge is not None:
+        return None
+    verdict = open_message(body.verdicts[0]).of(Verdict)
+    said = verdict.body
+    if verdict.signer != terms.settlement or said.basis is not Basis.UNCHALLENGED:
+        return None
+    if (said.task, said.lease, said.result, said.accepted) != (body.task, body.lease, result, True):
+        raise ProtocolError("the settlement's word is on another result", code=ErrorCode.VERDICT_NOT_ADMITTED)
+    return Grounds((terms.settlement,), frozenset({Basis.UNCHALLENGED}))
+
+
+def _check_unanswered(body: Receipt, terms: Offer, result: bytes) -> Grounds | None:
+    """A conviction for silence has what asked for the proof: a challenge, or a draw; None where verifiers judged."""
+    if body.verdicts:
+        return None
+    if isinstance(terms.policy, OnChallenge) and body.challenge is not None:
+        challenge = open_message(body.challenge).of(Challenge)
+        if (challenge.body.task, challenge.body.lease, challenge.body.result) == (body.task, body.lease, result):
+            return Grounds(unanswered=True)
+    if isinstance(terms.policy, Sampled) and not _spared(body, terms):
+        return Grounds(unanswered=True)
+    return None
+
+
+def _spared(body: Receipt, terms: Offer) -> bool:
+    """Whether the draw in a receipt is whole and spares the result."""
+    if not isinstance(terms.policy, Sampled):
+        return False
+    records = body.draw or ()
+    commits = [record for record in records if isinstance(open_message(record).body, SampleCommit)]
+    reveals = [record for record in records if isinstance(open_message(record).body, SampleReveal)]
+    parties = frozenset({body.requester, *terms.verifiers})
+    draw = SamplingRound.replay(body.result or b"", parties, terms.policy.rate, commits, reveals)
+    return draw.state is RoundState.NOT_SAMPLED
+
+
+def _check_verifiers(body: Receipt, terms: Offer, result: bytes, accepted: bool) -> Grounds:
+    bases = judged_bases(terms.policy, accepted=accepted)
     if terms.verifier_set is not None:
         return _check_certificate(body, terms, result, accepted, bases)
     judges: dict[bytes, Basis] = {}

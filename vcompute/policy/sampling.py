@@ -13,7 +13,8 @@ and can only stay silent; silence leads to a check, so that it never turns a che
 check costs the silent party its stake and an honest worker nothing.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from enum import Enum, unique
 from typing import Final
 
@@ -96,6 +97,22 @@ class SamplingRound:
         self._within = reveal_within
         self._commits: dict[bytes, bytes] = {}
         self._nonces: dict[bytes, bytes] = {}
+
+    @classmethod
+    def replay(
+        cls, result: bytes, parties: frozenset[bytes], rate: int, commits: Sequence[bytes], reveals: Sequence[bytes]
+    ) -> "SamplingRound":
+        """The round of a signed Result whose signed records are these, time left out.
+
+        Raises:
+            EncodingError, ProtocolError: a record is not admitted, as :meth:`commit` and :meth:`reveal` say.
+        """
+        draw = cls(hashlib.sha256(result).digest(), parties, rate, 1, 0)
+        for record in commits:
+            draw.commit(record, 0)
+        for record in reveals if draw.state is RoundState.REVEALING else ():
+            draw.reveal(record, 0)
+        return draw
 
     def commit(self, data: bytes, now: int) -> None:
         """A party's signed commitment; the same one again changes nothing.

@@ -2,7 +2,7 @@
 """Verification policies of offers: which bases release money, and which terms make sense at all."""
 
 from vcompute.errors import ProtocolError
-from vcompute.messages import Always, Offer, OnChallenge, Policy, Sampled
+from vcompute.messages import Always, Offer, OnChallenge, Policy, Result, Sampled
 from vcompute.messages.draw import MAX_PARTIES
 from vcompute.policy.certificate import check_set
 from vcompute.registry import Basis, ErrorCode, SuiteId
@@ -28,6 +28,22 @@ def admitted_bases(policy: Policy) -> frozenset[Basis]:
             return checked | {Basis.NOT_SAMPLED}
         case OnChallenge():
             return checked | {Basis.UNCHALLENGED}
+
+
+def judged_bases(policy: Policy, *, accepted: bool) -> frozenset[Basis]:
+    """The bases that a verifier's verdict may rest on; ``unchallenged`` is the settlement's alone, which keeps time."""
+    return admitted_bases(policy) - {Basis.UNCHALLENGED} if accepted else checked_bases(policy)
+
+
+def owes_proof(policy: Policy, result: Result) -> bool:
+    """Whether a result is sent without its proof, which its worker makes only when it is asked for."""
+    match policy:
+        case Always():
+            return False
+        case Sampled():
+            return result.proof is None and result.suite.suite != SuiteId.REPLAY
+        case OnChallenge():
+            return True
 
 
 def check_terms(offer: Offer, now: int) -> None:

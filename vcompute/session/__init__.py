@@ -2,7 +2,21 @@
 """Sessions: sans-IO state machines of requester, worker, coordinator and verifier. Events in, actions out, time as an
 argument; what they do in each state is a table of data."""
 
-from vcompute.session.actions import Abort, Action, Call, Closed, Job, Judge, Operation, Publish, Run, Save, Send, Stage
+from vcompute.session.actions import (
+    Abort,
+    Action,
+    Call,
+    Closed,
+    Job,
+    Judge,
+    Operation,
+    Prove,
+    Publish,
+    Run,
+    Save,
+    Send,
+    Stage,
+)
 from vcompute.session.coordinator import CoordinatorSession
 from vcompute.session.handshake import ClientHandshake
 from vcompute.session.requester import RequesterSession
@@ -19,6 +33,7 @@ __all__ = [
     "Job",
     "Judge",
     "Operation",
+    "Prove",
     "Publish",
     "RequesterSession",
     "Run",

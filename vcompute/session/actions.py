@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any, TypeAlias
 
-from vcompute.messages import BlobRef, Offer, Result, Signed
+from vcompute.messages import Answer, BlobRef, Offer, Result, Signed
 
 
 @unique
@@ -21,6 +21,8 @@ class Operation(Enum):
     RENEW = "renew"
     COMMIT = "commit"
     DRAW = "draw"
+    CHALLENGE = "challenge"
+    ANSWER = "answer"
     SETTLE = "settle"
     RELEASE = "release"
     REFUND = "refund"
@@ -89,11 +91,27 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Fetch what the result names, check it, report ``judged``."""
+class Prove:
+    """Prove the result of a job that was run, report ``proved``."""
 
     job: Job
     result: Signed[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Fetch what the result names, check it, report ``judged``. The proof is the Answer's where there is one; to watch
+    is to run the model again without any proof."""
+
+    job: Job
+    result: Signed[Result]
+    answer: Signed[Answer] | None = None
+    watch: bool = False
+
+    @property
+    def proof(self) -> BlobRef | None:
+        """The proof to check."""
+        return self.result.body.proof if self.answer is None else self.answer.body.proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +132,4 @@ class Closed:
     task: bytes
 
 
-Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Judge | Call | Closed
+Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Prove | Judge | Call | Closed

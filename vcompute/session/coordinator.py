@@ -6,18 +6,21 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
 from vcompute.messages import (
     Accept,
     Advertise,
+    Answer,
     Cancel,
+    Challenge,
     Decline,
     Hello,
     Message,
     Offer,
+    OnChallenge,
     Progress,
     Receipt,
     Result,
@@ -31,7 +34,15 @@ from vcompute.messages import (
 )
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send
-from vcompute.session.coordinator_messages import Speaker, draw_parties, has_draw, reveal_within, wanted
+from vcompute.session.coordinator_messages import (
+    Speaker,
+    draw_asks,
+    draw_parties,
+    has_draw,
+    policy_of,
+    reveal_within,
+    wanted,
+)
 from vcompute.session.coordinator_table import TASK_TABLE, TaskEffect, TaskEvent, TaskRecord, TaskState
 from vcompute.session.handshake import answer
 from vcompute.session.roster import Roster, Standing
@@ -50,11 +61,22 @@ _OPERATIONS: Final = {
     TaskState.OPENING: Operation.OPEN,
     TaskState.BONDING: Operation.BOND,
     TaskState.COMMITTING: Operation.COMMIT,
+    TaskState.CHALLENGING: Operation.CHALLENGE,
+    TaskState.DEMANDING: Operation.CHALLENGE,
+    TaskState.ANSWERING: Operation.ANSWER,
     TaskState.SETTLING: Operation.SETTLE,
     TaskState.RELEASING: Operation.RELEASE,
     TaskState.REFUNDING: Operation.REFUND,
 }
-_RESENT: Final = (TaskState.STAGING, TaskState.ASSIGNED, TaskState.COLLECTING, TaskState.DRAWING, TaskState.JUDGING)
+_RESENT: Final = (
+    TaskState.STAGING,
+    TaskState.ASSIGNED,
+    TaskState.COLLECTING,
+    TaskState.DRAWING,
+    TaskState.WAITING,
+    TaskState.PROVING,
+    TaskState.JUDGING,
+)
 
 
 class CoordinatorSession:
@@ -110,10 +132,12 @@ class CoordinatorSession:
                 return []
             case Offer():
                 return self._offered(message.of(Offer), now)
-            case Accept() | Decline() | Progress() | Yield() | Result():
+            case Accept() | Decline() | Progress() | Yield() | Result() | Answer():
                 return self._from_worker(message, now)
             case Verdict():
                 return self._judged(message.of(Verdict), now)
+            case Challenge():
+                return self._challenged(message.of(Challenge), now)
             case SampleCommit() | SampleReveal():
                 return self._drawn(message, message.body.result)
             case Cancel():
@@ -127,6 +151,7 @@ class CoordinatorSession:
         """The blobs a task waits for are here."""
         record = self.records.get(task)
         draws = record is not None and record.state is TaskState.COLLECTING and has_draw(record)
+        draws = draws and record is not None and record.answer is None
         return self._event(task, TaskEvent.DRAWABLE if draws else TaskEvent.STAGED, now) + self._dispatch(now)
 
     def answered(self, call: Call, receipt: bytes | None, until: int, now: int) -> list[Action]:
@@ -145,6 +170,8 @@ class CoordinatorSession:
             record = replace(record, receipts=(*record.receipts, receipt)[-MAX_RECEIPTS:])
             outcome = reopen(receipt).of(Receipt).body.outcome
             event = {Outcome.PAID: TaskEvent.PAID, Outcome.SLASHED: TaskEvent.SLASHED}.get(outcome, TaskEvent.DONE)
+        elif call.operation is Operation.COMMIT and isinstance(policy_of(record), OnChallenge):
+            event = TaskEvent.WINDOW
         return self._apply(replace(record, until=until), event, now) + self._dispatch(now)
 
     def refused(self, call: Call, code: ErrorCode, now: int) -> list[Action]:
@@ -162,7 +189,10 @@ class CoordinatorSession:
         """Time has passed."""
         actions: list[Action] = []
         for task, is_timeout in self.timers.due(now):
-            actions += self._event(task, TaskEvent.TIMEOUT if is_timeout else TaskEvent.RESEND, now)
+            event = TaskEvent.TIMEOUT if is_timeout else TaskEvent.RESEND
+            if is_timeout and self.records[task].state is TaskState.DRAWING and draw_asks(self.records[task]):
+                event = TaskEvent.DEMAND
+            actions += self._event(task, event, now)
         return actions + self._dispatch(now)
 
     # From messages to events.
@@ -200,7 +230,7 @@ class CoordinatorSession:
                     return self._apply(replace(record, accept=record.accept or message.data), TaskEvent.ACCEPT, now)
                 busy = body.code in (ErrorCode.BUSY, ErrorCode.DEVICE_UNAVAILABLE)
                 return self._apply(record, TaskEvent.BUSY if busy else TaskEvent.DECLINE, now)
-            case Progress(task, lease) | Yield(task, lease) | Result(task, lease):
+            case Progress(task, lease) | Yield(task, lease) | Result(task, lease) | Answer(task, lease):
                 record = self._task(task)
                 if message.signer != record.worker or lease != record.lease:
                     return self._stale(record, message)
@@ -208,6 +238,10 @@ class CoordinatorSession:
                     return self._progress(record, message.data, now)
                 if isinstance(body, Yield):
                     return self._apply(replace(record, evidence=message.data), TaskEvent.YIELD, now)
+                if isinstance(body, Answer):
+                    if record.state is TaskState.PROVING:
+                        record = replace(record, answer=message.data)
+                    return self._apply(record, TaskEvent.ANSWER, now)
                 return self._apply(replace(record, result=record.result or message.data), TaskEvent.RESULT, now)
             case _:
                 return []
@@ -223,13 +257,13 @@ class CoordinatorSession:
         effects = TASK_TABLE.rule(record.state, event).effects
         return TaskEffect.RENEW in effects or TaskEffect.RECORD in effects
 
-    def _stale(self, record: TaskRecord, message: Signed[Message]) -> list[Action]:
+    def _stale(self, record: TaskRecord, message: Signed[Any]) -> list[Action]:
         """The answer to a lease that is over: its receipt, or a Cancel."""
         body = message.body
         lease = message.digest if isinstance(body, Accept) else getattr(body, "lease", None)
         for receipt in record.receipts:
             known = reopen(receipt).of(Receipt).body
-            if lease is not None and known.lease == lease and known.worker == message.signer:
+            if lease is not None and known.lease == lease and message.signer in _concerned(known):
                 return [Send(message.signer, receipt)]
         if isinstance(body, Decline | Yield):
             return []
@@ -245,6 +279,15 @@ class CoordinatorSession:
         if record.state is not TaskState.JUDGING:
             return []
         return self._apply(replace(record, verdict=verdict.data), TaskEvent.VERDICT, now)
+
+    def _challenged(self, challenge: Signed[Challenge], now: int) -> list[Action]:
+        """Anyone challenges a result; the settlement judges whether it may."""
+        record = self._task(challenge.body.task)
+        if challenge.body.lease != record.lease or TASK_TABLE.final(record.state):
+            return self._stale(record, challenge.of(Challenge))
+        if record.state is not TaskState.WAITING:
+            return []
+        return self._apply(replace(record, challenge=challenge.data), TaskEvent.CHALLENGE, now)
 
     def _drawn(self, message: Signed[Message], result: bytes) -> list[Action]:
         """A party of a draw commits or reveals; the settlement judges whether it may."""
@@ -265,8 +308,9 @@ class CoordinatorSession:
                 record = replace(record, draw_until=now + reveal_within(record))
         else:
             record = replace(record, reveals=(*record.reveals, data))
-        complete = len(record.reveals) == len(draw_parties(record))
-        return self._apply(record, TaskEvent.DRAWN if complete else TaskEvent.RECORDED, now)
+        if len(record.reveals) < len(draw_parties(record)):
+            return self._apply(record, TaskEvent.RECORDED, now)
+        return self._apply(record, TaskEvent.DEMAND if draw_asks(record) else TaskEvent.DRAWN, now)
 
     def _stale_verdict(self, record: TaskRecord, verdict: Signed[Verdict]) -> list[Action]:
         for receipt in record.receipts:
@@ -329,6 +373,7 @@ class CoordinatorSession:
                 TaskEffect.ASSIGN
                 | TaskEffect.CHECK
                 | TaskEffect.DRAW
+                | TaskEffect.ASK_PROOF
                 | TaskEffect.FORWARD_ACCEPT
                 | TaskEffect.CANCEL_WORKER
             ):
@@ -344,7 +389,7 @@ class CoordinatorSession:
                     return replace(record, excluded=(*record.excluded, record.worker)[-1024:])
             case TaskEffect.FORGET_LEASE:
                 record = replace(record, worker=None, accept=None, result=None, verdict=None, evidence=None, until=0)
-                return replace(record, commits=(), reveals=(), draw_until=0)
+                return replace(record, commits=(), reveals=(), draw_until=0, challenge=None, answer=None)
             case TaskEffect.CLOSE:
                 actions.append(Closed(record.task))
             case _:
@@ -357,6 +402,8 @@ class CoordinatorSession:
             Operation.OPEN: record.offer,
             Operation.BOND: record.accept,
             Operation.COMMIT: record.result,
+            Operation.CHALLENGE: record.challenge,
+            Operation.ANSWER: record.answer,
             Operation.SETTLE: record.verdict,
             Operation.RELEASE: record.evidence or record.cancel,
             Operation.REFUND: record.cancel,
@@ -421,7 +468,7 @@ class CoordinatorSession:
                     self.records[record.task] = record
                     self._results[hashlib.sha256(record.result or b"").digest()] = record.task
                 end = record.draw_until
-            case TaskState.LEASED | TaskState.COLLECTING | TaskState.JUDGING:
+            case TaskState.LEASED | TaskState.COLLECTING | TaskState.WAITING | TaskState.PROVING | TaskState.JUDGING:
                 end = record.until
             case _ if record.state in _OPERATIONS:
                 end = now + RETRY
@@ -431,3 +478,9 @@ class CoordinatorSession:
             tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
             again = now + resend_after(tries)
         self.timers.set((record.task, False), again)
+
+
+def _concerned(receipt: Receipt) -> set[bytes | None]:
+    """Whose lease or challenge a receipt ended."""
+    challenger = None if receipt.challenge is None else reopen(receipt.challenge).signer
+    return {receipt.worker, challenger}

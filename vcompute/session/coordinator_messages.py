@@ -2,7 +2,24 @@
 """What a coordinator says about a task, and to whom."""
 
 from vcompute.identity import PrivateKey
-from vcompute.messages import Assign, Cancel, Check, Decline, Draw, Offer, Receipt, Result, Sampled, reopen, seal
+from vcompute.messages import (
+    Always,
+    Answer,
+    Assign,
+    Cancel,
+    Check,
+    Decline,
+    Draw,
+    Offer,
+    Policy,
+    Receipt,
+    Result,
+    Sampled,
+    reopen,
+    seal,
+)
+from vcompute.policy.sampling import RoundState, SamplingRound
+from vcompute.policy.verification import owes_proof
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Send, Stage
 from vcompute.session.coordinator_table import TaskEffect, TaskRecord, TaskState
@@ -21,10 +38,13 @@ class Speaker:
             assign = Assign(record.offer, record.attempt, offer.price)
             actions.append(Send(record.worker, seal(self._key, assign).data))
         elif effect is TaskEffect.CHECK and record.accept is not None and record.result is not None:
-            check = seal(self._key, Check(record.offer, record.accept, record.result)).data
+            check = seal(self._key, Check(record.offer, record.accept, record.result, record.answer)).data
             actions += [Send(party, check) for party in draw_parties(record)]
         elif effect is TaskEffect.DRAW and has_draw(record):
             actions += self._draw(record)
+        elif effect is TaskEffect.ASK_PROOF and record.worker is not None:
+            ask = record.challenge or seal(self._key, self._drawn(record)).data
+            actions.append(Send(record.worker, ask))
         elif effect is TaskEffect.FORWARD_ACCEPT and record.accept is not None:
             actions.append(Send(record.requester, record.accept))
         elif effect is TaskEffect.CANCEL_WORKER and record.worker is not None:
@@ -33,13 +53,17 @@ class Speaker:
 
     def _draw(self, record: TaskRecord) -> list[Action]:
         """What there is of a draw, once it says something: all commitments, or that no more is waited for."""
-        closed = record.state is TaskState.JUDGING
         parties = draw_parties(record)
-        if not closed and len(record.commits) < len(parties):
+        draw = self._drawn(record)
+        if not draw.closed and len(record.commits) < len(parties):
             return []
-        draw = Draw(record.task, record.lease or bytes(32), record.commits, record.reveals, closed)
         data = seal(self._key, draw).data
         return [Send(party, data) for party in parties]
+
+    @staticmethod
+    def _drawn(record: TaskRecord) -> Draw:
+        closed = record.state is not TaskState.DRAWING
+        return Draw(record.task, record.lease or bytes(32), record.commits, record.reveals, closed)
 
     def cancel_to(self, party: bytes, task: bytes, lease: bytes | None, code: ErrorCode) -> Send:
         """A Cancel of one lease."""
@@ -60,6 +84,7 @@ class Speaker:
             judged = body.outcome in (Outcome.PAID, Outcome.SLASHED)
             verifiers = reopen(record.offer).of(Offer).body.verifiers if judged else ()
             concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
+            concerned |= set() if body.challenge is None else {reopen(body.challenge).signer}
             actions += [Send(party, receipt) for party in sorted(concerned)]
 
 
@@ -69,21 +94,40 @@ def wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
         offer = reopen(record.offer).of(Offer).body
         return Stage(record.task, (offer.model, offer.inputs))
     result = reopen(record.result).of(Result).body
-    return Stage(record.task, (result.outputs,) if result.proof is None else (result.outputs, result.proof))
+    answered = None if record.answer is None else reopen(record.answer).of(Answer).body.proof
+    proof = answered or result.proof
+    return Stage(record.task, (result.outputs,) if proof is None else (result.outputs, proof))
 
 
 def has_draw(record: TaskRecord) -> bool:
     """Whether the offer's policy asks for a draw."""
-    return isinstance(reopen(record.offer).of(Offer).body.policy, Sampled)
+    return isinstance(policy_of(record), Sampled)
+
+
+def policy_of(record: TaskRecord) -> Policy:
+    """The offer's verification policy."""
+    return reopen(record.offer).of(Offer).body.policy
+
+
+def draw_asks(record: TaskRecord) -> bool:
+    """Whether a draw that is over asks for a proof: the result has none, and not every nonce spares it."""
+    policy = policy_of(record)
+    if record.result is None or not isinstance(policy, Sampled):
+        return False
+    if not owes_proof(policy, reopen(record.result).of(Result).body):
+        return False
+    parties = frozenset(draw_parties(record))
+    draw = SamplingRound.replay(record.result, parties, policy.rate, record.commits, record.reveals)
+    return draw.state is not RoundState.NOT_SAMPLED
 
 
 def reveal_within(record: TaskRecord) -> int:
     """The time of each phase of a draw."""
-    policy = reopen(record.offer).of(Offer).body.policy
+    policy = policy_of(record)
     return policy.reveal_within if isinstance(policy, Sampled) else 0
 
 
 def draw_parties(record: TaskRecord) -> tuple[bytes, ...]:
-    """Who sees the evidence: the verifiers, and in a draw the requester too."""
+    """Who sees the evidence: the verifiers, and in a draw or where it may be challenged the requester too."""
     verifiers = reopen(record.offer).of(Offer).body.verifiers
-    return tuple(sorted({record.requester, *verifiers})) if has_draw(record) else verifiers
+    return verifiers if isinstance(policy_of(record), Always) else tuple(sorted({record.requester, *verifiers}))

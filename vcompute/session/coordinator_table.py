@@ -35,6 +35,11 @@ class TaskState(IntEnum):
     REFUNDED = 14
     REFUSED = 15
     DRAWING = 16
+    WAITING = 17
+    CHALLENGING = 18
+    DEMANDING = 19
+    PROVING = 20
+    ANSWERING = 21
 
 
 @unique
@@ -60,6 +65,10 @@ class TaskEvent(Enum):
     RECORD = "a party of the draw commits or reveals"
     RECORDED = "the settlement recorded it"
     DRAWN = "every nonce is recorded"
+    WINDOW = "the settlement recorded a result that may be challenged"
+    CHALLENGE = "someone challenges the result"
+    DEMAND = "the draw is over and asks for the proof"
+    ANSWER = "the lease's worker answers with its proof"
     VERDICT = "a verifier judges the result"
     CANCEL = "the requester cancels"
     TIMEOUT = "the state's time is over"
@@ -79,6 +88,7 @@ class TaskEffect(Enum):
     CHECK = "send Check to the verifiers, in a draw to its other parties too"
     DRAW = "send Draw to the parties of the draw"
     RECORD = "ask the settlement to record it"
+    ASK_PROOF = "send the Challenge, or in a draw the Draw, to the worker"
     FORWARD_ACCEPT = "send the Accept to the requester"
     CANCEL_WORKER = "send Cancel to the worker"
     RECEIPTS = "send the receipt to all it concerns"
@@ -100,7 +110,19 @@ _S, _E, _A = TaskState, TaskEvent, TaskEffect
 _REQUEUE = Rule(_S.QUEUED, (_A.FREE, _A.FORGET_LEASE, _A.ENQUEUE))
 _REFUND = Rule(_S.REFUNDING, (_A.CALL,))
 _AGAIN = (_E.TIMEOUT, _E.UNKNOWN)
-_CALLING = (_S.OPENING, _S.BONDING, _S.COMMITTING, _S.SETTLING, _S.RELEASING, _S.REFUNDING)
+_CALLING = (
+    _S.OPENING,
+    _S.BONDING,
+    _S.COMMITTING,
+    _S.CHALLENGING,
+    _S.DEMANDING,
+    _S.ANSWERING,
+    _S.SETTLING,
+    _S.RELEASING,
+    _S.REFUNDING,
+)
+_PAID = Rule(_S.PAID, (_A.REWARD, _A.RECEIPTS, _A.FREE, _A.CLOSE))
+_SLASHED = Rule(_S.QUEUED, (_A.PUNISH, _A.RECEIPTS, _A.EXCLUDE, *_REQUEUE.effects))
 
 TASK_TABLE: Final = Table(
     "coordinator",
@@ -115,6 +137,11 @@ TASK_TABLE: Final = Table(
         _S.COLLECTING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "outputs or proof are missing"),
         _S.DRAWING: StateInfo("reveal_within", Owner.REQUESTER_AND_WORKER, "the draw is under way"),
         _S.JUDGING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "verifiers judge"),
+        _S.WAITING: StateInfo("window", Owner.REQUESTER_AND_WORKER, "the result may be challenged"),
+        _S.CHALLENGING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "a challenge is being recorded"),
+        _S.DEMANDING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the draw's demand is being recorded"),
+        _S.PROVING: StateInfo("answer_within", Owner.REQUESTER_AND_WORKER, "the worker owes the proof"),
+        _S.ANSWERING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the proof is being recorded"),
         _S.SETTLING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "a verdict is being counted"),
         _S.RELEASING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the bond is being returned"),
         _S.REFUNDING: StateInfo("retry", Owner.REQUESTER, "the price is being returned"),
@@ -163,8 +190,26 @@ TASK_TABLE: Final = Table(
         (_S.JUDGING, _E.RESEND): Rule(_S.JUDGING, (_A.CHECK, _A.DRAW)),
         (_S.JUDGING, _E.VERDICT): Rule(_S.SETTLING, (_A.CALL,)),
         (_S.JUDGING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.CANCEL_WORKER, _A.CALL)),
-        (_S.SETTLING, _E.PAID): Rule(_S.PAID, (_A.REWARD, _A.RECEIPTS, _A.FREE, _A.CLOSE)),
-        (_S.SETTLING, _E.SLASHED): Rule(_S.QUEUED, (_A.PUNISH, _A.RECEIPTS, _A.EXCLUDE, *_REQUEUE.effects)),
+        (_S.COMMITTING, _E.WINDOW): Rule(_S.WAITING, (_A.COLLECT, _A.CHECK)),
+        (_S.WAITING, _E.RESULT): Rule(_S.WAITING, (_A.COLLECT,)),
+        (_S.WAITING, _E.RESEND): Rule(_S.WAITING, (_A.COLLECT, _A.CHECK)),
+        (_S.WAITING, _E.CHALLENGE): Rule(_S.CHALLENGING, (_A.CALL,)),
+        (_S.WAITING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.CALL,)),
+        (_S.CHALLENGING, _E.DONE): Rule(_S.PROVING, (_A.ASK_PROOF,)),
+        (_S.CHALLENGING, _E.DENIED): Rule(_S.WAITING),
+        (_S.DRAWING, _E.DEMAND): Rule(_S.DEMANDING, (_A.CALL,)),
+        (_S.DEMANDING, _E.DONE): Rule(_S.PROVING, (_A.DRAW, _A.ASK_PROOF)),
+        (_S.DEMANDING, _E.DENIED): Rule(_S.DRAWING),
+        (_S.PROVING, _E.RESEND): Rule(_S.PROVING, (_A.CHECK, _A.DRAW, _A.ASK_PROOF)),
+        (_S.PROVING, _E.ANSWER): Rule(_S.ANSWERING, (_A.CALL,)),
+        (_S.PROVING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.CALL,)),
+        (_S.ANSWERING, _E.DONE): Rule(_S.COLLECTING, (_A.COLLECT,)),
+        (_S.ANSWERING, _E.DENIED): Rule(_S.PROVING),
+        (_S.COLLECTING, _E.ANSWER): Rule(_S.COLLECTING, (_A.COLLECT,)),
+        (_S.SETTLING, _E.PAID): _PAID,
+        (_S.SETTLING, _E.SLASHED): _SLASHED,
+        (_S.RELEASING, _E.PAID): _PAID,
+        (_S.RELEASING, _E.SLASHED): _SLASHED,
         (_S.SETTLING, _E.DONE): Rule(_S.JUDGING, ()),
         (_S.SETTLING, _E.DENIED): Rule(_S.JUDGING, ()),
         (_S.RELEASING, _E.DONE): Rule(_S.QUEUED, (_A.RECEIPTS, *_REQUEUE.effects)),
@@ -204,6 +249,8 @@ class TaskRecord:
     evidence: bytes | None = field(14, ENVELOPE, "the signed Yield", optional=True)
     cancel: bytes | None = field(15, ENVELOPE, "the requester's signed Cancel", optional=True)
     code: ErrorCode | None = field(16, CODE, "why it was refused", optional=True)
+    challenge: bytes | None = field(20, ENVELOPE, "the signed Challenge", optional=True)
+    answer: bytes | None = field(21, ENVELOPE, "the signed Answer", optional=True)
 
     @property
     def lease(self) -> bytes | None:

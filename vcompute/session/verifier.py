@@ -3,23 +3,23 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from enum import Enum, IntEnum, unique
+from dataclasses import replace
 from typing import Final
 
-from vcompute.codec import Enum as EnumKind
-from vcompute.codec import field
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey
-from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.messages import (
     Accept,
+    Always,
+    Answer,
     Cancel,
+    Challenge,
     Check,
     Draw,
     Message,
     Offer,
+    OnChallenge,
     Receipt,
     Result,
     SampleCommit,
@@ -30,100 +30,19 @@ from vcompute.messages import (
     reopen,
     seal,
 )
-from vcompute.messages.flow import ENVELOPE
-from vcompute.messages.primitives import DIGEST, TIME
 from vcompute.policy.certificate import share_of
 from vcompute.policy.sampling import NONCE_SIZE, RoundState, SamplingRound, commitment, seal_commit, seal_reveal
-from vcompute.policy.verification import basis_of
+from vcompute.policy.verification import basis_of, owes_proof
 from vcompute.registry import Basis, ErrorCode
 from vcompute.session.actions import Action, Closed, Job, Judge, Save, Send
 from vcompute.session.timers import Timers, resend_after
-
-
-@unique
-class VerifierState(IntEnum):
-    """Where a result stands for a verifier."""
-
-    CHECKING = 1
-    JUDGED = 2
-    CLOSED = 3
-    DRAWING = 4
-    REVEALED = 5
-
-
-@unique
-class VerifierEvent(Enum):
-    """What happens to a result under judgement."""
-
-    CHECK = "the evidence, first or again"
-    OPEN = "every party of the draw has committed"
-    DRAWN = "the result is to be checked"
-    SPARED = "the draw spares the result"
-    PASSED = "the draw is over and others judge"
-    JUDGED = "the check is done"
-    SETTLED = "a receipt for the lease"
-    CANCEL = "the lease or task was ended"
-    RESEND = "no answer yet"
-    EXPIRED = "the window for the verdict is over"
-
-
-@unique
-class VerifierEffect(Enum):
-    """What a verifier does about it."""
-
-    COMMIT = "send SampleCommit"
-    REVEAL = "send SampleReveal"
-    START = "check"
-    SPEAK = "send the Verdict"
-    CLOSE = "the result is over here"
-    IGNORE = "nothing"
-
-
-_S, _E, _A = VerifierState, VerifierEvent, VerifierEffect
-_OPEN = (_S.DRAWING, _S.REVEALED, _S.CHECKING, _S.JUDGED)
-_END = Rule(_S.CLOSED, (_A.CLOSE,))
-
-VERIFIER_TABLE: Final = Table(
-    "verifier",
-    {
-        _S.DRAWING: StateInfo("reveal_within", Owner.REQUESTER_AND_WORKER, "committed to a nonce"),
-        _S.REVEALED: StateInfo("reveal_within", Owner.REQUESTER_AND_WORKER, "the nonce is revealed"),
-        _S.CHECKING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "the check is under way"),
-        _S.JUDGED: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "the verdict is sent, no receipt yet"),
-        _S.CLOSED: StateInfo("final", Owner.NONE, "settled, cancelled or too late"),
-    },
+from vcompute.session.verifier_table import (
+    VERIFIER_TABLE,
+    VerifierEffect,
     VerifierEvent,
-    {
-        (_S.CHECKING, _E.JUDGED): Rule(_S.JUDGED, (_A.SPEAK,)),
-        (_S.CHECKING, _E.RESEND): Rule(_S.CHECKING, (_A.START,)),
-        **{(_S.DRAWING, event): Rule(_S.DRAWING, (_A.COMMIT,)) for event in (_E.RESEND, _E.CHECK)},
-        (_S.DRAWING, _E.OPEN): Rule(_S.REVEALED, (_A.REVEAL,)),
-        **{(_S.REVEALED, event): Rule(_S.REVEALED, (_A.REVEAL,)) for event in (_E.RESEND, _E.CHECK, _E.OPEN)},
-        **{(state, _E.DRAWN): Rule(_S.CHECKING, (_A.START,)) for state in (_S.DRAWING, _S.REVEALED)},
-        **{(state, _E.SPARED): Rule(_S.JUDGED, (_A.SPEAK,)) for state in (_S.DRAWING, _S.REVEALED)},
-        **{(state, _E.PASSED): _END for state in (_S.DRAWING, _S.REVEALED)},
-        **{(state, event): _END for state in _OPEN for event in (_E.SETTLED, _E.CANCEL, _E.EXPIRED)},
-        **{(_S.JUDGED, event): Rule(_S.JUDGED, (_A.SPEAK,)) for event in (_E.RESEND, _E.CHECK)},
-        (_S.CLOSED, _E.CHECK): Rule(_S.CLOSED, (_A.SPEAK,)),
-    },
-    dict.fromkeys(VerifierEvent, (_A.IGNORE,)),
+    VerifierRecord,
+    VerifierState,
 )
-"""A verifier's transitions for one result."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierRecord:
-    """What a verifier keeps of a result."""
-
-    lease: bytes = field(0, DIGEST, "lease")
-    state: VerifierState = field(1, EnumKind(VerifierState), "state")
-    offer: bytes = field(2, ENVELOPE, "the signed Offer")
-    accept: bytes = field(3, ENVELOPE, "the signed Accept")
-    result: bytes = field(4, ENVELOPE, "the signed Result")
-    since: int = field(5, TIME, "when the evidence came")
-    verdict: bytes | None = field(6, ENVELOPE, "the signed Verdict", optional=True)
-    nonce: bytes | None = field(7, DIGEST, "this party's randomness in the draw", optional=True)
-
 
 _KIND: Final = "verifier"
 
@@ -131,9 +50,16 @@ _KIND: Final = "verifier"
 class VerifierSession:
     """All results under judgement of one verifier."""
 
-    def __init__(self, key: PrivateKey, nonce: Callable[[int], bytes], member: SecretKey | None = None) -> None:
+    def __init__(
+        self,
+        key: PrivateKey,
+        nonce: Callable[[int], bytes],
+        member: SecretKey | None = None,
+        watch: Callable[[Job], bool] = lambda job: True,
+    ) -> None:
         """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
-        verifier sets."""
+        verifier sets; ``watch`` says which results that may be challenged are run again."""
+        self._watch = watch
         self._key = key
         self._member = member
         self._nonce = nonce
@@ -178,6 +104,8 @@ class VerifierSession:
     def judged(self, lease: bytes, code: ErrorCode | None, now: int) -> list[Action]:
         """The check of a result is done; ``code`` says why it does not stand, None that it does."""
         record = self.records.get(lease)
+        if record is not None and record.state is VerifierState.WATCHING:
+            return self._apply(record, VerifierEvent.SOUND if code is None else VerifierEvent.WRONG, now)
         if record is None or record.state is not VerifierState.CHECKING:
             return []
         basis = basis_of(reopen(record.result).of(Result).body.suite.suite)
@@ -195,9 +123,7 @@ class VerifierSession:
         actions: list[Action] = []
         for lease in self.timers.due(now):
             record = self.records[lease]
-            window = reopen(record.offer).of(Offer).body.verdict_within
-            over = now >= record.since + 2 * window
-            actions += self._apply(record, VerifierEvent.EXPIRED if over else VerifierEvent.RESEND, now)
+            actions += self._apply(record, _timed(record, now), now)
         return actions
 
     def _checked(self, check: Check, now: int) -> list[Action]:
@@ -205,6 +131,7 @@ class VerifierSession:
         accept = open_message(check.accept).of(Accept)
         result = open_message(check.result).of(Result)
         check_evidence(offer, accept, result)
+        answer = None if check.answer is None else check_answer(open_message(check.answer).of(Answer), accept, result)
         if offer.body.verifier_set is not None and self._member is None:
             raise ProtocolError("this verifier has no BLS key for the offer's set", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
         if self._key.thumbprint not in parties_of(offer):
@@ -213,12 +140,28 @@ class VerifierSession:
         if known is not None:
             if known.result != result.data:
                 raise ProtocolError("another result for this lease was checked", code=ErrorCode.UNEXPECTED_MESSAGE)
+            if answer is not None and known.answer is None:
+                return self._answered(replace(known, answer=answer.data), now)
             return self._apply(known, VerifierEvent.CHECK, now)
         record = VerifierRecord(accept.digest, VerifierState.CHECKING, offer.data, accept.data, result.data, now)
         if isinstance(offer.body.policy, Sampled):
             # The nonce is stored before the commitment is sent: after a restart it is still the one committed to.
             record = replace(record, state=VerifierState.DRAWING, nonce=self._nonce(NONCE_SIZE))
+        elif isinstance(offer.body.policy, OnChallenge):
+            watched = self._watch(self._job(record))
+            record = replace(record, state=VerifierState.WATCHING if watched else VerifierState.AWAITING)
+        if answer is not None:
+            return self._answered(replace(record, answer=answer.data), now)
         return self._apply(record, VerifierEvent.RESEND, now)
+
+    def _answered(self, record: VerifierRecord, now: int) -> list[Action]:
+        judges = self._key.thumbprint in reopen(record.offer).of(Offer).body.verifiers
+        return self._apply(record, VerifierEvent.ANSWERED if judges else VerifierEvent.PASSED, now)
+
+    @staticmethod
+    def _job(record: VerifierRecord) -> Job:
+        offer, accept = reopen(record.offer).of(Offer), reopen(record.accept)
+        return Job(offer.digest, accept.digest, accept.signer, offer)
 
     def _draw(self, draw: Draw, now: int) -> list[Action]:
         """What the coordinator has of a draw; nothing of it is believed that is not signed by its party."""
@@ -246,7 +189,15 @@ class VerifierSession:
             return self._apply(record, VerifierEvent.PASSED, now)
         if rounds.state is RoundState.NOT_SAMPLED:
             return self._apply(self._spoken(record, Basis.NOT_SAMPLED, None), VerifierEvent.SPARED, now)
-        return self._apply(record, VerifierEvent.DRAWN, now)
+        owed = record.answer is None and owes_proof(policy, reopen(record.result).of(Result).body)
+        return self._apply(record, VerifierEvent.OWED if owed else VerifierEvent.DRAWN, now)
+
+    def _challenge(self, record: VerifierRecord) -> VerifierRecord:
+        if record.challenge is not None:
+            return record
+        result = reopen(record.result).of(Result)
+        body = Challenge(result.body.task, record.lease, result.digest)
+        return replace(record, challenge=seal(self._key, body).data)
 
     def _apply(self, record: VerifierRecord, event: VerifierEvent, now: int) -> list[Action]:
         rule = VERIFIER_TABLE.rule(record.state, event)
@@ -262,10 +213,14 @@ class VerifierSession:
                     result = hashlib.sha256(record.result).digest()
                     seal_record = seal_commit if effect is VerifierEffect.COMMIT else seal_reveal
                     actions.append(Send(None, seal_record(self._key, result, record.nonce)))
-                case VerifierEffect.START:
-                    offer, accept = reopen(record.offer).of(Offer), reopen(record.accept)
-                    job = Job(offer.digest, accept.digest, accept.signer, offer)
-                    actions.append(Judge(job, reopen(record.result).of(Result)))
+                case VerifierEffect.START | VerifierEffect.WATCH:
+                    answer = None if record.answer is None else reopen(record.answer).of(Answer)
+                    watch = effect is VerifierEffect.WATCH
+                    actions.append(Judge(self._job(record), reopen(record.result).of(Result), answer, watch))
+                case VerifierEffect.CHALLENGE:
+                    record = self._challenge(record)
+                    actions[0] = Save(_KIND, record.lease, record)
+                    actions.append(Send(None, record.challenge or b""))
                 case VerifierEffect.SPEAK if record.verdict is not None:
                     actions.append(Send(None, record.verdict))
                 case VerifierEffect.CLOSE:
@@ -279,6 +234,33 @@ class VerifierSession:
             time = now + resend_after(tries)
         self.timers.set(record.lease, time)
         return actions
+
+
+def _timed(record: VerifierRecord, now: int) -> VerifierEvent:
+    """What time says to a record: the end, a watch that takes too long, or to say it again."""
+    offer = reopen(record.offer).of(Offer).body
+    policy, within = offer.policy, 2 * offer.verdict_within
+    if isinstance(policy, OnChallenge):
+        within += policy.window + policy.answer_within
+        if record.state is VerifierState.WATCHING and now >= record.since + policy.window * 3 // 4:
+            return VerifierEvent.WRONG  # outputs that do not come are challenged like wrong ones
+    elif isinstance(policy, Sampled):
+        within += offer.verdict_within + 2 * policy.reveal_within
+    return VerifierEvent.EXPIRED if now >= record.since + within else VerifierEvent.RESEND
+
+
+def check_answer(answer: Signed[Answer], accept: Signed[Accept], result: Signed[Result]) -> Signed[Answer]:
+    """Whether an Answer is of this lease's worker and result.
+
+    Raises:
+        ProtocolError: ``unexpected_signer``, ``stale_lease``, ``statement_mismatch``.
+    """
+    answer.require_signer(accept.signer)
+    if answer.body.task != accept.body.task or answer.body.lease != accept.digest:
+        raise ProtocolError("the answer is of another lease", code=ErrorCode.STALE_LEASE)
+    if answer.body.result != result.digest:
+        raise ProtocolError("the answer is on another result", code=ErrorCode.STATEMENT_MISMATCH)
+    return answer
 
 
 def check_evidence(offer: Signed[Offer], accept: Signed[Accept], result: Signed[Result]) -> None:
@@ -295,9 +277,9 @@ def check_evidence(offer: Signed[Offer], accept: Signed[Accept], result: Signed[
 
 
 def parties_of(offer: Signed[Offer]) -> frozenset[bytes]:
-    """Who sees the evidence: the verifiers, and in a draw the requester too."""
-    drawing = isinstance(offer.body.policy, Sampled)
-    return frozenset(offer.body.verifiers) | ({offer.signer} if drawing else frozenset())
+    """Who sees the evidence: the verifiers, and in a draw or where it may be challenged the requester too."""
+    alone = isinstance(offer.body.policy, Always)
+    return frozenset(offer.body.verifiers) | (frozenset() if alone else {offer.signer})
 
 
 def _commitment(data: bytes) -> bytes:

@@ -4,25 +4,26 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import Enum, IntEnum, unique
 from typing import Final
 
-from vcompute.codec import Enum as EnumKind
-from vcompute.codec import Uint, field
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
-from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.messages import (
     Accept,
+    Answer,
     Assign,
     BlobRef,
     Cancel,
+    Challenge,
     Decline,
+    Draw,
     Message,
     Offer,
+    OnChallenge,
     Progress,
     Receipt,
     Result,
+    Sampled,
     Signed,
     SuiteChoice,
     Yield,
@@ -30,122 +31,13 @@ from vcompute.messages import (
     reopen,
     seal,
 )
-from vcompute.messages.flow import ENVELOPE, LONG_ENVELOPE
-from vcompute.messages.primitives import DIGEST, TIME
 from vcompute.policy.receipt import check_receipt
-from vcompute.policy.verification import check_terms
+from vcompute.policy.sampling import RoundState, SamplingRound
+from vcompute.policy.verification import check_terms, owes_proof
 from vcompute.registry import ErrorCode, Outcome, YieldReason
-from vcompute.session.actions import Abort, Action, Closed, Job, Publish, Run, Save, Send
+from vcompute.session.actions import Abort, Action, Closed, Job, Prove, Publish, Run, Save, Send
 from vcompute.session.timers import Timers, resend_after
-
-
-@unique
-class WorkerState(IntEnum):
-    """Where a task stands for a worker."""
-
-    IDLE = 0
-    WORKING = 1
-    COMMITTED = 2
-    PAID = 3
-    SLASHED = 4
-    RELEASED = 5
-
-
-@unique
-class WorkerEvent(Enum):
-    """What happens to a worker's task."""
-
-    TAKE = "a new assignment, taken"
-    REFUSE = "a new assignment, not taken"
-    ASSIGN_AGAIN = "the same assignment again"
-    COMPUTED = "outputs and proof are there"
-    FAILED = "the work could not be done"
-    STOP = "the device must stop"
-    CANCEL = "the lease or task was ended"
-    PAID = "receipt: paid"
-    SLASHED = "receipt: slashed"
-    RETURNED = "receipt: bond returned"
-    RENEW = "time to renew the lease"
-    RESEND = "no answer yet"
-    EXPIRED = "nothing more can come"
-
-
-@unique
-class WorkerEffect(Enum):
-    """What a worker does about it."""
-
-    ACCEPT = "send Accept"
-    DECLINE = "send Decline"
-    START = "start the work"
-    ABORT = "stop the work"
-    COMMIT = "send Result, upload outputs and proof"
-    YIELD = "send Yield"
-    RENEW = "send Progress"
-    REPEAT = "send the last message again"
-    CLOSE = "the task is over here"
-    IGNORE = "nothing"
-
-
-_S, _E, _A = WorkerState, WorkerEvent, WorkerEffect
-_TAKE = Rule(_S.WORKING, (_A.ACCEPT, _A.START))
-_REFUSE = Rule(_S.IDLE, (_A.DECLINE,))
-_DROP = Rule(_S.RELEASED, (_A.ABORT, _A.CLOSE))
-_CLOSE = (_A.CLOSE,)
-
-WORKER_TABLE: Final = Table(
-    "worker",
-    {
-        _S.IDLE: StateInfo("none needed: nothing is held", Owner.NONE, "no lease"),
-        _S.WORKING: StateInfo("lease", Owner.REQUESTER_AND_WORKER, "the work is under way"),
-        _S.COMMITTED: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "the result is sent, no receipt yet"),
-        _S.PAID: StateInfo("final", Owner.WORKER, "paid"),
-        _S.SLASHED: StateInfo("final", Owner.REQUESTER, "the bond is lost"),
-        _S.RELEASED: StateInfo("final", Owner.REQUESTER_AND_WORKER, "the lease ended without fault"),
-    },
-    WorkerEvent,
-    {
-        **{(state, _E.TAKE): _TAKE for state in (_S.IDLE, _S.COMMITTED, _S.RELEASED, _S.SLASHED)},
-        **{(state, _E.REFUSE): _REFUSE for state in (_S.IDLE, _S.RELEASED, _S.SLASHED)},
-        (_S.WORKING, _E.TAKE): Rule(_S.WORKING, (_A.ABORT, _A.ACCEPT, _A.START)),
-        (_S.WORKING, _E.REFUSE): Rule(_S.RELEASED, (_A.ABORT, _A.DECLINE, _A.CLOSE)),
-        (_S.WORKING, _E.COMPUTED): Rule(_S.COMMITTED, (_A.COMMIT,)),
-        (_S.WORKING, _E.FAILED): Rule(_S.RELEASED, (_A.YIELD, _A.CLOSE)),
-        (_S.WORKING, _E.STOP): Rule(_S.RELEASED, (_A.ABORT, _A.YIELD, _A.CLOSE)),
-        (_S.WORKING, _E.CANCEL): _DROP,
-        (_S.WORKING, _E.RETURNED): _DROP,
-        (_S.WORKING, _E.EXPIRED): _DROP,
-        (_S.WORKING, _E.RENEW): Rule(_S.WORKING, (_A.RENEW,)),
-        (_S.COMMITTED, _E.REFUSE): Rule(_S.COMMITTED, (_A.DECLINE,)),
-        (_S.COMMITTED, _E.RESEND): Rule(_S.COMMITTED, (_A.REPEAT,)),
-        (_S.COMMITTED, _E.CANCEL): Rule(_S.RELEASED, _CLOSE),
-        (_S.COMMITTED, _E.RETURNED): Rule(_S.RELEASED, _CLOSE),
-        (_S.COMMITTED, _E.EXPIRED): Rule(_S.RELEASED, _CLOSE),
-        **{(state, _E.PAID): Rule(_S.PAID, _CLOSE) for state in (_S.COMMITTED, _S.RELEASED)},
-        **{(state, _E.SLASHED): Rule(_S.SLASHED, _CLOSE) for state in (_S.COMMITTED, _S.RELEASED)},
-    },
-    {**dict.fromkeys(WorkerEvent, (_A.IGNORE,)), _E.ASSIGN_AGAIN: (_A.REPEAT,)},
-)
-"""A worker's transitions for one task."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRecord:
-    """What a worker keeps of a task."""
-
-    task: bytes = field(0, DIGEST, "task")
-    state: WorkerState = field(1, EnumKind(WorkerState), "state")
-    offer: bytes = field(2, ENVELOPE, "the signed Offer")
-    attempt: int = field(3, Uint(32), "latest attempt assigned")
-    since: int = field(4, TIME, "when the state was entered or the lease renewed")
-    renewals: int = field(5, Uint(32), "Progress messages sent")
-    accept: bytes | None = field(6, ENVELOPE, "the signed Accept", optional=True)
-    last: bytes | None = field(7, ENVELOPE, "the last message sent", optional=True)
-    receipt: bytes | None = field(8, LONG_ENVELOPE, "the signed Receipt", optional=True)
-
-    @property
-    def lease(self) -> bytes | None:
-        """The name of the lease."""
-        return None if self.accept is None else hashlib.sha256(self.accept).digest()
+from vcompute.session.worker_table import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerRecord, WorkerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +53,7 @@ class Product:
 _GRACE: Final = 60_000
 """How long after the verdict's window a worker still waits for a receipt."""
 _KIND: Final = "worker"
+_SENT: Final = (WorkerState.COMMITTED, WorkerState.PROVING, WorkerState.ANSWERED)
 
 
 class WorkerSession:
@@ -178,6 +71,7 @@ class WorkerSession:
         self._reason = YieldReason.UNKNOWN
         self._code = ErrorCode.TERMS_NOT_ACCEPTABLE
         self._product: Product | None = None
+        self._proof: BlobRef | None = None
 
     @property
     def active(self) -> list[WorkerRecord]:
@@ -192,7 +86,7 @@ class WorkerSession:
             if record.state is WorkerState.WORKING:
                 actions.append(Run(self._job(record)))
                 self._set_timer(record, now)
-            elif record.state is WorkerState.COMMITTED:
+            elif record.state in _SENT:
                 actions += self._apply(record, WorkerEvent.RESEND, now)
         return actions
 
@@ -210,6 +104,10 @@ class WorkerSession:
                 if record is None or (lease is not None and lease != record.lease):
                     return []
                 return self._apply(record, WorkerEvent.CANCEL, now)
+            case Challenge():
+                return self._challenged(message.of(Challenge), now)
+            case Draw():
+                return self._drawn(message.body, now)
             case Receipt():
                 return self._received(message.of(Receipt), now)
             case _:
@@ -226,6 +124,14 @@ class WorkerSession:
         """The work of a lease could not be done."""
         self._reason = reason
         return self._of_lease(lease, WorkerEvent.FAILED, now)
+
+    def proved(self, lease: bytes, proof: BlobRef | None, now: int) -> list[Action]:
+        """The proof of a lease's result is there."""
+        self._proof = proof
+        for record in self.records.values():
+            if record.state is WorkerState.PROVING and record.lease == lease:
+                return self._apply(record, WorkerEvent.PROVED, now)
+        return []
 
     def stop(self, reason: YieldReason, now: int) -> list[Action]:
         """The device must stop: give every lease back."""
@@ -265,6 +171,31 @@ class WorkerSession:
             return self._apply(record, WorkerEvent.REFUSE, now)
         return self._apply(record, WorkerEvent.TAKE, now)
 
+    def _challenged(self, challenge: Signed[Challenge], now: int) -> list[Action]:
+        """Anyone asks for the proof of a result; the settlement has the stake."""
+        body = challenge.body
+        record = self.records.get(body.task)
+        if record is None or record.result is None or body.lease != record.lease:
+            return []
+        if body.result != hashlib.sha256(record.result).digest():
+            raise ProtocolError("the challenge is of another result", code=ErrorCode.STATEMENT_MISMATCH)
+        if not isinstance(reopen(record.offer).of(Offer).body.policy, OnChallenge):
+            raise ProtocolError("the offer's policy has no challenges", code=ErrorCode.UNEXPECTED_MESSAGE)
+        return self._apply(record, WorkerEvent.ASKED, now)
+
+    def _drawn(self, draw: Draw, now: int) -> list[Action]:
+        """The draw is over; it asks for the proof unless every party's nonce spares the result."""
+        record = self.records.get(draw.task)
+        if record is None or record.result is None or draw.lease != record.lease or not draw.closed:
+            return []
+        offer = reopen(record.offer).of(Offer)
+        policy = offer.body.policy
+        if not isinstance(policy, Sampled) or not owes_proof(policy, reopen(record.result).of(Result).body):
+            raise ProtocolError("no draw asks for this proof", code=ErrorCode.UNEXPECTED_MESSAGE)
+        parties = frozenset({offer.signer, *offer.body.verifiers})
+        state = SamplingRound.replay(record.result, parties, policy.rate, draw.commits, draw.reveals).state
+        return [] if state is RoundState.NOT_SAMPLED else self._apply(record, WorkerEvent.ASKED, now)
+
     def _received(self, receipt: Signed[Receipt], now: int) -> list[Action]:
         record = self.records.get(receipt.body.task)
         if record is None or receipt.body.lease is None or receipt.body.lease != record.lease:
@@ -289,7 +220,7 @@ class WorkerSession:
         offer = reopen(record.offer).of(Offer).body
         if record.state is WorkerState.WORKING:
             return WorkerEvent.EXPIRED if now >= offer.deadline else WorkerEvent.RENEW
-        over = now >= record.since + offer.verdict_within + _GRACE
+        over = now >= record.since + _patience(record.state, offer) + _GRACE
         return WorkerEvent.EXPIRED if over else WorkerEvent.RESEND
 
     # From events to actions.
@@ -315,7 +246,7 @@ class WorkerSession:
                 bond = reopen(record.offer).of(Offer).body.bond
                 accept = seal(self._key, Accept(task, record.attempt, bond)).data
                 actions.append(Send(None, accept))
-                return replace(record, accept=accept, last=accept, renewals=0, receipt=None)
+                return replace(record, accept=accept, last=accept, renewals=0, receipt=None, result=None)
             case WorkerEffect.DECLINE:
                 return self._say(record, Decline(task, record.attempt, self._code), actions)
             case WorkerEffect.YIELD:
@@ -329,6 +260,8 @@ class WorkerSession:
                 return replace(record, renewals=record.renewals + 1)
             case WorkerEffect.COMMIT:
                 return self._commit(record, lease, actions)
+            case WorkerEffect.PROVE | WorkerEffect.ANSWER:
+                return self._answer(effect, record, lease, actions)
             case WorkerEffect.REPEAT:
                 self._repeat(record, actions)
             case WorkerEffect.START:
@@ -337,7 +270,7 @@ class WorkerSession:
                 actions.append(Abort(lease))
             case WorkerEffect.CLOSE:
                 actions.append(Closed(task))
-            case WorkerEffect.IGNORE:
+            case _:
                 pass
         return record
 
@@ -352,15 +285,37 @@ class WorkerSession:
             return record
         body = Result(record.task, lease, product.outputs, product.suite, product.proof, product.energy)
         record = self._say(record, body, actions)
-        actions.append(Publish(record.task, _blobs(body)))
+        record = replace(record, result=record.last)
+        actions.append(Publish(record.task, self._uploads(record)))
+        return record
+
+    def _answer(self, effect: WorkerEffect, record: WorkerRecord, lease: bytes, actions: list[Action]) -> WorkerRecord:
+        if record.result is None:
+            return record
+        result = reopen(record.result).of(Result)
+        if effect is WorkerEffect.PROVE:
+            actions.append(Prove(self._job(record), result))
+            return record
+        record = self._say(record, Answer(record.task, lease, result.digest, self._proof), actions)
+        actions.append(Publish(record.task, self._uploads(record)))
         return record
 
     def _repeat(self, record: WorkerRecord, actions: list[Action]) -> None:
         if record.last is None:
             return
         actions.append(Send(None, record.last))
-        if record.state is WorkerState.COMMITTED:
-            actions.append(Publish(record.task, _blobs(reopen(record.last).of(Result).body)))
+        if record.state in _SENT:
+            actions.append(Publish(record.task, self._uploads(record)))
+
+    @staticmethod
+    def _uploads(record: WorkerRecord) -> tuple[BlobRef, ...]:
+        """What the result and the answer name."""
+        if record.result is None:
+            return ()
+        result = reopen(record.result).of(Result).body
+        said = None if record.last is None else reopen(record.last).body
+        proof = said.proof if isinstance(said, Answer) else result.proof
+        return (result.outputs,) if proof is None else (result.outputs, proof)
 
     def _job(self, record: WorkerRecord) -> Job:
         offer = reopen(record.offer).of(Offer)
@@ -371,11 +326,15 @@ class WorkerSession:
         if record.state is WorkerState.WORKING:
             lease = reopen(record.offer).of(Offer).body.lease
             time = now + max(lease // 3, 1)
-        elif record.state is WorkerState.COMMITTED:
+        elif record.state in _SENT:
             tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
             time = now + resend_after(tries)
         self.timers.set(record.task, time)
 
 
-def _blobs(result: Result) -> tuple[BlobRef, ...]:
-    return (result.outputs,) if result.proof is None else (result.outputs, result.proof)
+def _patience(state: WorkerState, offer: Offer) -> int:
+    """How long a state may last before the settlement has ended it."""
+    policy = offer.policy
+    if isinstance(policy, OnChallenge) and state is not WorkerState.ANSWERED:
+        return policy.window if state is WorkerState.COMMITTED else policy.answer_within
+    return offer.verdict_within

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 from vcompute.codec import decode
 from vcompute.errors import VcomputeError
-from vcompute.messages import Offer, Verdict, open_message, reopen
-from vcompute.policy.verification import admitted_bases
+from vcompute.messages import Offer, OnChallenge, Verdict, open_message, reopen
+from vcompute.policy.verification import judged_bases
 from vcompute.registry import Basis
 from vcompute.settlement.base import AuditReport
 from vcompute.settlement.book import Book, EscrowRow
-from vcompute.settlement.draws import account_of, require_not_sampled, stake_of
+from vcompute.settlement.draws import account_of, challenge_stake, require_not_sampled, stake_of
 from vcompute.settlement.journal import GENESIS, AccountKind, Entry, EntryKind, account
-from vcompute.settlement.rules import EscrowState
+from vcompute.settlement.rules import BONDED, EscrowState
 
 _HELD = tuple(bytes([kind]) for kind in (AccountKind.ESCROW, AccountKind.BOND, AccountKind.STAKE))
-_BONDED = (EscrowState.LEASED, EscrowState.COMMITTED)
 
 
 def audit(book: Book, settlement: bytes) -> AuditReport:
@@ -82,11 +81,14 @@ def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
         except VcomputeError as error:
             problems.append(f"task {row.task.hex()}: evidence is refused: {error}")
             continue
-        if row.state in _BONDED or row.state is EscrowState.OPEN:
+        if row.state in BONDED or row.state is EscrowState.OPEN:
             expected[account(AccountKind.ESCROW, row.task)] += offer.body.price
-        if row.state in _BONDED and row.lease is not None:
+        if row.state in BONDED and row.lease is not None:
             expected[account(AccountKind.BOND, row.lease)] += row.bond or 0
-        if row.state is EscrowState.COMMITTED:
+        if row.state in (EscrowState.CHALLENGED, EscrowState.ANSWERED):
+            stake, _, staked = challenge_stake(row, offer.body)
+            expected[stake] += staked
+        if row.state in BONDED:
             for record in row.commits:
                 expected[account_of(row, reopen(record).signer)] += stake_of(offer.body)
     return expected
@@ -95,14 +97,17 @@ def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
 def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
     """A paid task has a quorum of accepting verdicts of its verifiers on admitted bases."""
     signers = set()
+    unchallenged = isinstance(offer.policy, OnChallenge) and row.challenge is None
     for data in row.verdicts:
         verdict = open_message(data).of(Verdict)
         body = verdict.body
+        if unchallenged and verdict.signer == offer.settlement and body.basis is Basis.UNCHALLENGED:
+            return
         if (
             body.accepted
             and (body.task, body.lease) == (row.task, row.lease)
             and verdict.signer in offer.verifiers
-            and body.basis in admitted_bases(offer.policy)
+            and body.basis in judged_bases(offer.policy, accepted=True)
         ):
             if body.basis is Basis.NOT_SAMPLED:
                 require_not_sampled(row, offer, row.reveal_since)

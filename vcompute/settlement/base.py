@@ -109,13 +109,23 @@ class Settlement(ABC):
         """Record a signed SampleCommit, whose signer's stake is held, or a signed SampleReveal."""
 
     @abstractmethod
+    def challenge(self, task: bytes, lease: bytes, challenge: bytes | None, now: int) -> Holding:
+        """Ask for the proof of the recorded result: by a signed Challenge, whose signer's stake is held, or without
+        one because the draw says that the result is checked."""
+
+    @abstractmethod
+    def answer(self, answer: bytes, now: int) -> Holding:
+        """Record the worker's signed Answer and start the verdict's window."""
+
+    @abstractmethod
     def settle(self, verdict: bytes, now: int) -> Holding:
         """Count a signed Verdict; pay or slash where the quorum is complete."""
 
     @abstractmethod
     def release(self, task: bytes, lease: bytes, evidence: bytes | None, now: int) -> Holding:
-        """End a lease without fault: by the worker's signed Yield, by the requester's signed Cancel before a
-        result, or because its time is over."""
+        """End a lease without fault by the worker's signed Yield or, before a result, the requester's signed Cancel;
+        or do what is due because its time is over: return the bond, pay what nobody challenged, convict who did not
+        answer a challenge."""
 
     @abstractmethod
     def refund(self, task: bytes, evidence: bytes | None, now: int) -> Holding:

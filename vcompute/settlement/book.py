@@ -35,6 +35,8 @@ class EscrowRow:
     worker: bytes | None = field(8, DIGEST, "the active lease's worker", optional=True)
     bond: int | None = field(9, AMOUNT, "the active lease's bond", optional=True)
     result: bytes | None = field(10, _ENVELOPE, "the signed Result", optional=True)
+    challenge: bytes | None = field(15, _ENVELOPE, "the signed Challenge of the result", optional=True)
+    answer: bytes | None = field(16, _ENVELOPE, "the signed Answer", optional=True)
 
 
 class Book(Protocol):

@@ -5,11 +5,11 @@ import hashlib
 from dataclasses import replace
 
 from vcompute.errors import ProtocolError
-from vcompute.messages import Offer, SampleCommit, Sampled, Signed
+from vcompute.messages import Offer, OnChallenge, SampleCommit, Sampled, Signed, reopen
 from vcompute.policy.sampling import RoundState, SamplingRound
 from vcompute.registry import ErrorCode
 from vcompute.settlement.book import EscrowRow
-from vcompute.settlement.journal import stake_account
+from vcompute.settlement.journal import AccountKind, account, stake_account
 
 
 def replay(row: EscrowRow, offer: Offer, now: int) -> SamplingRound:
@@ -65,3 +65,10 @@ def stake_of(offer: Offer) -> int:
 def account_of(row: EscrowRow, party: bytes) -> bytes:
     """Where a party's stake is held."""
     return stake_account(hashlib.sha256(row.result or b"").digest(), party)
+
+
+def challenge_stake(row: EscrowRow, offer: Offer) -> tuple[bytes, bytes, int]:
+    """Where the stake of a challenge is held, its challenger's account, and how much it is; 0 where there is none."""
+    challenger = bytes(32) if row.challenge is None else reopen(row.challenge).signer
+    staked = offer.policy.stake if isinstance(offer.policy, OnChallenge) and row.challenge is not None else 0
+    return account_of(row, challenger), account(AccountKind.PARTY, challenger), staked

@@ -4,12 +4,26 @@
 import hashlib
 
 from vcompute.errors import ProtocolError
-from vcompute.messages import Cancel, Offer, Progress, Result, Signed, Verdict, Yield, open_message, reopen
+from vcompute.messages import (
+    Answer,
+    Cancel,
+    Challenge,
+    Offer,
+    OnChallenge,
+    Progress,
+    Result,
+    Signed,
+    Verdict,
+    Yield,
+    open_message,
+    reopen,
+)
 from vcompute.policy.certificate import check_share
-from vcompute.policy.verification import admitted_bases, checked_bases
+from vcompute.policy.sampling import RoundState
+from vcompute.policy.verification import judged_bases, owes_proof
 from vcompute.registry import Basis, ErrorCode
 from vcompute.settlement.book import EscrowRow
-from vcompute.settlement.draws import require_not_sampled
+from vcompute.settlement.draws import replay, require_not_sampled
 from vcompute.settlement.rules import EscrowState
 
 
@@ -83,12 +97,13 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
         ProtocolError: ``lease_conflict`` without a recorded result, else ``verdict_not_admitted``.
     """
     verdict = signed.body
-    require_state(row, EscrowState.COMMITTED)
+    if row.result is None:
+        require_state(row, EscrowState.COMMITTED)
     if signed.signer not in offer.verifiers:
         raise refuse("the offer does not name this verifier", ErrorCode.VERDICT_NOT_ADMITTED, got=signed.signer.hex())
     if row.result is None or verdict.result != hashlib.sha256(row.result).digest():
         raise refuse("the verdict is on another result", ErrorCode.VERDICT_NOT_ADMITTED)
-    bases = admitted_bases(offer.policy) if verdict.accepted else checked_bases(offer.policy)
+    bases = judged_bases(offer.policy, accepted=verdict.accepted)
     if verdict.basis not in bases:
         raise refuse(
             "the offer's policy does not admit a verdict on this basis",
@@ -96,8 +111,65 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
             sorted(basis.name.lower() for basis in bases),
             verdict.basis.name.lower(),
         )
+    require_state(row, _judged_in(row, offer, verdict))
     if verdict.basis is Basis.NOT_SAMPLED:
         require_not_sampled(row, offer, now)
     check_share(offer, signed)
     if any(reopen(known).signer == signed.signer for known in row.verdicts):
         raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)
+
+
+def _judged_in(row: EscrowRow, offer: Offer, verdict: Verdict) -> EscrowState:
+    """The state in which a verdict counts: with the Answer where the proof is asked for."""
+    result = None if row.result is None else reopen(row.result).of(Result).body
+    spared = verdict.basis is Basis.NOT_SAMPLED
+    waits = result is not None and owes_proof(offer.policy, result) and not spared
+    return EscrowState.ANSWERED if waits else EscrowState.COMMITTED
+
+
+def check_challenge(row: EscrowRow, offer: Offer, signed: Signed[Challenge], now: int) -> OnChallenge:
+    """Whether a result may be challenged now; the policy it is challenged under.
+
+    Raises:
+        ProtocolError: ``lease_conflict`` without a recorded result or with a challenge; ``terms_not_acceptable``:
+            another policy; ``statement_mismatch``: another result; ``unexpected_signer``: its own worker;
+            ``not_due``: the window is over.
+    """
+    policy = offer.policy
+    require_state(row, EscrowState.COMMITTED)
+    if not isinstance(policy, OnChallenge):
+        raise refuse("the offer's policy has no challenges", ErrorCode.TERMS_NOT_ACCEPTABLE)
+    if row.result is None or signed.body.result != hashlib.sha256(row.result).digest():
+        raise refuse("the challenge is of another result", ErrorCode.STATEMENT_MISMATCH)
+    if signed.signer == row.worker:
+        raise refuse("a worker cannot challenge its own result", ErrorCode.UNEXPECTED_SIGNER)
+    if now >= row.until:
+        raise refuse("the window for challenges is over", ErrorCode.NOT_DUE, f"< {row.until}", now)
+    return policy
+
+
+def check_demand(row: EscrowRow, offer: Offer, now: int) -> None:
+    """Whether a draw asks for the proof of the recorded result.
+
+    Raises:
+        ProtocolError: ``lease_conflict``, ``verdict_not_admitted``: no draw; ``not_due``: it is not over, it spared the
+            result, or the result has its proof.
+    """
+    require_state(row, EscrowState.COMMITTED)
+    drawn = replay(row, offer, now).state is RoundState.CHECKED
+    if not drawn or row.result is None or not owes_proof(offer.policy, reopen(row.result).of(Result).body):
+        raise refuse("no draw asks for a proof", ErrorCode.NOT_DUE)
+
+
+def check_answer(row: EscrowRow, signed: Signed[Answer], now: int) -> None:
+    """Whether an Answer is its worker's, in time and on the recorded result.
+
+    Raises:
+        ProtocolError: ``unexpected_signer``, ``lease_conflict``, ``statement_mismatch``, ``not_due``.
+    """
+    signed.require_signer(row.worker or bytes(32))
+    require_state(row, EscrowState.CHALLENGED)
+    if row.result is None or signed.body.result != hashlib.sha256(row.result).digest():
+        raise refuse("the answer is on another result", ErrorCode.STATEMENT_MISMATCH)
+    if now >= row.until:
+        raise refuse("the time for an answer is over", ErrorCode.NOT_DUE, f"< {row.until}", now)

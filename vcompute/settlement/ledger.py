@@ -11,7 +11,10 @@ from vcompute.codec import decode, encode
 from vcompute.identity import PrivateKey
 from vcompute.messages import (
     Accept,
+    Answer,
+    Challenge,
     Offer,
+    OnChallenge,
     Progress,
     Receipt,
     Result,
@@ -25,7 +28,7 @@ from vcompute.messages import (
 )
 from vcompute.policy.certificate import certify
 from vcompute.policy.verification import check_terms
-from vcompute.registry import ErrorCode, Outcome, SettlementId
+from vcompute.registry import Basis, ErrorCode, Outcome, SettlementId
 from vcompute.settlement import draws
 from vcompute.settlement import evidence as rules
 from vcompute.settlement.audit import audit
@@ -33,13 +36,15 @@ from vcompute.settlement.base import AuditReport, Holding, Settlement
 from vcompute.settlement.book import Book, EscrowRow
 from vcompute.settlement.evidence import refuse
 from vcompute.settlement.journal import ISSUE, AccountKind, Entry, EntryKind, account
-from vcompute.settlement.rules import ESCROW_TABLE, EscrowEvent, EscrowState, Movement
+from vcompute.settlement.rules import BONDED, ESCROW_TABLE, EscrowEvent, EscrowState, Movement
 
 _OUTCOMES = {
     EscrowEvent.ACCEPT: Outcome.PAID,
     EscrowEvent.REJECT: Outcome.SLASHED,
     EscrowEvent.RELEASE: Outcome.RETURNED,
     EscrowEvent.REFUND: Outcome.REFUNDED,
+    EscrowEvent.UNCHALLENGED: Outcome.PAID,
+    EscrowEvent.DEFAULT: Outcome.SLASHED,
 }
 Prepared: TypeAlias = tuple[EscrowRow, EscrowEvent]
 
@@ -173,7 +178,8 @@ class Ledger(Settlement):
             rules.require_live(row, signed, now)
             if signed.body.suite not in offer.policy.suites:
                 raise refuse("the offer's policy does not admit this suite", ErrorCode.NO_COMMON_SUITE)
-            return replace(row, result=signed.data, until=now + offer.verdict_within), EscrowEvent.COMMIT
+            within = offer.policy.window if isinstance(offer.policy, OnChallenge) else offer.verdict_within
+            return replace(row, result=signed.data, until=now + within), EscrowEvent.COMMIT
 
         return self._once(signed.digest, now, prepare)
 
@@ -202,6 +208,46 @@ class Ledger(Settlement):
             self.book.store_escrow(after)
             return self._answered(signed.digest, _holding(after))
 
+    def challenge(self, task: bytes, lease: bytes, challenge: bytes | None, now: int) -> Holding:
+        """Ask for the proof of a recorded result.
+
+        Raises:
+            ProtocolError: ``stale_lease``, ``insufficient_bond``; for a Challenge ``lease_conflict``,
+                ``terms_not_acceptable``, ``statement_mismatch``, ``unexpected_signer``, ``not_due``; for a draw
+                ``lease_conflict``, ``verdict_not_admitted``, ``not_due``.
+        """
+        signed = None if challenge is None else open_message(challenge).of(Challenge)
+
+        def prepare() -> Prepared:
+            row, offer = self._active(task, lease)
+            if signed is None:
+                rules.check_demand(row, offer, now)
+                return replace(row, until=now + offer.verdict_within), EscrowEvent.DEMAND
+            if (signed.body.task, signed.body.lease) != (task, lease):
+                raise refuse("the challenge is of another lease", ErrorCode.STALE_LEASE)
+            policy = rules.check_challenge(row, offer, signed, now)
+            self._covers(signed.signer, policy.stake, ErrorCode.INSUFFICIENT_BOND)
+            return replace(row, challenge=signed.data, until=now + policy.answer_within), EscrowEvent.CHALLENGE
+
+        operation = _operation(b"demand", task, lease) if signed is None else signed.digest
+        return self._once(operation, now, prepare)
+
+    def answer(self, answer: bytes, now: int) -> Holding:
+        """Record a worker's proof.
+
+        Raises:
+            ProtocolError: ``stale_lease``, ``unexpected_signer``, ``lease_conflict``, ``statement_mismatch``,
+                ``not_due``.
+        """
+        signed = open_message(answer).of(Answer)
+
+        def prepare() -> Prepared:
+            row, offer = self._active(signed.body.task, signed.body.lease)
+            rules.check_answer(row, signed, now)
+            return replace(row, answer=signed.data, until=now + offer.verdict_within), EscrowEvent.ANSWER
+
+        return self._once(signed.digest, now, prepare)
+
     def settle(self, verdict: bytes, now: int) -> Holding:
         """Count a verdict; pay or slash when the quorum agrees.
 
@@ -225,7 +271,7 @@ class Ledger(Settlement):
             return self._apply(signed.digest, replace(row, verdicts=tuple(agreeing)), event, now)
 
     def release(self, task: bytes, lease: bytes, evidence: bytes | None, now: int) -> Holding:
-        """End a lease without fault.
+        """End a lease without fault, or do what is due once its time is over.
 
         Raises:
             ProtocolError: ``stale_lease``, ``unexpected_signer``, ``lease_conflict`` where a result is recorded and
@@ -233,11 +279,13 @@ class Ledger(Settlement):
         """
 
         def prepare() -> Prepared:
-            row, _ = self._active(task, lease)
+            row, offer = self._active(task, lease)
             if now < row.until:
                 rules.require_state(row, EscrowState.LEASED)
                 rules.check_release(row, lease, evidence)
-            return row, EscrowEvent.RELEASE
+            if row.state is EscrowState.COMMITTED and isinstance(offer.policy, OnChallenge):
+                return replace(row, verdicts=(self._unchallenged(row).data,)), EscrowEvent.UNCHALLENGED
+            return row, EscrowEvent.DEFAULT if row.state is EscrowState.CHALLENGED else EscrowEvent.RELEASE
 
         return self._once(_operation(b"release", task, lease), now, prepare)
 
@@ -301,7 +349,7 @@ class Ledger(Settlement):
         after = replace(row, state=rule.to)
         if rule.to in (EscrowState.OPEN, EscrowState.REFUNDED):
             after = replace(after, lease=None, worker=None, bond=None, result=None, verdicts=(), until=0)
-            after = replace(after, commits=(), reveals=(), draw_since=0, reveal_since=0)
+            after = replace(after, commits=(), reveals=(), draw_since=0, reveal_since=0, challenge=None, answer=None)
         self.book.store_escrow(after)
         return self._answered(operation, _holding(after, receipt))
 
@@ -310,7 +358,8 @@ class Ledger(Settlement):
         if not row.commits or event not in _OUTCOMES:
             return
         draw, stake = draws.replay(row, offer, now), draws.stake_of(offer)
-        harmed = row.requester if event is EscrowEvent.REJECT else row.worker or row.requester
+        convicted = event in (EscrowEvent.REJECT, EscrowEvent.DEFAULT)
+        harmed = row.requester if convicted else row.worker or row.requester
         for party in sorted(draw.staked):
             silent = party in draw.silent
             kind = EntryKind.FORFEIT_STAKE if silent else EntryKind.RETURN_STAKE
@@ -323,6 +372,7 @@ class Ledger(Settlement):
         bond = account(AccountKind.BOND, row.lease or bytes(32))
         worker = account(AccountKind.PARTY, row.worker or bytes(32))
         held = row.bond or 0
+        stake, challenger, staked = draws.challenge_stake(row, offer)
         moves = {
             Movement.HOLD_PRICE: (EntryKind.HOLD_PRICE, requester, escrow, offer.price),
             Movement.HOLD_BOND: (EntryKind.HOLD_BOND, worker, bond, held),
@@ -330,8 +380,13 @@ class Ledger(Settlement):
             Movement.RETURN_BOND: (EntryKind.RETURN_BOND, bond, worker, held),
             Movement.SLASH: (EntryKind.SLASH, bond, requester, held),
             Movement.GIVE_BACK: (EntryKind.GIVE_BACK, escrow, requester, offer.price),
+            Movement.HOLD_STAKE: (EntryKind.HOLD_STAKE, challenger, stake, staked),
+            Movement.PAY_STAKE: (EntryKind.FORFEIT_STAKE, stake, worker, staked),
+            Movement.RETURN_STAKE: (EntryKind.RETURN_STAKE, stake, challenger, staked),
         }
         kind, source, target, amount = moves[movement]
+        if row.challenge is None and stake in (source, target):
+            return  # a draw asked for the proof: nobody put up a stake for a challenge
         self._move(kind, source, target, amount, operation, now)
 
     def _move(self, kind: EntryKind, source: bytes, target: bytes, amount: int, operation: bytes, now: int) -> None:
@@ -342,7 +397,8 @@ class Ledger(Settlement):
 
     def _receipt(self, outcome: Outcome, row: EscrowRow, offer: Offer, now: int) -> Signed[Receipt]:
         judged = outcome in (Outcome.PAID, Outcome.SLASHED)
-        certificate = certify(offer, [reopen(v).of(Verdict) for v in row.verdicts]) if judged else None
+        by_verifiers = judged and offer.verifier_set is not None and _by_verifiers(row, offer)
+        certificate = certify(offer, [reopen(v).of(Verdict) for v in row.verdicts]) if by_verifiers else None
         body = Receipt(
             task=row.task,
             outcome=outcome,
@@ -357,12 +413,25 @@ class Ledger(Settlement):
             lease=row.lease,
             result=row.result if judged else None,
             certificate=certificate,
+            challenge=row.challenge if judged else None,
+            draw=((*row.commits, *row.reveals) or None) if judged else None,
         )
         return seal(self._key, body).of(Receipt)
+
+    def _unchallenged(self, row: EscrowRow) -> Signed[Verdict]:
+        """The settlement's own word that nobody challenged the result: it keeps the record of challenges and time."""
+        result = hashlib.sha256(row.result or b"").digest()
+        body = Verdict(row.task, row.lease or bytes(32), result, True, Basis.UNCHALLENGED)
+        return seal(self._key, body).of(Verdict)
 
     def _answered(self, operation: bytes, holding: Holding) -> Holding:
         self.book.store_answer(operation, encode(holding))
         return holding
+
+
+def _by_verifiers(row: EscrowRow, offer: Offer) -> bool:
+    """Whether verifiers judged, rather than time."""
+    return bool(row.verdicts) and all(reopen(v).signer in offer.verifiers for v in row.verdicts)
 
 
 def _agree(offer: Offer, one: Verdict, other: Verdict) -> bool:
@@ -373,7 +442,9 @@ def _agree(offer: Offer, one: Verdict, other: Verdict) -> bool:
 
 def _holding(row: EscrowRow, receipt: bytes | None = None) -> Holding:
     offer = reopen(row.offer).of(Offer).body
-    bonded = row.state in (EscrowState.LEASED, EscrowState.COMMITTED)
+    bonded = row.state in BONDED
+    challenged = row.state in (EscrowState.CHALLENGED, EscrowState.ANSWERED)
+    staked = draws.challenge_stake(row, offer)[2] if challenged else 0
     return Holding(
         task=row.task,
         state=row.state,
@@ -381,7 +452,7 @@ def _holding(row: EscrowRow, receipt: bytes | None = None) -> Holding:
         bond=(row.bond or 0) if bonded else 0,
         until=row.until,
         attempts=row.attempts,
-        stakes=len(row.commits) * draws.stake_of(offer) if row.state is EscrowState.COMMITTED else 0,
+        stakes=staked + (len(row.commits) * draws.stake_of(offer) if bonded else 0),
         lease=row.lease,
         receipt=receipt,
     )

@@ -60,7 +60,7 @@ const BODIES = {
     [0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'outputs', BLOB], [3, 'suite', SUITE], [4, 'proof', BLOB, true],
     [5, 'energy', int(0n, 1n << 53n), true],
   ]),
-  10: record([[0, 'offer', ENVELOPE], [1, 'accept', ENVELOPE], [2, 'result', ENVELOPE]]),
+  10: record([[0, 'offer', ENVELOPE], [1, 'accept', ENVELOPE], [2, 'result', ENVELOPE], [3, 'answer', ENVELOPE, true]]),
   11: record([
     [0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST], [3, 'accepted', bool], [4, 'basis', oneOf(1, 2, 3, 4)],
     [5, 'code', CODE, true], [6, 'share', bytes(96, 96), true],
@@ -69,7 +69,7 @@ const BODIES = {
     [0, 'task', DIGEST], [1, 'outcome', oneOf(1, 2, 3, 4)], [2, 'requester', DIGEST], [3, 'amount', AMOUNT], [4, 'bond', AMOUNT],
     [5, 'work', AMOUNT], [6, 'time', AMOUNT], [7, 'entry', uint(53)], [8, 'verdicts', array(ENVELOPE, 0, 32)],
     [9, 'worker', DIGEST, true], [10, 'lease', DIGEST, true], [11, 'result', ENVELOPE, true],
-    [12, 'certificate', CERTIFICATE, true],
+    [12, 'certificate', CERTIFICATE, true], [13, 'challenge', ENVELOPE, true], [14, 'draw', array(ENVELOPE, 1, 16), true],
   ]),
   13: record([[0, 'task', DIGEST], [1, 'code', CODE], [2, 'lease', DIGEST, true]]),
   14: record([[0, 'code', CODE], [1, 'detail', text(512)], [2, 'regarding', DIGEST, true], [3, 'retry', DURATION, true]]),
@@ -80,13 +80,15 @@ const BODIES = {
     [0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'commits', array(bytes(1, 512), 0, 8)], [3, 'reveals', array(bytes(1, 512), 0, 8)],
     [4, 'closed', bool],
   ]),
+  19: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST]]),
+  20: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST], [3, 'proof', BLOB, true]]),
 };
 
 const AAD = Buffer.from('vcompute/1');
 
 export const TYPE = {
   hello: 1, advertise: 2, offer: 3, assign: 4, accept: 5, decline: 6, progress: 7, yield: 8, result: 9, check: 10, verdict: 11,
-  receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18,
+  receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18, challenge: 19, answer: 20,
 };
 export const NAMES = Object.fromEntries(Object.entries(TYPE).map(([name, number]) => [number, name]));
 export const CODES = Object.fromEntries([...ERRORS].map(([number, { name }]) => [name, number]));

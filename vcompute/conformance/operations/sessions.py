@@ -26,6 +26,7 @@ from vcompute.session import (
     Closed,
     CoordinatorSession,
     Judge,
+    Prove,
     Publish,
     RequesterSession,
     Run,
@@ -38,8 +39,9 @@ from vcompute.session import (
 from vcompute.session.coordinator_table import TaskRecord
 from vcompute.session.requester import RequesterRecord
 from vcompute.session.roster import Standing
-from vcompute.session.verifier import VerifierRecord
-from vcompute.session.worker import Product, WorkerRecord
+from vcompute.session.verifier_table import VerifierRecord
+from vcompute.session.worker import Product
+from vcompute.session.worker_table import WorkerRecord
 from vcompute.settlement import Ledger, SqliteBook
 
 Json = dict[str, Any]
@@ -124,9 +126,14 @@ class Peer(ABC):
                 return [{"do": "run", "task": to_text(job.task), "lease": to_text(job.lease)}]
             case Abort(lease):
                 return [{"do": "abort", "lease": to_text(lease)}]
-            case Judge(job, result):
+            case Judge(job, result, _, watch):
                 outputs = to_text(result.body.outputs.digest)
-                return [{"do": "judge", "task": to_text(job.task), "lease": to_text(job.lease), "outputs": outputs}]
+                return [
+                    {"do": "judge", "task": to_text(job.task), "lease": to_text(job.lease), "outputs": outputs}
+                    | ({"watch": True} if watch else {})
+                ]
+            case Prove(job, _):
+                return [{"do": "prove", "task": to_text(job.task), "lease": to_text(job.lease)}]
             case Publish(task, blobs):
                 return [{"do": "publish", "task": to_text(task), "blobs": [to_text(blob.digest) for blob in blobs]}]
             case Stage(task, blobs):
@@ -197,6 +204,7 @@ class Client(Peer):
         session = self.session
         table: dict[str, Callable[[], list[Action]]] = {
             "computed": lambda: session.computed(to_bytes(request["lease"]), _product(request), now),
+            "proved": lambda: session.proved(to_bytes(request["lease"]), _blob(request), now),
             "failed": lambda: session.failed(to_bytes(request["lease"]), YieldReason.UNKNOWN, now),
             "stop": lambda: session.stop(YieldReason.UNKNOWN, now),
             "judged": lambda: session.judged(to_bytes(request["lease"]), _code(request), now),
@@ -271,16 +279,18 @@ class Settlement(Peer):
         if operation == "fund":
             party = to_bytes(request["party"])
             return {"balance": ledger.fund(party, int(request["amount"]), data, now)}
-        if operation in ("release", "refund"):
+        if operation in ("release", "refund", "challenge"):
             task, evidence = to_bytes(request["task"]), data or None
             holding = (
                 ledger.release(task, to_bytes(request["lease"]), evidence, now)
                 if operation == "release"
+                else ledger.challenge(task, to_bytes(request["lease"]), evidence, now)
+                if operation == "challenge"
                 else ledger.refund(task, evidence, now)
             )
         else:
             verbs = {"open": ledger.open, "bond": ledger.bond, "renew": ledger.renew}
-            verbs |= {"commit": ledger.commit, "settle": ledger.settle}
+            verbs |= {"commit": ledger.commit, "settle": ledger.settle, "answer": ledger.answer}
             holding = verbs[operation](data, now)
         return {"receipt": to_text(holding.receipt or b""), "until": holding.until}
 
@@ -296,6 +306,10 @@ class Settlement(Peer):
 def _product(request: Mapping[str, Any]) -> Product:
     digest, size = to_bytes(request["outputs"]), int(request["size"])
     return Product(BlobRef(digest, size), SuiteChoice.of(ParameterSetId.EXACT), None)
+
+
+def _blob(request: Mapping[str, Any]) -> BlobRef:
+    return BlobRef(to_bytes(request["proof"]), int(request["size"]))
 
 
 def _code(request: Mapping[str, Any]) -> ErrorCode | None:

@@ -11,7 +11,7 @@ from vcompute.conformance.testee import Testee
 from vcompute.conformance.wire import to_bytes
 from vcompute.errors import VcomputeError
 from vcompute.identity import PrivateKey
-from vcompute.messages import Advertise, Cancel, Decline, Hello, Progress, Yield, seal
+from vcompute.messages import Advertise, Answer, Cancel, Challenge, Decline, Hello, OnChallenge, Progress, Yield, seal
 from vcompute.registry import ErrorCode, Role, YieldReason
 from vcompute.session.handshake import greeting
 from vcompute.settlement import Ledger, SqliteBook
@@ -65,6 +65,8 @@ class Desk:
             "bond": lambda: self.ledger.bond(data, now),
             "renew": lambda: self.ledger.renew(data, now),
             "commit": lambda: self.ledger.commit(data, now),
+            "challenge": lambda: self.ledger.challenge(task, lease, data or None, now),
+            "answer": lambda: self.ledger.answer(data, now),
             "settle": lambda: self.ledger.settle(data, now),
             "release": lambda: self.ledger.release(task, lease, data or None, now),
             "refund": lambda: self.ledger.refund(task, data or None, now),
@@ -292,6 +294,61 @@ def _resends(desk: Desk) -> None:
     desk.expect(desk.remote.receive(desk.lease), "bonding", "call")
 
 
+def _waiting(desk: Desk) -> None:
+    desk.task = kit.offer(policy=OnChallenge((kit.REPLAY,), 4_000, 3_000, 5))
+    desk.leased()
+    desk.committed = kit.result(desk.lease, desk.worker)
+    desk.expect(desk.remote.receive(desk.committed), "committing", "call")
+    desk.expect(desk.answer(), "waiting", "stage", "send:check", "send:check")
+
+
+def _unchallenged(desk: Desk) -> None:
+    _waiting(desk)
+    step = desk.remote.tick(4_000)
+    expect("nothing is decided before", True, "call" in step.kinds)
+    desk.call = step.of("call")[-1]
+    desk.asks("release")
+    desk.expect(desk.answer(), "paid", "closed", *("send:receipt",) * 3)
+    desk.money(950, 1_050)
+
+
+def _challenge(desk: Desk) -> None:
+    _waiting(desk)
+    body = Challenge(desk.task.digest, desk.lease.digest, desk.committed.digest)
+    desk.expect(desk.remote.receive(seal(kit.REQUESTER, body)), "challenging", "call")
+    desk.asks("challenge")
+    step = desk.expect(desk.answer(), "proving", "send:challenge")
+    expect("who hears of it", desk.worker.thumbprint, to_bytes(step.of("send:challenge")[0]["to"]))
+
+
+def _challenge_answered(desk: Desk) -> None:
+    _challenge(desk)
+    answer = Answer(desk.task.digest, desk.lease.digest, desk.committed.digest, None)
+    desk.expect(desk.remote.receive(seal(desk.worker, answer)), "answering", "call")
+    desk.asks("answer")
+    desk.expect(desk.answer(), "collecting", "stage")
+    desk.expect(desk.remote.tell("staged", task=desk.task.digest), "judging", "send:check", "send:check")
+    desk.expect(desk.remote.receive(kit.verdict(desk.committed)), "settling", "call")
+    desk.expect(desk.answer(), "paid", "closed", *("send:receipt",) * 3)
+    desk.money(945, 1_055)
+
+
+def _challenge_unanswered(desk: Desk) -> None:
+    _challenge(desk)
+    step = desk.remote.tick(3_000)
+    desk.call = step.of("call")[-1]
+    desk.asks("release")
+    desk.expect(desk.answer(), "queued", *("send:receipt",) * 3)
+    desk.money(970, 980)
+
+
+def _challenge_denied(desk: Desk) -> None:
+    _waiting(desk)
+    body = Challenge(desk.task.digest, desk.lease.digest, desk.committed.digest)
+    desk.expect(desk.remote.receive(seal(kit.STRANGER, body)), "challenging", "call")
+    desk.expect(desk.deny("insufficient_bond"), "waiting")
+
+
 def _messages_repeated(desk: Desk) -> None:
     desk.leased()
     expect("the same Accept again", [], desk.remote.receive(desk.lease).kinds)
@@ -323,6 +380,10 @@ FLOWS: Final[dict[str, tuple[Flow, int, str]]] = {
     "cancel-leased": (_cancel_leased, 1, "cancelled during a lease"),
     "restart": (_restart, 1, "killed and started again, twice"),
     "resends": (_resends, 1, "an assignment that is not answered is sent again"),
+    "unchallenged": (_unchallenged, 1, "a result that nobody challenges is paid when the window is over"),
+    "challenge-answered": (_challenge_answered, 1, "a challenge is passed on, answered and judged"),
+    "challenge-unanswered": (_challenge_unanswered, 1, "a challenge that is not answered convicts"),
+    "challenge-denied": (_challenge_denied, 1, "a challenge that the settlement refuses changes nothing"),
     "messages-repeated": (_messages_repeated, 1, "messages that arrive twice act once"),
 }
 

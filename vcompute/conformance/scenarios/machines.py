@@ -17,8 +17,8 @@ from vcompute.conformance.testee import Testee
 from vcompute.messages import Cancel, Check, Decline, seal
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.requester import REQUESTER_TABLE, RequesterEffect, RequesterEvent, RequesterState
-from vcompute.session.verifier import VERIFIER_TABLE, VerifierEffect, VerifierEvent, VerifierState
-from vcompute.session.worker import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerState
+from vcompute.session.verifier_table import VERIFIER_TABLE, VerifierEffect, VerifierEvent, VerifierState
+from vcompute.session.worker_table import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerState
 
 Do = Callable[["Stage"], Step]
 
