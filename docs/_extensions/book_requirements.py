@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbered requirements: ``:::{requirement} VC-ENC-003``, the role ``{req}``, the indices of both."""
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -93,7 +94,7 @@ class RequirementIndex(SphinxDirective):
             domain.note_object("requirement", f"cases-{requirement.id}", anchor)
             link = nodes.paragraph(ids=[anchor])
             link += local_reference(requirement.id, requirement.id, "req", self.env.docname)
-            text = nodes.paragraph("", _plain(requirement.text))
+            text = nodes.paragraph("", "", *_inline(requirement.text))
             rows.append([[link], [text], [self._list(by_requirement[requirement.id])]])
         return [*targets, simple_table(["Requirement", "Text", "Cases"], rows, "requirements", [15, 45, 40])]
 
@@ -141,8 +142,23 @@ class CaseIndex(SphinxDirective):
         return result or [nodes.paragraph("", "There are no cases yet.")]
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "").replace("**", "").replace("{req}", "")
+MARKS = re.compile(r"(?:\{(?P<role>\w+)\})?`(?P<code>[^`]+)`|\$(?P<math>[^$]+)\$|\[(?P<link>[^\]]+)\]\([^)]+\)")
+
+
+def _inline(text: str) -> list[nodes.Node]:
+    """A requirement's text with its code and mathematics; links and citations as their words."""
+    result: list[nodes.Node] = []
+    position = 0
+    for found in MARKS.finditer(text):
+        result.append(nodes.Text(text[position : found.start()].replace("**", "")))
+        if found["math"]:
+            result.append(nodes.math(found["math"], found["math"]))
+        elif found["code"] and not found["role"]:
+            result.append(nodes.literal("", found["code"]))
+        else:
+            result.append(nodes.Text(found["link"] or found["code"]))
+        position = found.end()
+    return [*result, nodes.Text(text[position:].replace("**", ""))]
 
 
 class _Scan:

@@ -111,6 +111,8 @@ class EnumTable(SphinxDirective):
             [code_cell(str(int(member))), code_cell(member.name.lower()), text_cell(docs.get(member.name, ""))]
             for member in members
         ]
+        if not docs:
+            return [simple_table(["Value", "Name"], [row[:2] for row in rows], "enum", [30, 70])]
         return [simple_table(["Value", "Name", "Meaning"], rows, "enum", [10, 25, 65])]
 
 
