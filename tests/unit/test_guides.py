@@ -86,3 +86,14 @@ def test_what_a_block_shows() -> None:
     assert matches("model 1...\nend", "model 123\nmore\nend\n")
     assert not matches("model 1...", "mode 1")
     assert not matches("", "anything")
+
+
+def test_the_example_of_the_readme() -> None:
+    """The sessions in the README give what they show."""
+    text = (GUIDES.parent.parent / "README.md").read_text(encoding="utf-8")
+    bodies = [found["body"] for found in FENCE.finditer(text) if found["body"].startswith(">>> ")]
+    assert bodies
+    session = doctest.DocTestParser().get_doctest("".join(bodies), {}, "README", "README.md", 0)
+    runner = doctest.DocTestRunner()
+    runner.run(session)
+    assert runner.summarize(verbose=False).failed == 0
