@@ -66,6 +66,7 @@ def test_engine_tells_typed_errors_from_others() -> None:
         ("payload", dumps([{}, {}])),
         ("http", b"POST\n/v1/messages\n\xff\n"),
         ("http", b"PUT\n/v1/blobs/" + b"0" * 64 + b"/9\nsize=\xff\n"),
+        ("http", b"GET\n/v1/status/\n\xa3\n"),
         ("database", b"l" + bytes(600)),
         ("database", b"sSQLite format 3\0" + b"\xbb" * 600),
     ],

@@ -151,9 +151,8 @@ def test_a_coordinator_that_cannot_store_answers_nobody_and_ends(tmp_path: Path)
         assert await hub.message(hello.data) is not None, "nothing is stored for a greeting"
         hub.store.close()
         task = replace(OFFER, deadline=NOW + 60_000)
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises(UsageError):
             await hub.message(seal(KEYS[1], task).data)
-        assert caught.value.code is ErrorCode.STORAGE_FULL
         with pytest.raises(UsageError):
             await running
         with pytest.raises(ProtocolError) as late:

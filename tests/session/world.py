@@ -48,6 +48,8 @@ RECORDS: dict[str, type[Any]] = {
 }
 FUNDS = 10_000
 PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
+CLOSED = 1
+"""Closed tasks that the coordinator keeps in memory: others are read back from its disk."""
 TRUTH = b"right outputs"
 LIE = b"wrong outputs"
 
@@ -70,6 +72,10 @@ class Disk:
 
     def save(self, action: Save) -> None:
         self.rows[action.kind, action.key] = encode(action.record)
+
+    def recall(self, kind: str, key: bytes) -> Any:
+        data = self.rows.get((kind, key))
+        return None if data is None else decode(RECORDS[kind], data, Limits(bytes=1 << 22))
 
     def load(self, kind: str) -> list[Any]:
         limits = Limits(bytes=1 << 22)
@@ -229,9 +235,16 @@ class World:
 
     def boot(self) -> None:
         """Start the coordinator from its disk."""
-        self.coordinator = CoordinatorSession(COORDINATOR, SETTLEMENT.thumbprint, self.nonce)
+        self.coordinator = CoordinatorSession(
+            COORDINATOR,
+            SETTLEMENT.thumbprint,
+            self.nonce,
+            recall=lambda task: self.disk.recall("task", task),
+            standing=lambda worker: self.disk.recall("standing", worker),
+            closed=CLOSED,
+        )
         self.staging.clear()
-        self.act(self.coordinator.restore(self.disk.load("task"), self.disk.load("standing"), self.now))
+        self.act(self.coordinator.restore(self.disk.load("task"), (), self.now))
 
     def offer(self, **changes: Any) -> bytes:
         terms = replace(OFFER, nonce=self.nonce(), deadline=self.now + 60_000, **changes)

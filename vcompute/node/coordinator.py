@@ -9,27 +9,27 @@ from contextlib import suppress
 from typing import Any, Final
 
 from vcompute.blobs import BlobCache, Chunk, Upload
-from vcompute.errors import ProtocolError, VcomputeError
+from vcompute.errors import EncodingError, ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.messages import BlobRef, Fetch, Hello, Signed, open_message
 from vcompute.node.client import Clock, wall_clock
 from vcompute.node.inbox import Delivery, Inbox
-from vcompute.node.mailbox import Mailbox
+from vcompute.node.mailbox import Mailboxes
 from vcompute.node.store import Store
 from vcompute.policy.pacing import RateLimit
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, Call, CoordinatorSession, Operation, Save, Send, Stage
 from vcompute.session.coordinator_table import TaskRecord
 from vcompute.session.roster import Standing
-from vcompute.settlement import Holding, Settlement
+from vcompute.settlement import ESCROW_TABLE, Holding, Settlement
 
 logger = logging.getLogger(__name__)
 BURST: Final = 1_000
 """Messages a party may send at once."""
 PER_SECOND: Final = 200
 """Messages a party may send in a second in the long run."""
-MAX_READERS: Final = 64
-"""Blobs whose chunk trees are kept in memory."""
+MAX_READ: Final = 1 << 28
+"""Bytes of blobs kept in memory with their chunk trees, besides the one read last."""
 
 
 class CoordinatorNode:
@@ -47,12 +47,18 @@ class CoordinatorNode:
         limit: RateLimit | None = None,
     ) -> None:
         self._limit = RateLimit(BURST, PER_SECOND) if limit is None else limit
-        self.session = CoordinatorSession(key, settlement.thumbprint, lambda: nonce(16))
+        self.session = CoordinatorSession(
+            key,
+            settlement.thumbprint,
+            lambda: nonce(16),
+            recall=lambda task: store.recall("task", task, TaskRecord),
+            standing=lambda worker: store.recall("standing", worker, Standing),
+        )
         self.settlement = settlement
         self.store = store
         self.blobs = blobs
         self.clock = clock
-        self._mailboxes: dict[bytes, Mailbox] = {}
+        self._mailboxes = Mailboxes()
         self._staging: dict[bytes, tuple[BlobRef, ...]] = {}
         self._announced: Counter[BlobRef] = Counter()
         self._readers: OrderedDict[bytes, Upload] = OrderedDict()
@@ -85,18 +91,28 @@ class CoordinatorNode:
 
     def restore(self) -> None:
         """Go on from the stored state."""
-        tasks, standings = self.store.load("task", TaskRecord), self.store.load("standing", Standing)
-        self.act(self.session.restore(tasks, standings, self.clock()))
+        self.act(self.session.restore(self.store.load("task", TaskRecord), (), self.clock()))
 
     def _step(self) -> None:
         """Take a batch of messages; each is answered once all that they caused is stored."""
-        batch, now = self._inbox.take(), self.clock()
+        batch = self._inbox.take()
+        try:
+            taken = self._taken(batch, self.clock())
+        except VcomputeError as error:
+            for delivery in batch:
+                delivery.refuse(error)
+            raise
+        for delivery, answer in taken:
+            delivery.done(answer)
+
+    def _taken(self, batch: list[Delivery], now: int) -> list[tuple[Delivery, bytes | None]]:
+        """Refuse what the session refuses, do what it asks for, and return the others with their answers."""
         actions = self.session.tick(now)
         taken: list[tuple[Delivery, bytes | None]] = []
         for delivery in batch:
             try:
                 step = self.session.receive(delivery.message, now)
-            except VcomputeError as error:
+            except (EncodingError, ProtocolError) as error:
                 delivery.refuse(error)
                 continue
             answer = None
@@ -104,18 +120,12 @@ class CoordinatorNode:
                 answer, step = self._greeting(delivery.message.signer, step)
             taken.append((delivery, answer))
             actions += step
-        try:
-            self.act(actions)
-        except VcomputeError as error:
-            for delivery, _ in taken:
-                delivery.refuse(error)
-            raise
-        for delivery, answer in taken:
-            delivery.done(answer)
+        self.act(actions)
+        return taken
 
     def _greeting(self, party: bytes, step: list[Action]) -> tuple[bytes | None, list[Action]]:
         """The answer to a Hello, which goes back at once, and the other actions of its step."""
-        self._mailbox(party).restart()
+        self._mailboxes.of(party).restart()
         answers = [action for action in step if isinstance(action, Send) and action.to == party]
         return answers[0].data, [action for action in step if action not in answers]
 
@@ -135,7 +145,7 @@ class CoordinatorNode:
 
     async def _fetch(self, fetch: Signed[Fetch]) -> bytes | None:
         self.session.roster.session(fetch.signer, fetch.body.session)
-        return await self._mailbox(fetch.signer).fetch(fetch.body.sequence, fetch.body.wait)
+        return await self._mailboxes.of(fetch.signer).fetch(fetch.body.sequence, fetch.body.wait)
 
     def wanted(self, blob: BlobRef) -> list[int]:
         """See :class:`vcompute.transport.Hub`."""
@@ -165,7 +175,7 @@ class CoordinatorNode:
             if data is None:
                 raise ProtocolError("no blob of this name is held here", code=ErrorCode.BLOB_UNKNOWN)
             reader = self._readers[blob.digest] = Upload.of_bytes(data)
-            if len(self._readers) > MAX_READERS:
+            while len(self._readers) > 1 and sum(known.size for known in self._readers.values()) > MAX_READ:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(blob.digest)
         return reader.chunk(index)
@@ -185,18 +195,13 @@ class CoordinatorNode:
             for action in pending:
                 match action:
                     case Send(to, data) if to is not None:
-                        self._mailbox(to).put(data)
+                        self._mailboxes.put(to, data)
                     case Stage():
                         following += self._stage(action)
                     case _:
                         pass
             pending = following + self._call([action for action in pending if isinstance(action, Call)])
         self._changed.set()
-
-    def _mailbox(self, party: bytes) -> Mailbox:
-        if party not in self._mailboxes:
-            self._mailboxes[party] = Mailbox()
-        return self._mailboxes[party]
 
     def _stage(self, action: Stage) -> list[Action]:
         self._unstage(action.task)
@@ -270,6 +275,10 @@ def ask(settlement: Settlement, call: Call, now: int) -> Holding:
     lease, data = call.lease or bytes(32), call.data or b""
     match call.operation:
         case Operation.OPEN:
+            held = settlement.holding(call.task)
+            if held is not None and ESCROW_TABLE.final(held.state):
+                # The answer kept for the offer is that of its opening; the task has long come to its end.
+                raise ProtocolError("the task is over", code=ErrorCode.DEADLINE_PASSED)
             return settlement.open(data, now)
         case Operation.BOND:
             return settlement.bond(data, now)

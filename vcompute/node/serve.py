@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from vcompute.blobs import BlobCache
 from vcompute.errors import UsageError
 from vcompute.identity import PrivateKey
 from vcompute.node.coordinator import CoordinatorNode
+from vcompute.node.http_guard import MAX_CONNECTIONS, MAX_HEADERS, GuardedProtocol
 from vcompute.node.store import Store, lock, state_directory
 from vcompute.settlement import Ledger, open_ledger
 from vcompute.transport.http_common import require_secure
@@ -86,7 +88,11 @@ class Service:
             lifespan="off",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=75,
+            http=GuardedProtocol,
+            ws="none",
+            h11_max_incomplete_event_size=MAX_HEADERS,
         )
+        allow_connections(MAX_CONNECTIONS)
         server = uvicorn.Server(config)
         node = asyncio.ensure_future(self.node.run())
         serving = asyncio.ensure_future(server.serve(sockets=[bound]))
@@ -103,6 +109,18 @@ class Service:
             self.node.store.close()
         if not node.cancelled():
             node.result()
+
+
+def allow_connections(count: int) -> None:
+    """Raise the bound on this process's open files as far as the platform lets it."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count + 256 if hard == resource.RLIM_INFINITY else min(count + 256, hard)
+        if soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextlib.contextmanager

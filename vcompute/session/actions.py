@@ -38,11 +38,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Store a record under its kind and key before anything else of this step is done."""
+    """Store a record under its kind and key before anything else of this step is done.
+
+    A ``final`` record changes no more: it need not come back after a restart, and only as many of them are kept as
+    the driver likes to answer those who ask late.
+    """
 
     kind: str
     key: bytes
     record: Any
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

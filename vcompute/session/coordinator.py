@@ -3,7 +3,7 @@
 message it relays is signed by who says it, and the settlement checks the evidence itself."""
 
 import hashlib
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -46,6 +46,7 @@ from vcompute.session.coordinator_messages import (
 from vcompute.session.coordinator_table import TASK_TABLE, TaskEffect, TaskEvent, TaskRecord, TaskState
 from vcompute.session.handshake import answer
 from vcompute.session.roster import Roster, Standing
+from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 
 ACCEPT_WINDOW: Final = 5_000
@@ -80,17 +81,27 @@ _RESENT: Final = (
 
 
 class CoordinatorSession:
-    """All tasks and parties of one coordinator. ``nonce`` gives 16 fresh random bytes."""
+    """All tasks and parties of one coordinator. ``nonce`` gives 16 fresh random bytes; ``recall`` and ``standing`` read
+    back what was stored of a task and of a worker, or give None."""
 
-    def __init__(self, key: PrivateKey, settlement: bytes, nonce: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        key: PrivateKey,
+        settlement: bytes,
+        nonce: Callable[[], bytes],
+        *,
+        recall: Callable[[bytes], TaskRecord | None] = lambda _: None,
+        standing: Callable[[bytes], Standing | None] = lambda _: None,
+        closed: int = MAX_CLOSED,
+    ) -> None:
         self._key = key
         self._speaker = Speaker(key)
         self._settlement = settlement
         self._nonce = nonce
-        self.roster = Roster()
-        self.records: dict[bytes, TaskRecord] = {}
+        self.roster = Roster(standing)
+        self.records = Shelf(recall, closed)
         self.timers: Timers[tuple[bytes, bool]] = Timers()
-        self._queue: deque[bytes] = deque()
+        self._queue: OrderedDict[bytes, None] = OrderedDict()
         self._tries: dict[bytes, int] = {}
         self._results: dict[bytes, bytes] = {}
 
@@ -104,7 +115,7 @@ class CoordinatorSession:
             if record.worker is not None and not TASK_TABLE.final(record.state):
                 self.roster.active[record.worker].add(record.task)
             if record.state is TaskState.QUEUED:
-                self._queue.append(record.task)
+                self._queue[record.task] = None
             if record.state is TaskState.DRAWING:
                 self._results[hashlib.sha256(record.result or b"").digest()] = record.task
             if record.state in _OPERATIONS:
@@ -186,7 +197,8 @@ class CoordinatorSession:
         return []
 
     def tick(self, now: int) -> list[Action]:
-        """Time has passed."""
+        """Time has passed; the driver has done everything that earlier steps asked of it."""
+        self.records.trim()
         actions: list[Action] = []
         for task, is_timeout in self.timers.due(now):
             event = TaskEvent.TIMEOUT if is_timeout else TaskEvent.RESEND
@@ -203,11 +215,12 @@ class CoordinatorSession:
             reply = seal(self._key, answer(hello, self._nonce(), self._settlement)).of(Hello)
             self.roster.greet(hello, reply)
             known = self.roster.parties[hello.signer]
-        return [Send(hello.signer, known.answer.data)]
+        return [Send(hello.signer, known.answer)]
 
     def _offered(self, offer: Signed[Offer], now: int) -> list[Action]:
         record = self.records.get(offer.digest)
         if record is None:
+            self.records.admit(offer.signer)
             record = TaskRecord(
                 offer.digest, TaskState.OPENING, offer.data, offer.signer, 0, 0, 0, 0, (), (), (), (), 0
             )
@@ -348,18 +361,28 @@ class CoordinatorSession:
         if rule.effects == (TaskEffect.IGNORE,):
             return []
         entered = rule.to is not record.state or record.task not in self.records
+        if rule.to is not record.state:
+            self._leave(record)
         record = replace(record, state=rule.to)
         actions: list[Action] = []
         for effect in rule.effects:
             record = self._effect(effect, record, actions, now)
         self.records[record.task] = record
         self._set_timers(record, now, entered=entered)
-        actions.insert(0, Save(_TASK, record.task, self.records[record.task]))
+        final = TASK_TABLE.final(record.state)
+        actions.insert(0, Save(_TASK, record.task, self.records[record.task], final))
         if entered and record.cancel is not None:
             pending = TASK_TABLE.rule(record.state, TaskEvent.CANCEL)
             if pending.to is not record.state:
                 return actions + self._apply(self.records[record.task], TaskEvent.CANCEL, now)
         return actions
+
+    def _leave(self, record: TaskRecord) -> None:
+        """Forget what only the state that is left needs."""
+        if record.state is TaskState.QUEUED:
+            self._queue.pop(record.task, None)
+        elif record.state is TaskState.DRAWING:
+            self._results.pop(hashlib.sha256(record.result or b"").digest(), None)
 
     def _effect(self, effect: TaskEffect, record: TaskRecord, actions: list[Action], now: int) -> TaskRecord:
         match effect:
@@ -368,7 +391,7 @@ class CoordinatorSession:
             case TaskEffect.STAGE | TaskEffect.COLLECT:
                 actions.append(wanted(effect, record))
             case TaskEffect.ENQUEUE:
-                self._queue.append(record.task)
+                self._queue[record.task] = None
             case (
                 TaskEffect.ASSIGN
                 | TaskEffect.CHECK
@@ -434,14 +457,12 @@ class CoordinatorSession:
         for _ in range(min(len(self._queue), DISPATCH)):
             if self.roster.idle:
                 break
-            task = self._queue.popleft()
+            task, _ = self._queue.popitem(last=False)
             record = self.records[task]
-            if record.state is not TaskState.QUEUED:
-                continue
             offer = reopen(record.offer).of(Offer).body
             worker = self.roster.pick(offer, record.requester, record.excluded, now)
             if worker is None:
-                self._queue.append(task)
+                self._queue[task] = None
                 continue
             self.roster.take(worker, task)
             record = replace(record, worker=worker, attempt=record.attempt + 1, code=None)

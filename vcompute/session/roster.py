@@ -6,7 +6,9 @@ one. Who lets a lease lapse is offered nothing until it advertises again.
 """
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from vcompute.codec import Uint
@@ -18,6 +20,10 @@ from vcompute.policy import standing as rules
 from vcompute.registry import ErrorCode, Role
 
 MAX_SESSIONS: Final = 100_000
+SEARCHED: Final = 64
+"""Parties looked at for one to forget, those silent longest first."""
+BUSY_FOR: Final = 10_000
+"""Milliseconds after which a party that found no place may try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,10 @@ class Party:
     role: Role
     hello: bytes
     """Digest of its Hello."""
-    answer: Signed[Hello]
-    """The coordinator's Hello; its digest names the session."""
+    answer: bytes
+    """The coordinator's Hello."""
+    session: bytes
+    """Its digest, which names the session."""
     advertise: Advertise | None = None
     expires: int = 0
 
@@ -52,23 +60,43 @@ class Party:
 class Roster:
     """All parties of a coordinator."""
 
-    def __init__(self) -> None:
-        self.parties: dict[bytes, Party] = {}
+    def __init__(self, recall: Callable[[bytes], Standing | None] = lambda _: None) -> None:
+        """``recall`` reads back the stored standing of a worker, or gives None."""
+        self._recall = recall
+        self.parties: OrderedDict[bytes, Party] = OrderedDict()
         self.standings: dict[bytes, Standing] = {}
         self.active: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._ready: OrderedDict[bytes, None] = OrderedDict()
+        self.limit = MAX_SESSIONS
 
     def greet(self, hello: Signed[Hello], answer: Signed[Hello]) -> None:
-        """A party said hello and was answered.
+        """A party said hello and was answered. Where there are too many, whoever was silent longest and holds no
+        lease is forgotten, and says hello again when it comes back.
 
         Raises:
-            ProtocolError: ``busy``: too many sessions.
+            ProtocolError: ``busy``: too many sessions, and all have work.
         """
-        known = self.parties.get(hello.signer)
-        if known is None and len(self.parties) >= MAX_SESSIONS:
-            raise ProtocolError("too many sessions", code=ErrorCode.BUSY)
-        self.parties[hello.signer] = Party(hello.signer, hello.body.role, hello.digest, answer)
+        if hello.signer not in self.parties and len(self.parties) >= self.limit:
+            self._forget_one()
+        self.parties[hello.signer] = Party(hello.signer, hello.body.role, hello.digest, answer.data, answer.digest)
+        self.parties.move_to_end(hello.signer)
         self._ready.pop(hello.signer, None)
+
+    def _forget_one(self) -> None:
+        for thumbprint in islice(self.parties, SEARCHED):
+            if not self.active.get(thumbprint):
+                del self.parties[thumbprint]
+                self.standings.pop(thumbprint, None)
+                self._ready.pop(thumbprint, None)
+                return
+        raise ProtocolError("too many sessions", code=ErrorCode.BUSY, retry_after=BUSY_FOR)
+
+    def standing(self, worker: bytes) -> Standing:
+        """A worker's history, read back where it is not in memory."""
+        known = self.standings.get(worker)
+        if known is None:
+            known = self.standings[worker] = self._recall(worker) or Standing(worker, 0, 0, 0, 0)
+        return known
 
     def session(self, signer: bytes, name: bytes) -> Party:
         """The party's session of this name.
@@ -77,8 +105,9 @@ class Roster:
             ProtocolError: ``unknown_session``: it must say hello again.
         """
         party = self.parties.get(signer)
-        if party is None or party.answer.digest != name:
+        if party is None or party.session != name:
             raise ProtocolError("no session of this name; say hello again", code=ErrorCode.UNKNOWN_SESSION)
+        self.parties.move_to_end(signer)
         return party
 
     def advertise(self, message: Signed[Advertise], now: int) -> None:
@@ -92,7 +121,7 @@ class Roster:
             return
         party.advertise = message.body
         party.expires = now + message.body.valid
-        self.standings.setdefault(message.signer, Standing(message.signer, 0, 0, 0, 0))
+        self.standing(message.signer)
         self._refresh(message.signer)
 
     def pick(self, offer: Offer, requester: bytes, excluded: tuple[bytes, ...], now: int) -> bytes | None:
@@ -103,7 +132,7 @@ class Roster:
         picked = None
         for thumbprint in self._ready:
             party = self.parties[thumbprint]
-            if now >= party.expires or now < self.standings[thumbprint].banned_until:
+            if now >= party.expires or now < self.standing(thumbprint).banned_until:
                 resting.append(thumbprint)
             elif thumbprint not in barred and party.advertise is not None and _fits(party.advertise, offer):
                 picked = thumbprint
@@ -155,7 +184,7 @@ class Roster:
         return self.standings[thumbprint]
 
     def _count(self, thumbprint: bytes, verified: int = 0, rejected: int = 0, lapsed: int = 0) -> Standing:
-        old = self.standings.get(thumbprint) or Standing(thumbprint, 0, 0, 0, 0)
+        old = self.standing(thumbprint)
         new = replace(
             old, verified=old.verified + verified, rejected=old.rejected + rejected, lapsed=old.lapsed + lapsed
         )
@@ -169,7 +198,7 @@ class Roster:
         if (
             advert is None
             or advert.role is not Role.WORKER
-            or taken >= self.standings[thumbprint].quota(advert.capacity)
+            or taken >= self.standing(thumbprint).quota(advert.capacity)
         ):
             self._ready.pop(thumbprint, None)
         elif thumbprint not in self._ready:

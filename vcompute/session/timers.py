@@ -34,6 +34,13 @@ class Timers(Generic[K]):
             self._times[key] = time
             self._count += 1
             heapq.heappush(self._heap, (time, self._count, key))
+            if len(self._heap) > 2 * len(self._times) + 64:
+                self._compact()
+
+    def _compact(self) -> None:
+        """Drop what was replaced: the heap stays as small as the times that stand."""
+        self._heap = [item for item in self._heap if self._times.get(item[2]) == item[0]]
+        heapq.heapify(self._heap)
 
     def next(self) -> int | None:
         """The earliest time set."""

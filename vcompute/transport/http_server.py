@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -45,6 +45,8 @@ def problem(error: VcomputeError) -> Response:
     if retry_after is not None:
         body["retry_after"] = retry_after
         headers["retry-after"] = str(-(-retry_after // 1000))
+    if error.code is ErrorCode.LIMIT_EXCEEDED:
+        headers["connection"] = "close"  # the rest of the body is not read
     return JSONResponse(body, status_code=status, media_type=PROBLEM_TYPE, headers=headers)
 
 
@@ -55,12 +57,17 @@ def _typed(endpoint: Endpoint) -> Endpoint:
         except VcomputeError as error:
             logger.info("refused %r: %s", request.scope["path"], error)
             return problem(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
 
     return answer
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, given up as soon as it is longer than ``limit``."""
+    """The request's body, given up as soon as it says that it is longer than ``limit``, or is."""
+    announced = request.headers.get("content-length", "0")
+    if len(announced) > 18 or not announced.isdecimal() or int(announced) > limit:
+        raise ProtocolError("the body is too long", code=ErrorCode.LIMIT_EXCEEDED, expected=f"<= {limit} bytes")
     data = bytearray()
     async for part in request.stream():
         data += part
@@ -101,7 +108,7 @@ def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) ->
     async def state(_: Request) -> Response:
         return JSONResponse(status() if status is not None else {})
 
-    return Starlette(
+    made = Starlette(
         routes=[
             Route("/v1/messages", _typed(messages), methods=["POST"]),
             Route("/v1/blobs/{digest}", _typed(wanted), methods=["GET"]),
@@ -110,3 +117,5 @@ def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) ->
             Route("/v1/status", state, methods=["GET"]),
         ]
     )
+    made.router.redirect_slashes = False  # a redirection would decode the query, which may be anything
+    return made
