@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
+from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
-from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.contract import IntArray, outer
 from vcompute.proof.succinct.forms import ColumnTerm
 from vcompute.proof.succinct.layout import Layout, Piece
@@ -56,20 +55,20 @@ class ColumnWeight:
         """The weight's multilinear extension at a point of the table's variables."""
         tables: dict[tuple[int, int], ExtWords] = {}
         dots: dict[tuple[int, int, int, int], Ext] = {}
-        result = ZERO
+        result, places = ZERO, Prefixes(point)
         for piece in self._pieces:
             terms = self._terms.get(piece.column)
             if not terms:
                 continue
             used = len(point) - piece.variables
-            places = []
+            axes = []
             for axis, (start, bits) in enumerate(piece.parts):
-                places.append((axis, start, bits, used))
+                axes.append((axis, start, bits, used))
                 used += bits
             total = ZERO
             for term in terms:
                 product = term.scale
-                for axis, start, bits, at in places:
+                for axis, start, bits, at in axes:
                     vector = term.vectors[axis]
                     key = (id(vector), start, bits, at)
                     if key not in dots:
@@ -80,9 +79,24 @@ class ColumnWeight:
                         dots[key] = self._backend.dot_ext(part, weights)
                     product = product * dots[key]
                 total = total + product
-            outer_bits = len(point) - piece.variables
-            result = result + eq_index(piece.offset >> piece.variables, point[:outer_bits]) * total
+            result = result + places.eq(len(point) - piece.variables, piece.offset >> piece.variables) * total
         return result
+
+
+class Prefixes:
+    """eq of a point's first coordinates and a number, most significant bit first: numbers share their leading bits."""
+
+    def __init__(self, point: Sequence[Ext]) -> None:
+        self._choices = [(ONE - r, r) for r in point]
+        self._known: dict[tuple[int, int], Ext] = {(0, 0): ONE}
+
+    def eq(self, bits: int, number: int) -> Ext:
+        """eq of ``number`` < 2^bits and the first ``bits`` coordinates."""
+        known = self._known.get((bits, number))
+        if known is None:
+            known = self.eq(bits - 1, number >> 1) * self._choices[bits - 1][number & 1]
+            self._known[bits, number] = known
+        return known
 
 
 def _part(vector: ExtWords, piece: Piece, axis: int) -> ExtWords:

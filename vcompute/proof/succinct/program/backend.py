@@ -3,16 +3,18 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from vcompute.field import ONE, Ext
 from vcompute.proof.succinct.program.recorder import NotRecordable, Op, Recorder
-from vcompute.proof.succinct.program.values import RecordedExt, RecordedTensor, RecordedVector, place, vector
+from vcompute.proof.succinct.program.values import EqVector, RecordedExt, RecordedTensor, RecordedVector, place, vector
 
-ROW_COST = 8
+ROW_COST: Final = 8
 """What a row of a projection costs, in products of elements."""
+LONG: Final = 32
+"""Longer products of two eq vectors are computed by their closed form."""
 
 
 class RecordingBackend:
@@ -27,9 +29,7 @@ class RecordingBackend:
         raise NotRecordable(f"the kernel {name}")
 
     def eq_tensor(self, point: Sequence[Ext], scale: Ext = ONE) -> Any:
-        coordinates = tuple(place(self.recorder, r) for r in point)
-        at = self.recorder.once(Op.EQ, 1 << len(point), (len(point),), coordinates)
-        result = RecordedVector(self.recorder, at, 1 << len(point))
+        result = EqVector(self.recorder, tuple(point), 0, 1 << len(point))
         return result if scale is ONE else self._scale(result, scale)
 
     def _scale(self, a: RecordedVector, r: Ext) -> RecordedVector:
@@ -71,6 +71,10 @@ class RecordingBackend:
         left, right = vector(self.recorder, a), vector(self.recorder, b)
         if left.count != right.count:
             raise NotRecordable(f"vectors of {left.count} and {right.count} elements")
+        if left.count > LONG and isinstance(left, EqVector) and isinstance(right, EqVector):
+            known = left.dot(right)
+            if known is not None:
+                return known
         at = self.recorder.once(Op.DOT, 1, (left.count,), (left.at, right.at))
         return RecordedExt(self.recorder, at)
 

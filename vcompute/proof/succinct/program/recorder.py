@@ -74,6 +74,8 @@ class Recorder:
         self.slot_bytes: list[int] = []
         self.fixed: dict[Key, IntArray] = {}
         """Those that the model gives."""
+        self.scalars: dict[tuple[int, tuple[int, ...]], object] = {}
+        """Results of one element, by operation and operands."""
         self._base_size = 0
         self._constants: dict[tuple[int, int], int] = {}
         self._arrays: list[tuple[int, ExtWords]] = []

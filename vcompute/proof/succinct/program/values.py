@@ -5,12 +5,14 @@ Whatever would need to look inside one raises :class:`NotRecordable`.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from vcompute.field import ONE, ZERO, Ext, ExtWords, Words
+from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.program.recorder import NotRecordable, Op, Recorder
 
 
@@ -28,7 +30,7 @@ class RecordedExt(Ext):
 
     def __add__(self, other: Ext | int) -> Ext:
         b = _element(other)
-        return self if b is ZERO else self._scalar(Op.ADD, *sorted((self.at, place(self.recorder, b))))
+        return self if b is ZERO else self._commutative(Op.ADD, place(self.recorder, b))
 
     def __sub__(self, other: Ext | int) -> Ext:
         b = _element(other)
@@ -38,7 +40,7 @@ class RecordedExt(Ext):
         b = _element(other)
         if b is ZERO:
             return ZERO
-        return self if b is ONE else self._scalar(Op.MUL, *sorted((self.at, place(self.recorder, b))))
+        return self if b is ONE else self._commutative(Op.MUL, place(self.recorder, b))
 
     def __neg__(self) -> Ext:
         return ZERO - self
@@ -68,13 +70,24 @@ class RecordedExt(Ext):
     def __repr__(self) -> str:
         return f"RecordedExt({self.at})"
 
+    def _commutative(self, op: Op, b: int) -> Ext:
+        return self._scalar(op, self.at, b) if self.at < b else self._scalar(op, b, self.at)
+
     def _scalar(self, op: Op, *operands: int) -> Ext:
-        return RecordedExt(self.recorder, self.recorder.once(op, 1, (), operands))
+        """Most of what is recorded: each result is one object."""
+        recorder = self.recorder
+        key = (op, operands)
+        found = recorder.scalars.get(key)
+        if found is None:
+            at = recorder.take(1)
+            recorder.emit(op, at, *operands)
+            found = recorder.scalars[key] = RecordedExt(recorder, at)
+        return cast(Ext, found)
 
 
 def _element(value: Ext | int) -> Ext:
     """An element; zero and one are always the same object."""
-    if isinstance(value, RecordedExt):
+    if type(value) is RecordedExt:
         return value
     known = value if isinstance(value, Ext) else Ext(value)
     return ZERO if known == ZERO else ONE if known == ONE else known
@@ -93,11 +106,16 @@ def as_recorded(vector: object) -> "RecordedVector | None":
 class RecordedVector:
     """A vector in a program's memory; looks like an array (n, 2) as far as verifiers look."""
 
-    __slots__ = ("at", "count", "recorder")
+    __slots__ = ("_at", "count", "recorder")
     __array_ufunc__: Final = None
 
     def __init__(self, recorder: Recorder, at: int, count: int) -> None:
-        self.recorder, self.at, self.count = recorder, at, count
+        self.recorder, self._at, self.count = recorder, at, count
+
+    @property
+    def at(self) -> int:
+        """Where it begins in memory."""
+        return self._at
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,6 +173,70 @@ class RecordedVector:
     def _repeat(self, times: int) -> "RecordedVector":
         at = self.recorder.once(Op.REPEAT, self.count * times, (self.count, times), (self.at,))
         return RecordedVector(self.recorder, at, self.count * times)
+
+
+class EqVector(RecordedVector):
+    """``count`` elements of eq(point, .) from ``start`` on. Sums and products with another one have closed forms, so it
+    is computed only where something else needs its elements.
+    """
+
+    __slots__ = ("point", "start")
+
+    def __init__(self, recorder: Recorder, point: tuple[Ext, ...], start: int, count: int) -> None:
+        super().__init__(recorder, -1, count)
+        self.point, self.start = point, start
+
+    @property
+    def at(self) -> int:
+        if self._at < 0:
+            coordinates = tuple(place(self.recorder, r) for r in self.point)
+            whole = self.recorder.once(Op.EQ, 1 << len(self.point), (len(self.point),), coordinates)
+            self._at = whole + self.start
+        return self._at
+
+    def __getitem__(self, key: object) -> RecordedVector:
+        if not isinstance(key, slice) or key.step not in (None, 1):
+            raise NotRecordable(f"a choice of elements: {key!r}")
+        start, stop, _ = key.indices(self.count)
+        return EqVector(self.recorder, self.point, self.start + start, max(stop - start, 0))
+
+    def total(self) -> Ext:
+        pairs = [(ONE - r, r) for r in self.point]
+        return block_sum(pairs, self.start, self.count)
+
+    def dot(self, other: "EqVector") -> Ext | None:
+        """The sum of products, where it has a closed form: ``other`` begins its own point's cube."""
+        bits = len(other.point)
+        outer = len(self.point) - bits
+        if other.start or outer < 0 or self.start % (1 << bits):
+            return None
+        inner = list(zip(self.point[outer:], other.point, strict=True))
+        products = [(p * q, p, q) for p, q in inner]
+        pairs = [(ONE - p - q + product, product) for product, p, q in products]
+        return eq_index(self.start >> bits, self.point[:outer]) * block_sum(pairs, 0, self.count)
+
+
+def block_sum(pairs: Sequence[tuple[Ext, Ext]], start: int, count: int) -> Ext:
+    """The sum over start <= i < start + count of the product over the bits b of i, most significant first, of
+    ``pairs[k][b]``.
+    """
+    if count == 1 << len(pairs):
+        return prod((zero + one for zero, one in pairs), start=ONE)
+    return _below(pairs, start + count) - (_below(pairs, start) if start else ZERO)
+
+
+def _below(pairs: Sequence[tuple[Ext, Ext]], bound: int) -> Ext:
+    """The sum over i < bound; ``equal`` is the product that follows the bound so far."""
+    if bound == 1 << len(pairs):
+        return block_sum(pairs, 0, bound)
+    below, equal = ZERO, ONE
+    for place, (zero, one) in enumerate(pairs, 1 - len(pairs)):
+        below = below * (zero + one)
+        if bound >> -place & 1:
+            below, equal = below + equal * zero, equal * one
+        else:
+            equal = equal * zero
+    return below
 
 
 def vector(recorder: Recorder, values: Any) -> RecordedVector:
