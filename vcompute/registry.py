@@ -66,6 +66,9 @@ class ErrorCode(IntEnum):
     SECURITY_UNREACHABLE = 206
     """the instance cannot reach the parameter set's security level"""
 
+    MODEL_NOT_ACCEPTED = 207
+    """the verifier's policy does not name this model"""
+
     NONCANONICAL_ELEMENT = 210
     """a field element is not below p"""
 
@@ -580,6 +583,7 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.SUITE_NOT_ACCEPTED: 422,
     ErrorCode.SUITE_UNSUPPORTED_MODEL: 422,
     ErrorCode.SECURITY_UNREACHABLE: 422,
+    ErrorCode.MODEL_NOT_ACCEPTED: 422,
     ErrorCode.NONCANONICAL_ELEMENT: 422,
     ErrorCode.TRUNCATED_PROOF: 422,
     ErrorCode.TRAILING_BYTES: 422,

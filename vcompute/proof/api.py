@@ -96,6 +96,7 @@ def verify(
         raise Rejected("the proof is too long", code=ErrorCode.LIMIT_EXCEEDED, expected=MAX_PROOF, got=len(proof))
     envelope = decode_envelope(proof)
     policy.admit(envelope.parameter_set)
+    policy.admit_model(statement.model.digest)
     suite, parameters = (table or suite_table()).numbered(envelope.suite, envelope.parameter_set)
     check_statement(statement)
     _check_binding(statement, envelope)

@@ -134,11 +134,29 @@ class Policy:
     """
 
     parameter_sets: frozenset[int] = dataclass_field(default_factory=_secure_sets)
+    models: frozenset[bytes] | None = None
+    """Digests of the models it takes proofs about, from a registry it trusts; any without. A graph that the prover
+    chose may have been made for the proof system.
+    """
 
     @classmethod
-    def of(cls, parameter_sets: Iterable[int]) -> "Policy":
-        """A policy that admits these parameter sets and no other."""
-        return cls(frozenset(int(key) for key in parameter_sets))
+    def of(cls, parameter_sets: Iterable[int], models: Iterable[bytes] | None = None) -> "Policy":
+        """A policy that admits these parameter sets and, where given, these models and no other."""
+        return cls(frozenset(int(key) for key in parameter_sets), None if models is None else frozenset(models))
+
+    def admit_model(self, digest: bytes) -> None:
+        """Refuse a model that the policy does not name.
+
+        Raises:
+            Rejected: ``model_not_accepted``.
+        """
+        if self.models is not None and digest not in self.models:
+            raise Rejected(
+                "the verifier's policy does not name this model",
+                code=ErrorCode.MODEL_NOT_ACCEPTED,
+                expected=f"one of {len(self.models)} digests",
+                got=digest.hex(),
+            )
 
     def admit(self, parameter_set: int) -> None:
         """Refuse what the policy does not name.

@@ -16,6 +16,7 @@ from vcompute.task.tensor import ConstantType, DType, QuantizationScale, ValueTy
 PLAIN = Window(1, 1, 1, 1, 0, 0, 0, 0)
 SAME = Window(1, 1, 1, 1, 1, 1, 1, 1)
 STRIDED = Window(2, 2, 1, 1, 0, 0, 1, 1)
+POOL = Window(2, 2, 1, 1, 0, 0, 0, 0)
 
 
 @dataclass
