@@ -61,6 +61,7 @@ COMMANDS: Final[dict[str, Entry]] = {
         "submit",
         "Offer INPUT.npy, an array with a leading batch axis, as tasks and wait for the checked outputs.",
     ),
+    "status": Entry("vcompute.cli.status", "status", "Show a coordinator's parties, tasks and totals."),
     "ledger": Entry("vcompute.cli.ledger", "ledger", "Look at a coordinator's ledger, audit it, put money into it."),
 }
 """The commands in the order of ``--help``."""

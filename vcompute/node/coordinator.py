@@ -9,16 +9,18 @@ from contextlib import suppress
 from typing import Any, Final
 
 from vcompute.blobs import BlobCache, Chunk, Upload
+from vcompute.codec import fields_of
 from vcompute.errors import EncodingError, ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
-from vcompute.messages import BlobRef, Fetch, Hello, Signed, open_message
+from vcompute.messages import BlobRef, Fetch, Hello, Message, Signed, open_message
 from vcompute.node.client import Clock, wall_clock
 from vcompute.node.inbox import Delivery, Inbox
 from vcompute.node.mailbox import Mailboxes
+from vcompute.node.metrics import NOTHING, Meter, Totals, Traffic, prometheus
 from vcompute.node.store import Store
 from vcompute.policy.pacing import RateLimit
 from vcompute.registry import ErrorCode, Role
-from vcompute.session import Action, Call, CoordinatorSession, Operation, Save, Send, Stage
+from vcompute.session import Action, Call, Closed, CoordinatorSession, Operation, Save, Send, Stage
 from vcompute.session.coordinator_table import TaskRecord
 from vcompute.session.roster import Standing
 from vcompute.settlement import ESCROW_TABLE, Holding, Settlement
@@ -28,6 +30,8 @@ BURST: Final = 1_000
 """Messages a party may send at once."""
 PER_SECOND: Final = 200
 """Messages a party may send in a second in the long run."""
+STATUS_FOR: Final = 1_000
+"""Milliseconds for which counts are not made again."""
 MAX_READ: Final = 1 << 28
 """Bytes of blobs kept in memory with their chunk trees, besides the one read last."""
 
@@ -63,6 +67,9 @@ class CoordinatorNode:
         self._announced: Counter[BlobRef] = Counter()
         self._readers: OrderedDict[bytes, Upload] = OrderedDict()
         self._inbox = Inbox()
+        self.meter = Meter(blobs)
+        self.traffic = Traffic()
+        self._status: tuple[int, dict[str, Any]] | None = None
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -91,6 +98,7 @@ class CoordinatorNode:
 
     def restore(self) -> None:
         """Go on from the stored state."""
+        self.meter.totals = self.store.recall("totals", b"", Totals) or NOTHING
         self.act(self.session.restore(self.store.load("task", TaskRecord), (), self.clock()))
 
     def _step(self) -> None:
@@ -133,7 +141,16 @@ class CoordinatorNode:
 
     async def message(self, data: bytes) -> bytes | None:
         """See :class:`vcompute.transport.Hub`."""
-        message = open_message(data)
+        try:
+            message = open_message(data)
+            answer = await self._admitted(message)
+        except VcomputeError as error:
+            self.traffic.refused[error.code] += 1
+            raise
+        self.traffic.taken[type(message.body).__name__.lower()] += 1
+        return answer
+
+    async def _admitted(self, message: Signed[Message]) -> bytes | None:
         retry_after = self._limit.admit(message.signer, self.clock())
         if retry_after is not None:
             raise ProtocolError("too many messages", code=ErrorCode.RATE_LIMITED, retry_after=retry_after)
@@ -190,7 +207,7 @@ class CoordinatorNode:
         """Store the step's records, then do the rest; the settlement's answers are further steps."""
         pending = list(actions)
         while pending:
-            self.store.save(action for action in pending if isinstance(action, Save))
+            self._save(pending)
             following: list[Action] = []
             for action in pending:
                 match action:
@@ -202,6 +219,14 @@ class CoordinatorNode:
                         pass
             pending = following + self._call([action for action in pending if isinstance(action, Call)])
         self._changed.set()
+
+    def _save(self, step: list[Action]) -> None:
+        """Store a step's records, and with the end of each task the totals it counts in."""
+        saves = [action for action in step if isinstance(action, Save)]
+        ended = [self.session.records[action.task] for action in step if isinstance(action, Closed)]
+        if ended:
+            saves.append(Save("totals", b"", self.meter.count(ended)))
+        self.store.save(saves)
 
     def _stage(self, action: Stage) -> list[Action]:
         self._unstage(action.task)
@@ -253,17 +278,27 @@ class CoordinatorNode:
             return error
 
     def status(self) -> dict[str, Any]:
-        """Counts for people and monitors."""
+        """Counts for people and monitors, made at most once a second."""
         now = self.clock()
+        if self._status is None or not 0 <= now - self._status[0] < STATUS_FOR:
+            self._status = (now, self._counts(now))
+        return self._status[1]
+
+    def _counts(self, now: int) -> dict[str, Any]:
         parties = self.session.roster.parties.values()
         ready = [party for party in parties if party.advertise is not None and now < party.expires]
+        totals = self.meter.totals
         return {
             "parties": dict(Counter(party.role.name.lower() for party in parties)),
             "workers": sum(party.role is Role.WORKER for party in ready),
             "tasks": dict(Counter(record.state.name.lower() for record in self.session.records.values())),
-            "rejected": sum(record.rejected for record in self.session.records.values()),
-            "moved": sum(record.moved for record in self.session.records.values()),
+            "mail_bytes": self._mailboxes.size,
+            "totals": {spec.name: getattr(totals, spec.name) for spec in fields_of(Totals)},
         }
+
+    def metrics(self) -> str:
+        """The same and more in Prometheus' text format."""
+        return prometheus(self.status(), self.meter.totals, self.traffic)
 
 
 def ask(settlement: Settlement, call: Call, now: int) -> Holding:

@@ -80,7 +80,7 @@ class Service:
     async def serve(self, endpoint: Endpoint, bound: socket.socket, ready: Callable[[], Awaitable[None]]) -> None:
         """Serve until a signal ends the process; ``ready`` is awaited once requests are taken."""
         config = uvicorn.Config(
-            application(self.node, self.node.status),
+            application(self.node, self.node.status, self.node.metrics),
             ssl_certfile=endpoint.certificate,
             ssl_keyfile=endpoint.certificate_key,
             log_level="warning",

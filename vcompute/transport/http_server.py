@@ -83,8 +83,10 @@ def _blob(request: Request) -> BlobRef:
     return BlobRef(bytes.fromhex(name), int(size))
 
 
-def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) -> Starlette:
-    """The ASGI application of a hub; ``status`` is served as JSON for people and monitors."""
+def application(
+    hub: Hub, status: Callable[[], dict[str, Any]] | None = None, metrics: Callable[[], str] | None = None
+) -> Starlette:
+    """The ASGI application of a hub; ``status`` is served as JSON for people, ``metrics`` as text for Prometheus."""
 
     async def messages(request: Request) -> Response:
         answer = await hub.message(await _body(request, MAX_MESSAGE))
@@ -108,6 +110,10 @@ def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) ->
     async def state(_: Request) -> Response:
         return JSONResponse(status() if status is not None else {})
 
+    async def scraped(_: Request) -> Response:
+        text = metrics() if metrics is not None else ""
+        return Response(text, media_type="text/plain; version=0.0.4")
+
     made = Starlette(
         routes=[
             Route("/v1/messages", _typed(messages), methods=["POST"]),
@@ -115,6 +121,7 @@ def application(hub: Hub, status: Callable[[], dict[str, Any]] | None = None) ->
             Route("/v1/blobs/{digest}/{index:int}", _typed(put), methods=["PUT"]),
             Route("/v1/blobs/{digest}/{index:int}", _typed(get), methods=["GET"]),
             Route("/v1/status", state, methods=["GET"]),
+            Route("/metrics", scraped, methods=["GET"]),
         ]
     )
     made.router.redirect_slashes = False  # a redirection would decode the query, which may be anything
