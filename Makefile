@@ -122,6 +122,10 @@ $(VENV)/.wheels: $(VENV)/.base
 wheels: $(VENV)/.wheels ## build the sdist and manylinux wheels for x86-64 and aarch64: dist/
 	$(PY) tools/wheels.py
 
+.PHONY: run-wheel
+run-wheel: $(VENV)/.wheels ## run the aarch64 wheel of dist/ in an emulated Python, on several processors; needs the network
+	$(PY) tools/run_wheel.py
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build dist .venv

@@ -8,7 +8,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.errors import TaskError
-from vcompute.kernels.native.memory import aligned_bytes
+from vcompute.kernels.native.memory import ALIGNMENT, aligned_bytes
 from vcompute.registry import ErrorCode
 from vcompute.task.tensor import NDArray, require_array
 
@@ -78,19 +78,22 @@ def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
     ffi, lib = _native.ffi, _native.lib
     left, right = np.ascontiguousarray(a), np.ascontiguousarray(b)
     (rows, depth), columns = left.shape, right.shape[1]
-    packed = aligned_bytes(lib.vc_matmul_packed_bytes(depth, columns), zeroed=False)
+    share = -(-rows // (max(1, threads) * ROWS)) * ROWS
+    starts = range(0, rows, share)
+    packed_size = lib.vc_matmul_packed_bytes(depth, columns)
+    scratch_size = -(-lib.vc_matmul_scratch_bytes(depth, columns) // ALIGNMENT) * ALIGNMENT
+    # each thread's scratch stands after the packed columns, whose size is a multiple of the alignment
+    packed = aligned_bytes(packed_size + len(starts) * scratch_size, zeroed=False)
     lib.vc_matmul_pack(packed, ffi.from_buffer("int8_t[]", right), depth, columns)
     source, target = ffi.from_buffer("int8_t[]", left), ffi.from_buffer("int32_t[]", out)
 
-    def part(first: int, count: int) -> None:
-        scratch = aligned_bytes(lib.vc_matmul_scratch_bytes(depth, columns), zeroed=False)
+    def part(first: int) -> None:
+        count, scratch = min(share, rows - first), packed + packed_size + first // share * scratch_size
         lib.vc_matmul_rows(target + first * columns, source + first * depth, packed, count, depth, columns, scratch)
 
-    share = -(-rows // (max(1, threads) * ROWS)) * ROWS
-    if share >= rows:
-        part(0, rows)
+    if len(starts) == 1:
+        part(0)
         return
     with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(part, first, min(share, rows - first)) for first in range(0, rows, share)]
-        for job in jobs:
+        for job in [pool.submit(part, first) for first in starts]:
             job.result()

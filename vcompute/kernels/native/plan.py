@@ -28,12 +28,13 @@ Arrays: TypeAlias = NDArray | tuple[NDArray, ...]
 class Workspace:
     """What one run writes: an arena, and the pointers of inputs and outputs."""
 
-    __slots__ = ("arena", "inputs", "outputs")
+    __slots__ = ("arena", "inputs", "outputs", "ports")
 
     def __init__(self, size: int, inputs: Sequence[tuple[int, int]], outputs: Sequence[tuple[int, int]]) -> None:
         self.arena = aligned_bytes(size)
         self.inputs = _ports(inputs)
         self.outputs = _ports(outputs)
+        self.ports = [*self.inputs, *self.outputs]
 
 
 def _ports(places: Sequence[tuple[int, int]]) -> Any:
@@ -55,8 +56,9 @@ class Plan:
         self._inputs: tuple[ValueType, ...] = graph.inputs
         self._outputs: tuple[ValueType, ...] = tuple(graph.values[index] for index in kept)
         self._layout(program, [program.values[index] for index in kept])
-        self._expected = tuple((NUMPY_DTYPE[v.dtype], v.shape) for v in self._inputs)
-        self._results = tuple((NUMPY_DTYPE[v.dtype], v.shape) for v in self._outputs)
+        self._expected = tuple((np.dtype(NUMPY_DTYPE[v.dtype]), v.shape) for v in self._inputs)
+        self._results = tuple((np.dtype(NUMPY_DTYPE[v.dtype]), v.shape) for v in self._outputs)
+        self._bytes = _native.ffi.typeof("uint8_t[]")
         self._free: list[Workspace] = []
 
     def _layout(self, program: Program, kept: list[int]) -> None:
@@ -109,12 +111,12 @@ class Plan:
         """
         arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
         samples = self._check_inputs(arrays)
-        outputs = tuple([np.empty((samples, *shape), dtype) for dtype, shape in self._results])
+        outputs = [np.empty((samples, *shape), dtype) for dtype, shape in self._results]
         if threads == 1:
             self._run_range(arrays, outputs, 0, samples)
         else:
             self._run_threads(arrays, outputs, samples, threads)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _check_inputs(self, arrays: tuple[NDArray, ...]) -> int:
         expected = self._expected
@@ -139,11 +141,10 @@ class Plan:
             work = self._free.pop()
         except IndexError:
             work = Workspace(self.arena_bytes, self._in_places, self._out_places)
-        ffi = _native.ffi
-        for port, array in zip(work.inputs, arrays, strict=True):
-            port.data = ffi.from_buffer("uint8_t[]", array) + first * port.size
-        for port, array in zip(work.outputs, outputs, strict=True):
-            port.data = ffi.from_buffer("uint8_t[]", array) + first * port.size
+        address, kind = _native.ffi.from_buffer, self._bytes
+        for port, array in zip(work.ports, (*arrays, *outputs), strict=True):
+            data = address(kind, array)
+            port.data = data + first * port.size if first else data
         _native.lib.vc_plan_run(
             self._ops, self._count, self._constants, work.arena, self._block, samples,
             work.inputs, len(arrays), work.outputs, len(outputs),
