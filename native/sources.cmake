@@ -70,6 +70,8 @@ function(vc_isa define flags msvc_flags)
   if(${define})
     target_compile_definitions(vcompute_native PRIVATE ${define})
     set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${list})
+  elseif(VCOMPUTE_EVERY_ISA)
+    message(FATAL_ERROR "vcompute: the compiler does not know ${flags}, for ${define}")
   endif()
 endfunction()
 

@@ -20,10 +20,22 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 """Processors, and their number in an ELF header (e_machine)."""
 
 
+ZIG_FLAGS = r"""for flag in "$@"; do
+  shift
+  case "$flag" in
+    -march=armv8.2-a+*) flag="-mcpu=generic+v8_2a+${flag#*+}" ;;
+    -march=armv8-a+*) flag="-mcpu=generic+${flag#*+}" ;;
+  esac
+  set -- "$@" "$flag"
+done
+"""
+"""Names of AArch64 features as ziglang's clang wants them."""
+
+
 def tool(path: Path, *arguments: str) -> Path:
     """A script that runs a tool of ziglang."""
     command = " ".join((f'"{sys.executable}" -m ziglang', *arguments))
-    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\n{ZIG_FLAGS}exec {command} "$@"\n', encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -55,7 +67,11 @@ def build_wheel(output: Path, machine: str) -> Path:
             "ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build" / "zig"),
         }
         # Not isolated: for another processor, the build's own tools would be installed for that one.
-        settings = [f"-Cbuild-dir={directory}/build", "-Ccmake.define.VCOMPUTE_WERROR=ON"]
+        settings = [
+            f"-Cbuild-dir={directory}/build",
+            "-Ccmake.define.VCOMPUTE_WERROR=ON",
+            "-Ccmake.define.VCOMPUTE_EVERY_ISA=ON",
+        ]
         command = [
             sys.executable,
             "-m",

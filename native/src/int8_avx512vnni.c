@@ -263,7 +263,7 @@ static params scalar_params(int32_t multiplier, vc_normal normal) {
   return p;
 }
 
-static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op) {
+static void add_any(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op) {
   params p[3];
   __m512i negative[3];
   for (int k = 0; k < 3; k++) {
@@ -280,6 +280,72 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
     y = requant_signed(_mm512_slli_epi32(_mm512_sub_epi32(y, zero_b), 20), &p[1], negative[1]);
     store16(out + i, requant_signed(_mm512_add_epi32(x, y), &p[2], negative[2]), n - i, &r);
   }
+}
+
+/* The signed form of d * 2^20, |d| < 256, in products of 16 bits: with the multiplier h 2^16 + l and the addend c 2^21,
+ * (2 d 2^20 (h 2^16 + l) + c 2^21) >> 32 = d h 2^5 + ((d l + c) >> 11). */
+typedef struct {
+  __m512i zero, high, low, add, negative;
+  __m128i shift;
+} operand;
+
+static operand operand_of(int32_t zero, int32_t multiplier, vc_normal normal) {
+  const int32_t high = (multiplier + 0x8000) >> 16, low = multiplier - high * 0x10000;
+  operand o = {_mm512_set1_epi32(zero), _mm512_set1_epi32(high), _mm512_set1_epi32(low & 0xffff),
+               _mm512_set1_epi32((int32_t)(normal.add >> 21)), _mm512_set1_epi32(normal.negative),
+               _mm_cvtsi32_si128(normal.shift)};
+  return o;
+}
+
+/* Whether an operand's requantisation fits that form. */
+static int is_small(int32_t multiplier, vc_normal normal) { return multiplier < 0x7fff8000 && normal.shift <= 16; }
+
+VC_INLINE __m512i difference(const int8_t *x, __m512i zero) {
+  return _mm512_sub_epi32(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)x)), zero);
+}
+
+VC_INLINE __m512i scaled(__m512i d, const operand *o) {
+  const __m512i low = _mm512_srai_epi32(_mm512_add_epi32(_mm512_madd_epi16(d, o->low), o->add), 11);
+  const __m512i t = _mm512_add_epi32(_mm512_slli_epi32(_mm512_madd_epi16(d, o->high), 5), low);
+  return _mm512_sra_epi32(_mm512_add_epi32(t, _mm512_and_si512(_mm512_srai_epi32(d, 31), o->negative)), o->shift);
+}
+
+/* 64 sums at a time; `halved`: the first operand's factor is one half, so that its result is d * 2^19. */
+VC_INLINE size_t add_blocks(int halved, int8_t *out, const int8_t *a, const int8_t *b, size_t n, const operand *x,
+                            const operand *y, const vc_add *op) {
+  const params p = scalar_params(op->multiplier[2], op->normal[2]);
+  const __m512i negative = _mm512_set1_epi32(op->normal[2].negative);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const range r = {op->zero, op->low, op->high};
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    __m512i sum[4];
+    VC_UNROLL for (int k = 0; k < 4; k++) {
+      const __m512i d = difference(a + i + 16 * k, x->zero), e = difference(b + i + 16 * k, y->zero);
+      sum[k] = _mm512_add_epi32(halved ? _mm512_slli_epi32(d, 19) : scaled(d, x), scaled(e, y));
+      sum[k] = requant_signed(sum[k], &p, negative);
+    }
+    _mm512_storeu_si512(out + i, _mm512_permutexvar_epi32(order, bytes64(sum, &r)));
+  }
+  return i;
+}
+
+/* TensorFlow Lite scales both operands by twice the larger scale, so that one factor is one half. */
+static int is_half(int32_t multiplier, vc_normal normal) { return multiplier == 1 << 30 && normal.shift == 0; }
+
+static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op) {
+  size_t done = 0;
+  if (is_small(op->multiplier[0], op->normal[0]) && is_small(op->multiplier[1], op->normal[1])) {
+    const operand x = operand_of(op->zero_a, op->multiplier[0], op->normal[0]);
+    const operand y = operand_of(op->zero_b, op->multiplier[1], op->normal[1]);
+    if (is_half(op->multiplier[0], op->normal[0]))
+      done = add_blocks(1, out, a, b, n, &x, &y, op);
+    else if (is_half(op->multiplier[1], op->normal[1]))
+      done = add_blocks(1, out, b, a, n, &y, &x, op);
+    else
+      done = add_blocks(0, out, a, b, n, &x, &y, op);
+  }
+  if (done < n) add_any(out + done, a + done, b + done, n - done, op);
 }
 
 static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table) { vc_int8_portable.lookup(out, x, n, table); }

@@ -203,8 +203,8 @@ static void elementwise_once(const vc_int8_kernels *t) {
   int8_t *a = bytes(n + skew), *b = bytes(n + skew), *out = fresh(n + 1), table[256];
   int32_t m[3], s[3];
   for (int k = 0; k < 3; k++) {
-    m[k] = rnd(4) ? between(1 << 30, INT32_MAX) : 1 << 30;
-    s[k] = k == 2 ? -between(15, 31) : -between(0, 6);
+    m[k] = rnd(3) ? between(1 << 30, INT32_MAX) : rnd(3) ? 1 << 30 : INT32_MAX - (int32_t)rnd(1 << 16);
+    s[k] = k == 2 ? -between(15, 31) : rnd(4) ? -between(0, 6) : rnd(2) ? 0 : -between(0, 31);
   }
   vc_add op = {between(-128, 127), between(-128, 127), between(-128, 127), -128, between(0, 127), {m[0], m[1], m[2]},
                {{0, 0, 0}}};
