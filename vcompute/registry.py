@@ -398,6 +398,12 @@ class MessageType(IntEnum):
     ANSWER = 20
     """the worker's proof of a result that is challenged or drawn"""
 
+    READER = 21
+    """a worker or verifier asks for the opening of confidential inputs"""
+
+    OPENING = 22
+    """the requester's sealed opening of its inputs for one reader"""
+
 
 @unique
 class Basis(IntEnum):

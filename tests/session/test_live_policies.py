@@ -18,7 +18,7 @@ from vcompute.errors import ProtocolError, Rejected
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey, load_backend
 from vcompute.identity.quorum import VerifierSet
-from vcompute.messages import Always, Offer, OnChallenge, Receipt, Sampled, SuiteChoice, open_message
+from vcompute.messages import Always, Confidential, Offer, OnChallenge, Receipt, Sampled, SuiteChoice, open_message
 from vcompute.node.compute import Order, Work
 from vcompute.node.coordinator import CoordinatorNode
 from vcompute.node.requester import RequesterNode, Terms
@@ -32,6 +32,7 @@ from vcompute.policy.receipt import Grounds, check_receipt
 from vcompute.registry import Basis, ErrorCode, ParameterSetId, Role
 from vcompute.session.requester import RequesterState
 from vcompute.settlement import open_ledger
+from vcompute.task.digest import blob_digest
 from vcompute.transport import Link, MemoryLink
 from vcompute.transport.http import HttpLink
 from vcompute.transport.http_server import application
@@ -114,6 +115,7 @@ class Net:
             "blobs": BlobCache(self.directory / name, 1 << 24, durable=False),
             "coordinator": KEYS["c"].thumbprint,
             "nonce": os.urandom,
+            "seed": name.encode() * 32,
         }
 
     async def offer(self, terms: Terms, *inputs: bytes) -> list[bytes]:
@@ -240,6 +242,43 @@ def test_a_verifier_set_certifies(tmp_path: Path, transport: str) -> None:
         assert net.grounds(task).certified
 
     play(tmp_path, transport, body, Reverse())
+
+
+def holds(directory: Path, secret: bytes) -> bool:
+    return any(secret in path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+@BOTH
+def test_confidential_inputs_are_read_by_worker_and_verifier_alone(tmp_path: Path, transport: str) -> None:
+    """VC-HPK-004 VC-HPK-005 VC-HPK-008: over the blobs path, in several chunks; the coordinator holds none of it."""
+    secret = b"a secret of the requester" * 10_000
+
+    async def body(net: Net) -> None:
+        (task,) = await net.offer(terms(Always((PROOF,)), confidential=Confidential(True)), secret)
+        assert net.requester.outputs(task) == secret[::-1]
+        assert net.checker.checks == 1
+        offer = open_message(net.requester.record(task).offer).of(Offer).body
+        assert offer.inputs.digest != blob_digest(secret)
+        assert not holds(tmp_path / "c", secret[:64])
+        (other,) = await net.offer(terms(Always((PROOF,)), confidential=Confidential(True)), secret)
+        again = open_message(net.requester.record(other).offer).of(Offer).body
+        assert again.inputs.digest != offer.inputs.digest, "a salt of its own"
+
+    play(tmp_path, transport, body, Reverse())
+
+
+def test_a_requester_that_judges_opens_to_the_worker_alone(tmp_path: Path) -> None:
+    """VC-HPK-007: the verifier of an offer that does not open to it never gets the inputs; the requester has them."""
+
+    async def body(net: Net) -> None:
+        secret = Confidential(False)
+        await net.offer(terms(Always((PROOF,)), verifiers=(), confidential=secret), b"secret")
+        with pytest.raises(ProtocolError) as caught:
+            await net.offer(terms(Always((PROOF,)), confidential=secret), b"secret")
+        assert caught.value.code is ErrorCode.TERMS_NOT_ACCEPTABLE
+        await net.offer(terms(CONTESTED, confidential=Confidential(True)), b"secret")
+
+    play(tmp_path, "memory", body, Reverse())
 
 
 def test_a_bond_under_which_a_cheat_pays_is_not_offered(tmp_path: Path) -> None:

@@ -93,6 +93,29 @@ def member_key_in(state: Path) -> "SecretKey":
         raise UsageError(f"cannot use the member key {path}: {error}", code=ErrorCode.UNREADABLE_FILE) from error
 
 
+def seed_in(state: Path) -> bytes:
+    """The seed of a state directory that keys for confidential inputs come from, made where there is none.
+
+    Raises:
+        UsageError: the file cannot be read or made.
+    """
+    import os
+
+    from vcompute.registry import ErrorCode
+
+    path = state / "reader.seed"
+    try:
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(os.urandom(32))
+        seed = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot use the seed {path}: {error.strerror}", code=ErrorCode.UNREADABLE_FILE) from error
+    if len(seed) != 32:
+        raise UsageError(f"{path} is not a seed of 32 bytes", code=ErrorCode.UNREADABLE_FILE)
+    return seed
+
+
 def members_of(texts: tuple[str, ...], quorum: int) -> "VerifierSet":
     """A verifier set from the entries that verifiers print.
 
@@ -154,4 +177,5 @@ class Connection:
             "coordinator": None if self.pin is None else thumbprint(self.pin),
             "nonce": os.urandom,
             "held": lock(directory),
+            "seed": seed_in(directory),
         }

@@ -36,6 +36,7 @@ REVEAL_WITHIN = 10_000
 @click.option("--bond", type=click.IntRange(0, 2**62), help="The worker's bond for each; by default the least.")
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
 @click.option("--member", "members", multiple=True, help="Entry of a judge that signs certificates.")
+@click.option("--confidential", is_flag=True, help="Seal the inputs for the worker alone, and for --verifier.")
 @click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
 @click.option("--receipts", type=click.Path(path_type=Path, file_okay=False), help="Where offers and receipts go.")
 @click.option("--within", default=600.0, show_default=True, type=click.FloatRange(1), help="Seconds until the refund.")
@@ -58,6 +59,7 @@ def submit(
     bond: int | None,
     verifiers: tuple[str, ...],
     members: tuple[str, ...],
+    confidential: bool,
     quorum: int,
     receipts: Path | None,
     within: float,
@@ -71,6 +73,7 @@ def submit(
     from fractions import Fraction
 
     from vcompute.errors import UsageError
+    from vcompute.messages import Confidential
     from vcompute.node.requester import Terms
     from vcompute.policy.deposit import Deterrence, deposit_for
 
@@ -90,6 +93,7 @@ def submit(
         assumed=assumed,
         verifiers=judges,
         verifier_set=verifier_set,
+        confidential=Confidential(bool(judges)) if confidential else None,
         quorum=quorum,
         within=int(within * 1000),
         lease=int(lease * 1000),

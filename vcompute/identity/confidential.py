@@ -20,6 +20,7 @@ from vcompute.task.digest import blob_digest, tagged
 SALT_SIZE: Final = 32
 INFO: Final = b"vcompute/1 input"
 """HPKE ``info`` of a sealed input."""
+READER_TAG: Final = b"vcompute/reader-key/1\x00"
 COMMITMENT_TAG: Final = b"vcompute/input-commitment/1\x00"
 _DIGEST: Final = Bytes(32, 32)
 
@@ -92,6 +93,12 @@ def open_input(configuration: TaskConfiguration, key: ec.EllipticCurvePrivateKey
     salt, inputs = opening[:SALT_SIZE], opening[SALT_SIZE:]
     _check_opening(configuration, salt, inputs)
     return inputs
+
+
+def reader_key(seed: bytes, lease: bytes) -> ec.EllipticCurvePrivateKey:
+    """The key a reader opens the inputs of one lease with, out of its own seed of at least 32 random bytes: nothing of
+    it need be stored, and two leases share no key."""
+    return hpke.derive_key_pair(tagged(READER_TAG, seed, lease))
 
 
 def _check_opening(configuration: TaskConfiguration, salt: bytes, inputs: bytes) -> None:

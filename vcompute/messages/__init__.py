@@ -17,8 +17,9 @@ from vcompute.messages.flow import (
     Yield,
 )
 from vcompute.messages.money import Receipt
-from vcompute.messages.offer import Always, Offer, OnChallenge, Policy, Sampled, SuiteChoice
+from vcompute.messages.offer import Always, Confidential, Offer, OnChallenge, Policy, Sampled, SuiteChoice
 from vcompute.messages.primitives import BlobRef, Extension
+from vcompute.messages.secret import Opening, Reader
 from vcompute.messages.session import Advertise, Error, Fetch, Hello
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Cancel",
     "Challenge",
     "Check",
+    "Confidential",
     "Decline",
     "Draw",
     "Error",
@@ -42,8 +44,10 @@ __all__ = [
     "Message",
     "Offer",
     "OnChallenge",
+    "Opening",
     "Policy",
     "Progress",
+    "Reader",
     "Receipt",
     "Result",
     "SampleCommit",

@@ -29,6 +29,7 @@ from vcompute.messages.flow import (
 )
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Offer
+from vcompute.messages.secret import Opening, Reader
 from vcompute.messages.session import Advertise, Error, Fetch, Hello
 from vcompute.registry import ErrorCode, MessageType
 
@@ -59,6 +60,8 @@ Message: TypeAlias = (
     | Draw
     | Challenge
     | Answer
+    | Reader
+    | Opening
 )
 
 TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
@@ -82,6 +85,8 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.DRAW, Draw),
     (MessageType.CHALLENGE, Challenge),
     (MessageType.ANSWER, Answer),
+    (MessageType.READER, Reader),
+    (MessageType.OPENING, Opening),
 )
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""

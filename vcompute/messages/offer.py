@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vcompute.codec import Array, Bytes, Int, Kind, Record, Variant, field
+from vcompute.codec import Array, Bool, Bytes, Int, Kind, Record, Variant, field
 from vcompute.identity.quorum import VerifierSet
 from vcompute.messages.primitives import (
     AMOUNT,
@@ -71,6 +71,13 @@ POLICY: Final[Kind] = Variant("policy", ((1, Always), (2, Sampled), (3, OnChalle
 
 
 @dataclass(frozen=True, slots=True)
+class Confidential:
+    """The inputs are named by a salted commitment and opened to readers alone."""
+
+    verifiers: bool = field(0, Bool(), "verifiers that check the task are readers too; else the worker alone")
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A task offered by its signer, the requester."""
 
@@ -92,4 +99,7 @@ class Offer:
     memo: bytes | None = field(15, Bytes(0, 64), "the requester's own reference", optional=True)
     verifier_set: VerifierSet | None = field(
         16, Record(VerifierSet), "BLS keys of the verifiers, whose verdicts add up to a certificate", optional=True
+    )
+    confidential: Confidential | None = field(
+        17, Record(Confidential), "the digest of the inputs is a salted commitment", optional=True
     )

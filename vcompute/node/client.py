@@ -15,13 +15,15 @@ from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 from vcompute.blobs import BlobCache, Upload
+from vcompute.codec import Limits, decode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
+from vcompute.identity.confidential import SealedInput, TaskConfiguration, open_input, reader_key
 from vcompute.messages import BlobRef, Error, Fetch, Hello, Message, Signed, open_message, seal
 from vcompute.node.store import Store
 from vcompute.policy.pacing import back_off
 from vcompute.registry import ErrorCode, Role
-from vcompute.session import Action, ClientHandshake, Publish, Save, Send
+from vcompute.session import Action, ClientHandshake, Job, Publish, Save, Send
 from vcompute.transport import Link
 
 logger = logging.getLogger(__name__)
@@ -68,10 +70,13 @@ class ClientNode(ABC):
         clock: Clock = wall_clock,
         nonce: Callable[[int], bytes],
         held: object = None,
+        seed: bytes | None = None,
     ) -> None:
         """Prepare; ``coordinator`` is the thumbprint to insist on, ``nonce(n)`` gives fresh random bytes, ``held``
-        is kept as long as the node lives (the lock of its state directory)."""
+        is kept as long as the node lives (the lock of its state directory), ``seed`` is where keys for confidential
+        inputs come from."""
         self._held = held
+        self.seed = seed
         self.key = key
         self.role = role
         self.link = link
@@ -331,3 +336,22 @@ class ClientNode(ABC):
         if data is None:
             raise ProtocolError("a blob vanished from the cache", code=ErrorCode.BLOB_UNKNOWN)
         return data
+
+    async def inputs_of(self, job: Job, role: Role) -> bytes:
+        """The inputs of a job: as they are, or out of the requester's opening.
+
+        Raises:
+            ProtocolError: as :meth:`download`; ``blob_unknown`` without an opening; ``decryption_failed``,
+                ``digest_mismatch``.
+            EncodingError: the opening is none.
+        """
+        offer = job.offer.body
+        if offer.confidential is None:
+            return await self.download(offer.inputs)
+        if job.opening is None or self.seed is None:
+            raise ProtocolError("the inputs are not opened to this party", code=ErrorCode.BLOB_UNKNOWN)
+        data = await self.download(job.opening.body.sealed)
+        sealed = decode(SealedInput, data, Limits(bytes=max(len(data), 1)))
+        reader = self.key.thumbprint
+        configuration = TaskConfiguration(job.task, offer.model.digest, offer.inputs.digest, reader, role)
+        return open_input(configuration, reader_key(self.seed, job.lease), sealed)

@@ -8,14 +8,16 @@ from fractions import Fraction
 from typing import Any
 
 from vcompute.blobs import Upload
+from vcompute.codec import encode
 from vcompute.errors import ProtocolError
+from vcompute.identity.confidential import SALT_SIZE, TaskConfiguration, commit_input, seal_input
 from vcompute.identity.quorum import VerifierSet
-from vcompute.messages import BlobRef, Check, Draw, Message, Offer, Policy, Signed, reopen, seal
+from vcompute.messages import BlobRef, Check, Confidential, Draw, Message, Offer, Opening, Policy, Signed, reopen, seal
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
 from vcompute.policy.deposit import Deterrence, require_deposit
-from vcompute.registry import ErrorCode
-from vcompute.session import Action, RequesterSession, Stage
+from vcompute.registry import ErrorCode, Role
+from vcompute.session import Action, Job, RequesterSession, Seal, Stage
 from vcompute.session.requester import REQUESTER_TABLE, RequesterRecord, RequesterState
 from vcompute.session.verifier_table import VerifierRecord
 
@@ -36,6 +38,8 @@ class Terms:
     """Milliseconds until an unpaid escrow goes back."""
     lease: int = 30_000
     verdict_within: int = 120_000
+    confidential: Confidential | None = None
+    """Who reads the inputs besides this requester; None for everyone."""
     assumed: Deterrence | None = None
     """What the bond reckons with; by default certain conviction; under ``on_challenge`` this node's watching."""
 
@@ -48,6 +52,7 @@ class RequesterNode(VerifierNode):
         self.requester = RequesterSession(self.key)
         self._seen = seen
         self._progress = asyncio.Event()
+        self._sealed: dict[tuple[bytes, bytes], BlobRef] = {}
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -64,7 +69,7 @@ class RequesterNode(VerifierNode):
         """See :class:`ClientNode`."""
         body = message.body
         lease = getattr(body, "lease", None)
-        if isinstance(body, Check | Draw):
+        if isinstance(body, Check | Draw | Opening):
             return self.verifier
         if lease in self.verifier.records:
             # A receipt or cancellation of a result judged here concerns the judgement too.
@@ -99,11 +104,20 @@ class RequesterNode(VerifierNode):
         known = None if memo is None else self._by_memo(memo)
         if known is not None:
             return known
+        named, salt = self._keep(inputs), None
+        if terms.confidential is not None:
+            others = set(terms.verifiers) - {self.key.thumbprint}
+            if others and not terms.confidential.verifiers:
+                raise ProtocolError(
+                    "verifiers that cannot read the inputs cannot judge", code=ErrorCode.TERMS_NOT_ACCEPTABLE
+                )
+            salt = self._nonce(SALT_SIZE)
+            named = BlobRef(commit_input(salt, inputs), len(inputs))
         offer = Offer(
             nonce=self._nonce(16),
             settlement=peer.body.settlement,
             model=model if isinstance(model, BlobRef) else self._keep(model),
-            inputs=self._keep(inputs),
+            inputs=named,
             batch=batch,
             work_units=work_units,
             policy=terms.policy,
@@ -117,9 +131,11 @@ class RequesterNode(VerifierNode):
             extensions=(),
             memo=memo,
             verifier_set=terms.verifier_set,
+            confidential=terms.confidential,
         )
         signed = seal(self.key, offer).of(Offer)
-        self.act(self.requester.offer(signed, self.clock()))
+        clear = None if salt is None else self._keep(inputs)
+        self.act(self.requester.offer(signed, self.clock(), salt, clear))
         return signed.digest
 
     def _by_memo(self, memo: bytes) -> bytes | None:
@@ -152,8 +168,30 @@ class RequesterNode(VerifierNode):
         """See :class:`ClientNode`."""
         if isinstance(action, Stage):
             self.spawn(("fetch", action.task), self._fetch_outputs(action))
+        elif isinstance(action, Seal):
+            self.spawn(("seal", action.lease, action.reader), self._seal(action))
         else:
             super().perform(action)
+
+    async def inputs_of(self, job: Job, role: Role) -> bytes:
+        """See :class:`ClientNode`; the inputs of its own offers are here."""
+        record = self.requester.records.get(job.task)
+        if record is None or record.inputs is None:
+            return await super().inputs_of(job, role)
+        return await self.download(record.inputs)
+
+    async def _seal(self, action: Seal) -> None:
+        """Seal the inputs for a reader, once for each."""
+        name = (action.lease, action.reader)
+        if name not in self._sealed:
+            record = self.record(action.task)
+            offer = reopen(record.offer).of(Offer).body
+            inputs = await self.download(record.inputs or offer.inputs)
+            configuration = TaskConfiguration(
+                action.task, offer.model.digest, offer.inputs.digest, action.reader, action.role
+            )
+            self._sealed[name] = self._keep(encode(seal_input(configuration, action.key, record.salt or b"", inputs)))
+        self.act(self.requester.sealed(action, self._sealed[name]))
 
     async def _fetch_outputs(self, action: Stage) -> None:
         for blob in action.blobs:

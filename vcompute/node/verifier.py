@@ -11,7 +11,7 @@ from vcompute.identity.bls import SecretKey
 from vcompute.messages import Message, Signed
 from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Checker, Order, Work
-from vcompute.registry import ErrorCode
+from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, Job, Judge, VerifierSession
 from vcompute.session.verifier_table import VerifierRecord
 
@@ -35,7 +35,7 @@ class VerifierNode(ClientNode):
         self._checker = checker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
         self._share = watch
-        self.verifier = VerifierSession(self.key, self._nonce, member, self._watches)
+        self.verifier = VerifierSession(self.key, self._nonce, member, self._watches, self.seed)
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -71,7 +71,7 @@ class VerifierNode(ClientNode):
         # What cannot be fetched or read here is not the worker's fault: no verdict, the session asks again.
         needed = action.watch or self._checker.needs_model(offer)
         model = await self.download(offer.model) if needed else b""
-        inputs = await self.download(offer.inputs)
+        inputs = await self.inputs_of(action.job, Role.VERIFIER)
         outputs = await self.download(result.outputs)
         proof = None if chosen is None or action.watch else await self.download(chosen)
         order = Order(offer, model, inputs, action.job.context)

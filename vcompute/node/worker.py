@@ -45,7 +45,7 @@ class WorkerNode(ClientNode):
         self._sequence = 0
         self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="compute")
         self._running: dict[bytes, asyncio.Task[None]] = {}
-        self.session = WorkerSession(self.key, self._willing)
+        self.session = WorkerSession(self.key, self._willing, self.seed)
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -144,7 +144,7 @@ class WorkerNode(ClientNode):
     async def _work(self, job: Job) -> None:
         offer = job.offer.body
         try:
-            model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+            model, inputs = await self.download(offer.model), await self.inputs_of(job, Role.WORKER)
             order = Order(offer, model, inputs, job.context)
             work = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.execute, order)
             outputs = BlobRef(self.blobs.put(work.outputs), len(work.outputs))
@@ -161,7 +161,7 @@ class WorkerNode(ClientNode):
     async def _prove(self, action: Prove) -> None:
         """The proof that a challenge or a draw asks for; where it fails here the session asks again."""
         offer, suite = action.job.offer.body, action.result.body.suite
-        model, inputs = await self.download(offer.model), await self.download(offer.inputs)
+        model, inputs = await self.download(offer.model), await self.inputs_of(action.job, Role.WORKER)
         order = Order(offer, model, inputs, action.job.context)
         data = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.prove, order, suite)
         proof = BlobRef(self.blobs.put(data), len(data))

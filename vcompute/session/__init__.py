@@ -14,6 +14,7 @@ from vcompute.session.actions import (
     Publish,
     Run,
     Save,
+    Seal,
     Send,
     Stage,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "RequesterSession",
     "Run",
     "Save",
+    "Seal",
     "Send",
     "Stage",
     "VerifierSession",

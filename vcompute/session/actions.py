@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any, TypeAlias
 
-from vcompute.messages import Answer, BlobRef, Offer, Result, Signed
+from vcompute.messages import Answer, BlobRef, Offer, Opening, Result, Signed
+from vcompute.registry import Role
 
 
 @unique
@@ -74,6 +75,8 @@ class Job:
     lease: bytes
     worker: bytes
     offer: Signed[Offer]
+    opening: Signed[Opening] | None = None
+    """The opening of confidential inputs for this party."""
 
     @property
     def context(self) -> bytes:
@@ -86,6 +89,17 @@ class Run:
     """Fetch model and inputs, run the job, report ``computed`` or ``failed``."""
 
     job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Seal a task's inputs to a reader's key, report ``sealed``."""
+
+    task: bytes
+    lease: bytes
+    reader: bytes
+    role: Role
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +151,4 @@ class Closed:
     task: bytes
 
 
-Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Prove | Judge | Call | Closed
+Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Prove | Seal | Judge | Call | Closed

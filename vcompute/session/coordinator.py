@@ -21,7 +21,9 @@ from vcompute.messages import (
     Message,
     Offer,
     OnChallenge,
+    Opening,
     Progress,
+    Reader,
     Receipt,
     Result,
     SampleCommit,
@@ -32,8 +34,8 @@ from vcompute.messages import (
     reopen,
     seal,
 )
-from vcompute.registry import ErrorCode, Outcome
-from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send
+from vcompute.registry import ErrorCode, Outcome, Role
+from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send, Stage
 from vcompute.session.coordinator_messages import (
     Speaker,
     draw_asks,
@@ -55,6 +57,8 @@ RETRY: Final = 1_000
 """Milliseconds until a settlement that did not answer is asked again."""
 DISPATCH: Final = 256
 """Queued tasks looked at in one step."""
+MAX_OPENINGS: Final = 4_096
+"""Openings of inputs on their way to readers."""
 MAX_RECEIPTS: Final = 16
 _TASK: Final = "task"
 _STANDING: Final = "standing"
@@ -104,6 +108,7 @@ class CoordinatorSession:
         self._queue: OrderedDict[bytes, None] = OrderedDict()
         self._tries: dict[bytes, int] = {}
         self._results: dict[bytes, bytes] = {}
+        self._openings: dict[bytes, tuple[bytes, bytes]] = {}
 
     def restore(self, records: Iterable[TaskRecord], standings: Iterable[Standing], now: int) -> list[Action]:
         """Go on after a restart: every open task asks again for what its state waits for."""
@@ -149,6 +154,10 @@ class CoordinatorSession:
                 return self._judged(message.of(Verdict), now)
             case Challenge():
                 return self._challenged(message.of(Challenge), now)
+            case Reader():
+                return self._asked(message.of(Reader))
+            case Opening():
+                return self._opened(message.of(Opening))
             case SampleCommit() | SampleReveal():
                 return self._drawn(message, message.body.result)
             case Cancel():
@@ -160,6 +169,9 @@ class CoordinatorSession:
 
     def staged(self, task: bytes, now: int) -> list[Action]:
         """The blobs a task waits for are here."""
+        if task in self._openings:
+            reader, data = self._openings.pop(task)
+            return [Send(reader, data)]
         record = self.records.get(task)
         draws = record is not None and record.state is TaskState.COLLECTING and has_draw(record)
         draws = draws and record is not None and record.answer is None
@@ -301,6 +313,28 @@ class CoordinatorSession:
         if record.state is not TaskState.WAITING:
             return []
         return self._apply(replace(record, challenge=challenge.data), TaskEvent.CHALLENGE, now)
+
+    def _asked(self, reader: Signed[Reader]) -> list[Action]:
+        """A reader of confidential inputs asks; its requester answers, who alone can."""
+        record = self._task(reader.body.task)
+        offer = reopen(record.offer).of(Offer).body
+        if reader.body.lease != record.lease or TASK_TABLE.final(record.state):
+            return self._stale(record, reader)
+        readers = (record.worker,) if reader.body.role is Role.WORKER else offer.verifiers
+        if offer.confidential is None or reader.signer not in readers:
+            raise ProtocolError("not a reader of this task", code=ErrorCode.UNEXPECTED_SIGNER)
+        return [Send(record.requester, reader.data)]
+
+    def _opened(self, opening: Signed[Opening]) -> list[Action]:
+        """A requester answers a reader: passed on once the sealed input is here."""
+        record = self._task(opening.body.task)
+        opening.require_signer(record.requester)
+        if opening.body.lease != record.lease or TASK_TABLE.final(record.state):
+            return []
+        while len(self._openings) >= MAX_OPENINGS:
+            self._openings.pop(next(iter(self._openings)))  # its reader asks again
+        self._openings[opening.digest] = (opening.body.reader, opening.data)
+        return [Stage(opening.digest, (opening.body.sealed,))]
 
     def _drawn(self, message: Signed[Message], result: bytes) -> list[Action]:
         """A party of a draw commits or reveals; the settlement judges whether it may."""

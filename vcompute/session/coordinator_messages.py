@@ -6,6 +6,7 @@ from vcompute.messages import (
     Always,
     Answer,
     Assign,
+    BlobRef,
     Cancel,
     Check,
     Decline,
@@ -92,11 +93,16 @@ def wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
     """The blobs a task waits for: model and inputs, or outputs and proof."""
     if effect is TaskEffect.STAGE or record.result is None:
         offer = reopen(record.offer).of(Offer).body
-        return Stage(record.task, (offer.model, offer.inputs))
+        return Stage(record.task, contents(offer))
     result = reopen(record.result).of(Result).body
     answered = None if record.answer is None else reopen(record.answer).of(Answer).body.proof
     proof = answered or result.proof
     return Stage(record.task, (result.outputs,) if proof is None else (result.outputs, proof))
+
+
+def contents(offer: Offer) -> tuple[BlobRef, ...]:
+    """What an offer's requester uploads for everyone: confidential inputs are sealed for each reader instead."""
+    return (offer.model, offer.inputs) if offer.confidential is None else (offer.model,)
 
 
 def has_draw(record: TaskRecord) -> bool:

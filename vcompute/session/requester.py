@@ -7,16 +7,19 @@ from enum import Enum, IntEnum, unique
 from typing import Final
 
 from vcompute.codec import Enum as EnumKind
-from vcompute.codec import Uint, field
+from vcompute.codec import Record, Uint, field
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
 from vcompute.machine import Owner, Rule, StateInfo, Table
 from vcompute.messages import (
     Accept,
+    BlobRef,
     Cancel,
     Decline,
     Message,
     Offer,
+    Opening,
+    Reader,
     Receipt,
     Result,
     Signed,
@@ -26,8 +29,9 @@ from vcompute.messages import (
 from vcompute.messages.flow import ENVELOPE, LONG_ENVELOPE
 from vcompute.messages.primitives import CODE, DIGEST
 from vcompute.policy.receipt import check_receipt
-from vcompute.registry import ErrorCode, Outcome
-from vcompute.session.actions import Action, Closed, Publish, Save, Send, Stage
+from vcompute.registry import ErrorCode, Outcome, Role
+from vcompute.session.actions import Action, Closed, Publish, Save, Seal, Send, Stage
+from vcompute.session.coordinator_messages import contents
 from vcompute.session.timers import Timers, resend_after
 
 
@@ -127,6 +131,9 @@ class RequesterRecord:
     receipt: bytes | None = field(6, LONG_ENVELOPE, "the signed Receipt that ended it", optional=True)
     cancel: bytes | None = field(7, ENVELOPE, "the signed Cancel", optional=True)
     code: ErrorCode | None = field(8, CODE, "why it was refused", optional=True)
+    accept: bytes | None = field(9, ENVELOPE, "the latest signed Accept", optional=True)
+    salt: bytes | None = field(10, DIGEST, "salt of confidential inputs", optional=True)
+    inputs: BlobRef | None = field(11, Record(BlobRef), "confidential inputs in the clear, held here", optional=True)
 
     @property
     def result(self) -> Result | None:
@@ -156,11 +163,15 @@ class RequesterSession:
                 actions += self._apply(record, RequesterEvent.RESEND, now)
         return actions
 
-    def offer(self, offer: Signed[Offer], now: int) -> list[Action]:
-        """Offer a task; the same offer again is the same task."""
+    def offer(
+        self, offer: Signed[Offer], now: int, salt: bytes | None = None, inputs: BlobRef | None = None
+    ) -> list[Action]:
+        """Offer a task; the same offer again is the same task. Confidential inputs come with their salt."""
         record = self.records.get(offer.digest)
         if record is None:
-            record = RequesterRecord(offer.digest, RequesterState.OFFERED, offer.data, 0, 0, 0)
+            record = RequesterRecord(
+                offer.digest, RequesterState.OFFERED, offer.data, 0, 0, 0, salt=salt, inputs=inputs
+            )
         return self._apply(record, RequesterEvent.OFFER, now)
 
     def cancel(self, task: bytes, now: int) -> list[Action]:
@@ -182,8 +193,9 @@ class RequesterSession:
         """
         match message.body:
             case Accept(task=task):
-                record = self.records.get(task)
-                return [] if record is None else self._apply(record, RequesterEvent.ACCEPTED, now)
+                return self._accepted(task, message.data, now)
+            case Reader():
+                return self._asked(message.of(Reader))
             case Decline(task, 0, code, _):
                 record = self.records.get(task)
                 return [] if record is None else self._apply(replace(record, code=code), RequesterEvent.DECLINED, now)
@@ -200,6 +212,40 @@ class RequesterSession:
         for task in self.timers.due(now):
             actions += self._apply(self.records[task], RequesterEvent.RESEND, now)
         return actions
+
+    def sealed(self, seal_: Seal, blob: BlobRef) -> list[Action]:
+        """The inputs are sealed for a reader."""
+        body = Opening(seal_.task, seal_.lease, seal_.reader, blob)
+        return [Publish(seal_.task, (blob,)), Send(None, seal(self._key, body).data)]
+
+    def _accepted(self, task: bytes, data: bytes, now: int) -> list[Action]:
+        record = self.records.get(task)
+        if record is None:
+            return []
+        if record.state in _OPEN and record.accept != data:
+            record = self.records[task] = replace(record, accept=data)
+            return [Save(_KIND, task, record), *self._apply(record, RequesterEvent.ACCEPTED, now)]
+        return self._apply(record, RequesterEvent.ACCEPTED, now)
+
+    def _asked(self, reader: Signed[Reader]) -> list[Action]:
+        """A reader of confidential inputs: the worker whose Accept is known, or a verifier that the offer admits.
+
+        Raises:
+            ProtocolError: ``unexpected_signer``.
+        """
+        body = reader.body
+        record = self.records.get(body.task)
+        if record is None or record.state not in _OPEN or record.accept is None:
+            return []
+        offer = reopen(record.offer).of(Offer).body
+        accept = reopen(record.accept)
+        if body.lease != accept.digest or record.salt is None or offer.confidential is None:
+            return []
+        worker = body.role is Role.WORKER and reader.signer == accept.signer
+        verifier = body.role is Role.VERIFIER and offer.confidential.verifiers and reader.signer in offer.verifiers
+        if not (worker or verifier):
+            raise ProtocolError("not a reader of this task", code=ErrorCode.UNEXPECTED_SIGNER, got=reader.signer.hex())
+        return [Seal(body.task, body.lease, reader.signer, body.role, body.key)]
 
     def _received(self, receipt: Signed[Receipt], now: int) -> list[Action]:
         record = self.records.get(receipt.body.task)
@@ -239,7 +285,7 @@ class RequesterSession:
         match effect:
             case RequesterEffect.OFFER:
                 offer = reopen(record.offer).of(Offer).body
-                actions += [Send(None, record.offer), Publish(record.task, (offer.model, offer.inputs))]
+                actions += [Send(None, record.offer), Publish(record.task, contents(offer))]
             case RequesterEffect.CANCEL:
                 cancel = record.cancel or seal(self._key, Cancel(record.task, ErrorCode.CANCELLED)).data
                 actions.append(Send(None, cancel))

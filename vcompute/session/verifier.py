@@ -9,6 +9,8 @@ from typing import Final
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey
+from vcompute.identity.confidential import reader_key
+from vcompute.identity.hpke import public_bytes
 from vcompute.messages import (
     Accept,
     Always,
@@ -20,6 +22,8 @@ from vcompute.messages import (
     Message,
     Offer,
     OnChallenge,
+    Opening,
+    Reader,
     Receipt,
     Result,
     SampleCommit,
@@ -33,7 +37,7 @@ from vcompute.messages import (
 from vcompute.policy.certificate import share_of
 from vcompute.policy.sampling import NONCE_SIZE, RoundState, SamplingRound, commitment, seal_commit, seal_reveal
 from vcompute.policy.verification import basis_of, owes_proof
-from vcompute.registry import Basis, ErrorCode
+from vcompute.registry import Basis, ErrorCode, Role
 from vcompute.session.actions import Action, Closed, Job, Judge, Save, Send
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.verifier_table import (
@@ -56,9 +60,12 @@ class VerifierSession:
         nonce: Callable[[int], bytes],
         member: SecretKey | None = None,
         watch: Callable[[Job], bool] = lambda job: True,
+        seed: bytes | None = None,
     ) -> None:
         """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
-        verifier sets; ``watch`` says which results that may be challenged are run again."""
+        verifier sets; ``watch`` says which results that may be challenged are run again;
+        ``seed``: at least 32 secret bytes that keys for confidential inputs come from."""
+        self._seed = seed
         self._watch = watch
         self._key = key
         self._member = member
@@ -87,6 +94,8 @@ class VerifierSession:
                 return self._checked(message.body, now)
             case Draw():
                 return self._draw(message.body, now)
+            case Opening():
+                return self._opened(message.of(Opening), now)
             case Cancel(_, _, lease) | Receipt(lease=lease):
                 record = self.records.get(lease or b"")
                 if record is None:
@@ -134,6 +143,9 @@ class VerifierSession:
         answer = None if check.answer is None else check_answer(open_message(check.answer).of(Answer), accept, result)
         if offer.body.verifier_set is not None and self._member is None:
             raise ProtocolError("this verifier has no BLS key for the offer's set", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
+        secret = offer.body.confidential
+        if secret is not None and offer.signer != self._key.thumbprint and not (secret.verifiers and self._seed):
+            raise ProtocolError("the inputs are not opened to this verifier", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
         if self._key.thumbprint not in parties_of(offer):
             raise ProtocolError("the offer names other verifiers", code=ErrorCode.UNEXPECTED_MESSAGE)
         known = self.records.get(accept.digest)
@@ -154,6 +166,26 @@ class VerifierSession:
             return self._answered(replace(record, answer=answer.data), now)
         return self._apply(record, VerifierEvent.RESEND, now)
 
+    def _opened(self, opening: Signed[Opening], now: int) -> list[Action]:
+        """The requester's opening of the inputs, for this verifier and lease."""
+        record = self.records.get(opening.body.lease)
+        if record is None or record.opening is not None:
+            return []
+        opening.require_signer(reopen(record.offer).signer)
+        if opening.body.reader != self._key.thumbprint:
+            raise ProtocolError("an opening for another reader", code=ErrorCode.UNEXPECTED_MESSAGE)
+        return self._apply(replace(record, opening=opening.data), VerifierEvent.OPENED, now)
+
+    def _judge(self, record: VerifierRecord, watch: bool) -> Action:
+        """The check, or the request for the opening of the inputs; the requester itself has them."""
+        offer = reopen(record.offer).of(Offer)
+        own = offer.signer == self._key.thumbprint
+        if offer.body.confidential is None or own or record.opening is not None:
+            answer = None if record.answer is None else reopen(record.answer).of(Answer)
+            return Judge(self._job(record), reopen(record.result).of(Result), answer, watch)
+        key = public_bytes(reader_key(self._seed or b"", record.lease).public_key())
+        return Send(None, seal(self._key, Reader(offer.digest, record.lease, Role.VERIFIER, key)).data)
+
     def _answered(self, record: VerifierRecord, now: int) -> list[Action]:
         judges = self._key.thumbprint in reopen(record.offer).of(Offer).body.verifiers
         return self._apply(record, VerifierEvent.ANSWERED if judges else VerifierEvent.PASSED, now)
@@ -161,7 +193,8 @@ class VerifierSession:
     @staticmethod
     def _job(record: VerifierRecord) -> Job:
         offer, accept = reopen(record.offer).of(Offer), reopen(record.accept)
-        return Job(offer.digest, accept.digest, accept.signer, offer)
+        opening = None if record.opening is None else reopen(record.opening).of(Opening)
+        return Job(offer.digest, accept.digest, accept.signer, offer, opening)
 
     def _draw(self, draw: Draw, now: int) -> list[Action]:
         """What the coordinator has of a draw; nothing of it is believed that is not signed by its party."""
@@ -214,9 +247,7 @@ class VerifierSession:
                     seal_record = seal_commit if effect is VerifierEffect.COMMIT else seal_reveal
                     actions.append(Send(None, seal_record(self._key, result, record.nonce)))
                 case VerifierEffect.START | VerifierEffect.WATCH:
-                    answer = None if record.answer is None else reopen(record.answer).of(Answer)
-                    watch = effect is VerifierEffect.WATCH
-                    actions.append(Judge(self._job(record), reopen(record.result).of(Result), answer, watch))
+                    actions.append(self._judge(record, effect is VerifierEffect.WATCH))
                 case VerifierEffect.CHALLENGE:
                     record = self._challenge(record)
                     actions[0] = Save(_KIND, record.lease, record)

@@ -35,6 +35,7 @@ class VerifierEvent(Enum):
     DRAWN = "the result is to be checked"
     OWED = "the result is to be checked, and its proof is not there yet"
     ANSWERED = "the evidence, with the worker's answer"
+    OPENED = "the opening of confidential inputs"
     SOUND = "nothing is wrong with a watched result"
     WRONG = "a watched result is wrong, or its outputs did not come in time"
     SPARED = "the draw spares the result"
@@ -52,8 +53,8 @@ class VerifierEffect(Enum):
 
     COMMIT = "send SampleCommit"
     REVEAL = "send SampleReveal"
-    START = "check"
-    WATCH = "run the model again and compare"
+    START = "check; where the inputs are confidential, first send Reader for their opening"
+    WATCH = "run the model again and compare; likewise"
     CHALLENGE = "send Challenge"
     SPEAK = "send the Verdict"
     CLOSE = "the result is over here"
@@ -91,6 +92,8 @@ VERIFIER_TABLE: Final = Table(
         **{(state, _E.OWED): Rule(_S.AWAITING) for state in (_S.DRAWING, _S.REVEALED)},
         **{(state, _E.ANSWERED): Rule(_S.CHECKING, (_A.START,)) for state in _WAITING},
         **{(state, _E.PASSED): _END for state in _WAITING},
+        (_S.CHECKING, _E.OPENED): Rule(_S.CHECKING, (_A.START,)),
+        (_S.WATCHING, _E.OPENED): Rule(_S.WATCHING, (_A.WATCH,)),
         (_S.WATCHING, _E.RESEND): Rule(_S.WATCHING, (_A.WATCH,)),
         (_S.WATCHING, _E.SOUND): Rule(_S.AWAITING),
         (_S.WATCHING, _E.WRONG): Rule(_S.CHALLENGING, (_A.CHALLENGE,)),
@@ -118,4 +121,5 @@ class VerifierRecord:
     verdict: bytes | None = field(6, ENVELOPE, "the signed Verdict", optional=True)
     answer: bytes | None = field(8, ENVELOPE, "the signed Answer", optional=True)
     challenge: bytes | None = field(9, ENVELOPE, "the signed Challenge of this party", optional=True)
+    opening: bytes | None = field(10, ENVELOPE, "the signed Opening of confidential inputs", optional=True)
     nonce: bytes | None = field(7, DIGEST, "this party's randomness in the draw", optional=True)

@@ -8,6 +8,8 @@ from typing import Final
 
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
+from vcompute.identity.confidential import reader_key
+from vcompute.identity.hpke import public_bytes
 from vcompute.messages import (
     Accept,
     Answer,
@@ -20,7 +22,9 @@ from vcompute.messages import (
     Message,
     Offer,
     OnChallenge,
+    Opening,
     Progress,
+    Reader,
     Receipt,
     Result,
     Sampled,
@@ -34,7 +38,7 @@ from vcompute.messages import (
 from vcompute.policy.receipt import check_receipt
 from vcompute.policy.sampling import RoundState, SamplingRound
 from vcompute.policy.verification import check_terms, owes_proof
-from vcompute.registry import ErrorCode, Outcome, YieldReason
+from vcompute.registry import ErrorCode, Outcome, Role, YieldReason
 from vcompute.session.actions import Abort, Action, Closed, Job, Prove, Publish, Run, Save, Send
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.worker_table import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerRecord, WorkerState
@@ -62,7 +66,11 @@ class WorkerSession:
     ``willing(offer, now)`` raises a ProtocolError with the reason where the worker does not take an offer.
     """
 
-    def __init__(self, key: PrivateKey, willing: Callable[[Signed[Offer], int], None]) -> None:
+    def __init__(
+        self, key: PrivateKey, willing: Callable[[Signed[Offer], int], None], seed: bytes | None = None
+    ) -> None:
+        """``seed``: at least 32 secret bytes that keys for confidential inputs come from; None to decline them."""
+        self._seed = seed
         self._key = key
         self._willing = willing
         self.records: dict[bytes, WorkerRecord] = {}
@@ -84,7 +92,7 @@ class WorkerSession:
         for record in records:
             self.records[record.task] = record
             if record.state is WorkerState.WORKING:
-                actions.append(Run(self._job(record)))
+                actions.append(self._start(record))
                 self._set_timer(record, now)
             elif record.state in _SENT:
                 actions += self._apply(record, WorkerEvent.RESEND, now)
@@ -108,6 +116,8 @@ class WorkerSession:
                 return self._challenged(message.of(Challenge), now)
             case Draw():
                 return self._drawn(message.body, now)
+            case Opening():
+                return self._opened(message.of(Opening), now)
             case Receipt():
                 return self._received(message.of(Receipt), now)
             case _:
@@ -165,6 +175,8 @@ class WorkerSession:
             if assign.escrow < offer.body.price:
                 raise ProtocolError("the escrow does not cover the price", code=ErrorCode.INSUFFICIENT_FUNDS)
             check_terms(offer.body, now)
+            if offer.body.confidential is not None and self._seed is None:
+                raise ProtocolError("no confidential inputs here", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
             self._willing(offer, now)
         except ProtocolError as error:
             self._code = error.code
@@ -182,6 +194,17 @@ class WorkerSession:
         if not isinstance(reopen(record.offer).of(Offer).body.policy, OnChallenge):
             raise ProtocolError("the offer's policy has no challenges", code=ErrorCode.UNEXPECTED_MESSAGE)
         return self._apply(record, WorkerEvent.ASKED, now)
+
+    def _opened(self, opening: Signed[Opening], now: int) -> list[Action]:
+        """The requester's opening of the inputs, for this worker and lease."""
+        body = opening.body
+        record = self.records.get(body.task)
+        if record is None or body.lease != record.lease or record.opening is not None:
+            return []
+        opening.require_signer(reopen(record.offer).signer)
+        if body.reader != self._key.thumbprint:
+            raise ProtocolError("an opening for another reader", code=ErrorCode.UNEXPECTED_MESSAGE)
+        return self._apply(replace(record, opening=opening.data), WorkerEvent.OPENED, now)
 
     def _drawn(self, draw: Draw, now: int) -> list[Action]:
         """The draw is over; it asks for the proof unless every party's nonce spares the result."""
@@ -246,18 +269,13 @@ class WorkerSession:
                 bond = reopen(record.offer).of(Offer).body.bond
                 accept = seal(self._key, Accept(task, record.attempt, bond)).data
                 actions.append(Send(None, accept))
-                return replace(record, accept=accept, last=accept, renewals=0, receipt=None, result=None)
+                return replace(record, accept=accept, last=accept, renewals=0, receipt=None, result=None, opening=None)
             case WorkerEffect.DECLINE:
                 return self._say(record, Decline(task, record.attempt, self._code), actions)
             case WorkerEffect.YIELD:
                 return self._say(record, Yield(task, lease, self._reason), actions)
             case WorkerEffect.RENEW:
-                # The Accept may have been lost: it goes along with the first renewals.
-                if record.renewals < 3 and record.accept is not None:
-                    actions.append(Send(None, record.accept))
-                step = Progress(task, lease, record.renewals + 1, 0)
-                actions.append(Send(None, seal(self._key, step).data))
-                return replace(record, renewals=record.renewals + 1)
+                return self._renew(record, lease, actions)
             case WorkerEffect.COMMIT:
                 return self._commit(record, lease, actions)
             case WorkerEffect.PROVE | WorkerEffect.ANSWER:
@@ -265,7 +283,7 @@ class WorkerSession:
             case WorkerEffect.REPEAT:
                 self._repeat(record, actions)
             case WorkerEffect.START:
-                actions.append(Run(self._job(record)))
+                actions.append(self._start(record))
             case WorkerEffect.ABORT:
                 actions.append(Abort(lease))
             case WorkerEffect.CLOSE:
@@ -273,6 +291,16 @@ class WorkerSession:
             case _:
                 pass
         return record
+
+    def _renew(self, record: WorkerRecord, lease: bytes, actions: list[Action]) -> WorkerRecord:
+        # The Accept may have been lost: it goes along with the first renewals.
+        if record.renewals < 3 and record.accept is not None:
+            actions.append(Send(None, record.accept))
+        if self._waits(record):
+            actions.append(self._start(record))
+        step = Progress(record.task, lease, record.renewals + 1, 0)
+        actions.append(Send(None, seal(self._key, step).data))
+        return replace(record, renewals=record.renewals + 1)
 
     def _say(self, record: WorkerRecord, body: Message, actions: list[Action]) -> WorkerRecord:
         data = seal(self._key, body).data
@@ -319,7 +347,21 @@ class WorkerSession:
 
     def _job(self, record: WorkerRecord) -> Job:
         offer = reopen(record.offer).of(Offer)
-        return Job(record.task, record.lease or bytes(32), self._key.thumbprint, offer)
+        opening = None if record.opening is None else reopen(record.opening).of(Opening)
+        return Job(record.task, record.lease or bytes(32), self._key.thumbprint, offer, opening)
+
+    @staticmethod
+    def _waits(record: WorkerRecord) -> bool:
+        """Whether the inputs are confidential and not opened yet."""
+        return record.opening is None and reopen(record.offer).of(Offer).body.confidential is not None
+
+    def _start(self, record: WorkerRecord) -> Action:
+        """The work, or the request for the opening of its inputs."""
+        if not self._waits(record):
+            return Run(self._job(record))
+        lease = record.lease or bytes(32)
+        key = public_bytes(reader_key(self._seed or b"", lease).public_key())
+        return Send(None, seal(self._key, Reader(record.task, lease, Role.WORKER, key)).data)
 
     def _set_timer(self, record: WorkerRecord, now: int) -> None:
         time: int | None = None

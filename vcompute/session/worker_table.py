@@ -34,6 +34,7 @@ class WorkerEvent(Enum):
     TAKE = "a new assignment, taken"
     REFUSE = "a new assignment, not taken"
     ASSIGN_AGAIN = "the same assignment again"
+    OPENED = "the opening of confidential inputs"
     COMPUTED = "outputs and proof are there"
     FAILED = "the work could not be done"
     STOP = "the device must stop"
@@ -54,7 +55,7 @@ class WorkerEffect(Enum):
 
     ACCEPT = "send Accept"
     DECLINE = "send Decline"
-    START = "start the work"
+    START = "start the work; where the inputs are confidential, first send Reader for their opening"
     ABORT = "stop the work"
     COMMIT = "send Result, upload outputs and proof"
     PROVE = "prove the result"
@@ -91,6 +92,7 @@ WORKER_TABLE: Final = Table(
         **{(state, _E.REFUSE): _REFUSE for state in (_S.IDLE, _S.RELEASED, _S.SLASHED)},
         (_S.WORKING, _E.TAKE): Rule(_S.WORKING, (_A.ABORT, _A.ACCEPT, _A.START)),
         (_S.WORKING, _E.REFUSE): Rule(_S.RELEASED, (_A.ABORT, _A.DECLINE, _A.CLOSE)),
+        (_S.WORKING, _E.OPENED): Rule(_S.WORKING, (_A.START,)),
         (_S.WORKING, _E.COMPUTED): Rule(_S.COMMITTED, (_A.COMMIT,)),
         (_S.WORKING, _E.FAILED): Rule(_S.RELEASED, (_A.YIELD, _A.CLOSE)),
         (_S.WORKING, _E.STOP): Rule(_S.RELEASED, (_A.ABORT, _A.YIELD, _A.CLOSE)),
@@ -129,6 +131,7 @@ class WorkerRecord:
     last: bytes | None = field(7, ENVELOPE, "the last message sent", optional=True)
     receipt: bytes | None = field(8, LONG_ENVELOPE, "the signed Receipt", optional=True)
     result: bytes | None = field(9, ENVELOPE, "the signed Result", optional=True)
+    opening: bytes | None = field(10, ENVELOPE, "the signed Opening of confidential inputs", optional=True)
 
     @property
     def lease(self) -> bytes | None:

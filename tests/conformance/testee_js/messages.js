@@ -50,6 +50,7 @@ const BODIES = {
     [5, 'work', int(1n, 1n << 62n)], [6, 'policy', POLICY], [7, 'verifiers', array(DIGEST, 1, 32)], [8, 'quorum', int(1, 32)],
     [9, 'price', AMOUNT], [10, 'bond', AMOUNT], [11, 'deadline', AMOUNT], [12, 'lease', DURATION], [13, 'verdict', DURATION],
     [14, 'extensions', EXTENSIONS], [15, 'memo', bytes(0, 64), true], [16, 'set', VERIFIERS, true],
+    [17, 'confidential', record([[0, 'verifiers', bool]]), true],
   ]),
   4: record([[0, 'offer', ENVELOPE], [1, 'attempt', uint(32)], [2, 'escrow', AMOUNT]]),
   5: record([[0, 'task', DIGEST], [1, 'attempt', uint(32)], [2, 'bond', AMOUNT]]),
@@ -82,13 +83,15 @@ const BODIES = {
   ]),
   19: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST]]),
   20: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST], [3, 'proof', BLOB, true]]),
+  21: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'role', ROLE], [3, 'key', bytes(65, 65)]]),
+  22: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'reader', DIGEST], [3, 'sealed', BLOB]]),
 };
 
 const AAD = Buffer.from('vcompute/1');
 
 export const TYPE = {
   hello: 1, advertise: 2, offer: 3, assign: 4, accept: 5, decline: 6, progress: 7, yield: 8, result: 9, check: 10, verdict: 11,
-  receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18, challenge: 19, answer: 20,
+  receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18, challenge: 19, answer: 20, reader: 21, opening: 22,
 };
 export const NAMES = Object.fromEntries(Object.entries(TYPE).map(([name, number]) => [number, name]));
 export const CODES = Object.fromEntries([...ERRORS].map(([number, { name }]) => [name, number]));

@@ -106,12 +106,12 @@ export class Worker extends Client {
     return this.happen({ ...record, attempt, why }, why ? 'refuse' : 'take', now);
   }
 
-  unwilling({ price, deadline, quorum, verifiers, set, extensions, bond, policy }, escrow, record, now) {
+  unwilling({ price, deadline, quorum, verifiers, set, confidential, extensions, bond, policy }, escrow, record, now) {
     const names = new Set(verifiers.map((verifier) => verifier.toString('hex')));
     if (escrow < price) return 'insufficient_funds';
     if (now >= deadline) return 'deadline_passed';
     if (quorum > verifiers.length || names.size < verifiers.length) return 'terms_not_acceptable';
-    if (set) return 'terms_not_acceptable'; // BLS is not spoken here
+    if (set || confidential) return 'terms_not_acceptable'; // neither BLS nor HPKE is spoken here
     if (extensions.some(({ critical }) => critical)) return 'unknown_critical_extension';
     if (!policy.suites.some(({ suite, set }) => suite === 1 && set === 1)) return 'no_common_suite';
     if (bond > BOND) return 'terms_not_acceptable';

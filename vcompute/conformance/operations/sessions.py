@@ -31,6 +31,7 @@ from vcompute.session import (
     RequesterSession,
     Run,
     Save,
+    Seal,
     Send,
     Stage,
     VerifierSession,
@@ -145,6 +146,9 @@ class Peer(ABC):
                 return [call]
             case Closed(task):
                 return [{"do": "closed", "task": to_text(task)}]
+            case Seal(task, lease, reader, role, key):
+                sealed: Json = {"do": "seal", "task": to_text(task), "lease": to_text(lease), "reader": to_text(reader)}
+                return [sealed | {"role": role.name.lower(), "key": to_text(key)}]
             case Save():
                 return []
 
