@@ -110,6 +110,10 @@ bench: $(VENV)/.test ## measure side by side with LiteRT, numpy and recomputatio
 	$(PY) tools/bench_freivalds.py
 	$(PY) tools/bench_protocol.py
 
+.PHONY: bench-proofs
+bench-proofs: $(VENV)/.test ## measure succinct proofs: every model and batch, beside native execution: build/bench/proofs.json
+	$(PY) tools/bench_proofs.py $(BENCH_ARGS)
+
 .PHONY: mutants
 mutants: $(VENV)/.test ## put bugs into copies of the library: the conformance suite must catch each
 	$(PY) tools/mutants.py
