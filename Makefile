@@ -89,6 +89,10 @@ fuzz: $(VENV)/.fuzz ## fuzz every parser for FUZZ_SECONDS each
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 	$(PY) tools/fuzz_native.py $(FUZZ_SECONDS)
 
+.PHONY: fuzz-proofs
+fuzz-proofs: $(VENV)/.fuzz ## fuzz the verifier of succinct proofs for FUZZ_SECONDS, four ways
+	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS) succinct succinct-twins succinct-replayed commitment
+
 SANITIZED_FUZZ_SECONDS ?= 15
 .PHONY: sanitize
 sanitize: $(VENV)/.test ## test and fuzz the native core under AddressSanitizer and UndefinedBehaviorSanitizer

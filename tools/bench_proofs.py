@@ -2,10 +2,10 @@
 """Succinct proofs, measured: ``bench_proofs.py [--seconds S] [--batches 1,4,16] [--output build/bench/proofs.json]``.
 
 Each network and batch runs in a process of its own, on one thread: constants and commitment of the weights (once for a
-model), then proofs that open the commitment, their verification by commitment and by model, proofs that leave the
-weights to the verifier, and the native executor beside them. Times are medians, in processor time where not said
-otherwise. What does not fit the memory or the time given is left out, and said so. Models come from ``VCOMPUTE_MODELS``,
-else the embedded one; ``--networks`` names some.
+model), then proofs that open the commitment, their verification by commitment, proofs that leave the weights to the
+verifier, and the native executor beside them. Times are medians, in processor time where not said otherwise. What does
+not fit the memory or the time given is left out, and said so. Models come from ``VCOMPUTE_MODELS``, else the embedded
+one; ``--networks`` names some.
 """
 
 import argparse
@@ -211,7 +211,8 @@ def main() -> int:
             print(
                 f"{name:32} batch {batch:3}: prove {row['prove_cpu_seconds'] * 1e3:8.1f} ms "
                 f"({row['ns_per_activation']:.0f} ns an activation, {row['prove_over_native']:.0f} x native), "
-                f"verify {row['verify_cpu_seconds'] * 1e3:6.1f} / {row['verify_cpu_seconds_with_weights'] * 1e3:6.1f} ms, "
+                f"verify {row['verify_cpu_seconds'] * 1e3:6.1f} / "
+                f"{row['verify_cpu_seconds_with_weights'] * 1e3:6.1f} ms, "
                 f"{row['proof_bytes'] / 1e3:.0f} / {row['proof_bytes_with_weights'] / 1e3:.0f} kB, "
                 f"{row['peak_rss_bytes'] / 2**20:.0f} MiB",
                 flush=True,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
-STEPS = ("generate_registry.py", "generate_cddl.py", "generate_model.py", "generate_vectors.py")
+STEPS = ("generate_registry.py", "generate_cddl.py", "generate_model.py", "generate_vectors.py", "soundness_figures.py")
 
 
 def main(argv: list[str]) -> int:

@@ -43,8 +43,8 @@ def seconds(value: float) -> str:
 def measured(rows: list[dict[str, Any]]) -> list[str]:
     """The table of everything measured."""
     lines = [
-        "| network | batch | prove (of it nonces) | verify: commitment / weights | proof: commitment / weights | memory "
-        "| table rows | ns an activation | times native |",
+        "| network | batch | prove (of it nonces) | verify: commitment / weights | proof: commitment / weights "
+        "| memory | table rows | ns an activation | times native |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -96,7 +96,7 @@ def page(report: dict[str, Any]) -> str:
     """The measured part of the guide."""
     rows = report["rows"]
     parts = [
-        f"{report['cpu']}, {report['isa']}, one thread, parameter set `{report['parameter_set']}`; processor time, medians.",
+        f"{report['cpu']}, {report['isa']}, one thread, set `{report['parameter_set']}`; processor time, medians.",
         *measured(rows),
     ]
     if report["left_out"]:
@@ -111,7 +111,7 @@ def draw(report: dict[str, Any]) -> str:
     """Nanoseconds an activation of the largest batch of each network, on a logarithmic axis."""
     largest = {row["network"]: row for row in report["rows"]}
     top = max(row["ns_per_activation"] for row in largest.values())
-    body = [f'<text x="8" y="18">proving, nanoseconds an activation (shorter is faster; logarithmic)</text>']
+    body = ['<text x="8" y="18">proving, nanoseconds an activation (shorter is faster; logarithmic)</text>']
     y = 30
     for name, row in largest.items():
         value = row["ns_per_activation"]

@@ -40,6 +40,8 @@ class Term:
     name: str
     error: Fraction
     grinding: int = 0
+    count: int = 1
+    """Challenges of this kind: they count in the union."""
 
     @property
     def bits(self) -> float:
@@ -61,7 +63,9 @@ class Report:
     @property
     def union_bits(self) -> float:
         """-log2 of the sum of all errors, each after its grinding."""
-        total = sum((term.error / 2**term.grinding for term in self.terms), Fraction(1, 2**COLLISION_BITS))
+        total = Fraction(1, 2**COLLISION_BITS)
+        for term in self.terms:
+            total += term.count * term.error / 2**term.grinding
         return _bits(total)
 
     def require(self, bits: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.fuzz import openings, proofs, wire
+from tests.fuzz import openings, proofs, succinct, wire
 from tests.support import random_models
 from vcompute.codec import Limits, dumps, loads
 from vcompute.data import digits_model
@@ -139,5 +139,9 @@ TARGETS: dict[str, Target] = {
     "database": Target(wire.database_seeds, wire.database),
     "opening": Target(openings.seeds, openings.opening),
     "opening-replayed": Target(openings.seeds, openings.opening_replayed),
+    "succinct": Target(succinct.seeds, succinct.proof),
+    "succinct-twins": Target(succinct.seeds, succinct.twins),
+    "succinct-replayed": Target(succinct.replayed_seeds, succinct.replayed),
+    "commitment": Target(succinct.commitment_seeds, succinct.commitment),
 }
 """Every target by name."""

@@ -177,7 +177,8 @@ def verify(
 @click.command("suites", cls=Command)
 @pass_reporter
 def suites(reporter: Reporter) -> None:
-    """List the verification suites and their parameter sets."""
+    """List the verification suites and their parameter sets, and what the sets of 'succinct' admit."""
+    from vcompute.cli.suites import admitted, draw_admitted
     from vcompute.proof.suites import suite_table
 
     rows: list[dict[str, Json]] = [
@@ -188,6 +189,7 @@ def suites(reporter: Reporter) -> None:
             "parameter_set_id": item.id,
             "security_bits": item.security_bits or None,
             "secure": item.secure,
+            **admitted(item.id),
         }
         for suite in suite_table()
         for item in suite.parameter_sets
@@ -202,5 +204,7 @@ def suites(reporter: Reporter) -> None:
             numbers = str(row["id"]), str(row["parameter_set"]), str(row["parameter_set_id"])
             table.add_row(str(row["suite"]), *numbers, bits, "" if row["secure"] else "for tests only")
         console.print(table)
+        for row in rows:
+            draw_admitted(console, row)
 
     reporter.result({"suites": rows}, render)

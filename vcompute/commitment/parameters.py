@@ -165,13 +165,14 @@ class Schedule:
         terms = [Term("batching of claims", soundness.combination_error(self.claims), self.batch_grinding)]
         for index, step in enumerate(self.rounds):
             words = [(oracle.log_domain, oracle.rate_bits) for oracle in step.oracles]
-            terms.append(Term(f"round {index}: each fold", soundness.fold_error(words), step.fold_grinding))
+            terms.append(Term(f"round {index}: each fold", soundness.fold_error(words), step.fold_grinding, FOLD))
             # A false claim survives on one table: the worst one counts. The running claim joins the new ones.
             queries = max(soundness.query_error(oracle.rate_bits, oracle.queries) for oracle in step.oracles)
             new_claims = sum(oracle.queries for oracle in step.oracles)
             error = queries + (soundness.combination_error(new_claims) if step.next_shape else 0)
             terms.append(Term(f"round {index}: queries", error, step.query_grinding))
-        terms.append(Term("final sumcheck, each round", soundness.sumcheck_error(2)))
+        last = self.rounds[-1].next_variables
+        terms.append(Term("final sumcheck, each round", soundness.sumcheck_error(2), count=last))
         return tuple(terms)
 
 

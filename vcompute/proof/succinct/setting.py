@@ -125,6 +125,48 @@ def map_of(graph: Graph, index: int, constants: tuple[IntArray, ...]) -> tuple[i
     return tuple(int(v) for v in reference.evaluate(Model(graph, ()), node, [every], constants, 256).ravel())
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of an instance that its soundness depends on."""
+
+    leaves: int
+    """Lookups and table rows."""
+    layers: int
+    """Variables of the leaves."""
+    products: int
+    """Variables of the products."""
+    bilinear: int
+    """Variables of the products of two values; 0 where there are none."""
+    points: int
+    """Variables of all public values' points together."""
+    revealed: int
+
+    @property
+    def lookup_error(self) -> Fraction:
+        """A false sum of fractions has a numerator of degree below the number of leaves in the four challenges."""
+        return Fraction(self.leaves, soundness.FIELD_SIZE)
+
+    def lookup_grinding(self, parameters: CommitmentParameters) -> int:
+        """Work before the lookup challenges."""
+        return soundness.grinding_for(self.lookup_error, parameters.security_bits, parameters.max_challenge_grinding)
+
+    def terms(self, parameters: CommitmentParameters) -> tuple[Term, ...]:
+        """The error of every challenge but the opening's."""
+        size, rounds = soundness.FIELD_SIZE, self.layers * (self.layers - 1) // 2
+        public = Fraction(self.points + self.revealed + 1, size)
+        terms = [
+            Term("lookups", self.lookup_error, self.lookup_grinding(parameters)),
+            Term("fractions: each round", soundness.sumcheck_error(3), count=rounds),
+            Term("fractions: joining of a layer", Fraction(2, size), count=self.layers),
+            Term("public values: points and their combination", public),
+            Term("products: each round", soundness.sumcheck_error(2), count=self.products),
+        ]
+        if self.bilinear:
+            error = soundness.sumcheck_error(3)
+            terms.append(Term("products of two values: each round", error, count=self.bilinear))
+        return tuple(terms)
+
+
 @dataclass(frozen=True, eq=False)
 class Setting:
     """One statement's instance."""
@@ -159,36 +201,28 @@ class Setting:
         return schedule(self.parameters, shapes, self.claims)
 
     @cached_property
-    def lookup_error(self) -> Fraction:
-        """A false sum of fractions has a numerator of degree below the number of leaves in the four challenges."""
-        leaves = sum(_elements(self.circuit.columns[column]) for column in self.circuit.leaf_of)
-        return Fraction(leaves, soundness.FIELD_SIZE)
+    def sizes(self) -> Sizes:
+        """What the soundness of everything but the opening depends on."""
+        circuit = self.circuit
+        public = (*circuit.revealed, *self._bound_nodes)
+        return Sizes(
+            leaves=sum(_elements(circuit.columns[column]) for column in circuit.leaf_of),
+            layers=circuit.leaves.variables,
+            products=circuit.products.variables,
+            bilinear=circuit.bilinear_boxes.variables if circuit.bilinear else 0,
+            points=sum(sum(map(_bits, circuit.columns_of(i))) for i in public),
+            revealed=len(circuit.revealed),
+        )
 
     @cached_property
     def lookup_grinding(self) -> int:
         """Work before the lookup challenges."""
-        return soundness.grinding_for(
-            self.lookup_error, self.parameters.security_bits, self.parameters.max_challenge_grinding
-        )
+        return self.sizes.lookup_grinding(self.parameters)
 
     @cached_property
     def report(self) -> Report:
         """Every challenge of the proof."""
-        size = soundness.FIELD_SIZE
-        points = sum(sum(map(_bits, self.circuit.columns_of(i))) for i in (*self.circuit.revealed, *self._bound_nodes))
-        terms = [
-            Term("lookups", self.lookup_error, self.lookup_grinding),
-            Term("fractions: each round", soundness.sumcheck_error(3)),
-            Term("fractions: joining of a layer", Fraction(2, size)),
-            Term(
-                "public values: points and their combination",
-                Fraction(points + len(self.circuit.revealed) + 1, size),
-            ),
-            Term("products: each round", soundness.sumcheck_error(2)),
-        ]
-        if self.circuit.bilinear:
-            terms.append(Term("products of two values: each round", soundness.sumcheck_error(3)))
-        return Report((*terms, *self.schedule.terms()))
+        return Report((*self.sizes.terms(self.parameters), *self.schedule.terms()))
 
     @property
     def _bound_nodes(self) -> tuple[int, ...]:
