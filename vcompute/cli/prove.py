@@ -177,7 +177,10 @@ def verify(
 @click.command("suites", cls=Command)
 @pass_reporter
 def suites(reporter: Reporter) -> None:
-    """List the verification suites and their parameter sets, and what the sets of 'succinct' admit."""
+    """List the verification suites and their parameter sets.
+
+    For the sets of 'succinct' also the error of every challenge in the largest instance that they admit.
+    """
     from vcompute.cli.suites import admitted, draw_admitted
     from vcompute.proof.suites import suite_table
 

@@ -266,3 +266,15 @@ def test_inspect_lists_the_messages_of_a_proof(work: Path, call: Any, capsys: py
     described = call("inspect", "commitment")
     assert [row["node"] for row in described["plans"]] == sorted({row["node"] for row in described["plans"]})
     assert sum(row["elements"] for row in described["weights"]) >= 3000
+
+
+def test_suites_say_how_far_they_reach(work: Path, call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {row["parameter_set"]: row for row in call("suites")["suites"]}
+    assert "largest" not in rows["exact"]
+    largest = rows["standard"]["largest"]
+    assert largest["witness_values"] >= 1 << 29
+    assert largest["security_bits"] >= 100
+    assert largest["union_bits"] < largest["security_bits"]
+    assert min(term["bits"] for term in largest["terms"]) == largest["security_bits"]
+    assert cli.main(["suites"]) == 0
+    assert "round 0: queries" in capsys.readouterr().out
