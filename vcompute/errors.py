@@ -84,6 +84,12 @@ class ProtocolError(VcomputeError):
         self.retry_after = retry_after
 
 
+class Stopped(VcomputeError):
+    """A computation ended early because its caller asked for it."""
+
+    default_code = ErrorCode.CANCELLED
+
+
 class UsageError(VcomputeError):
     """A caller's arguments, files or configuration are wrong."""
 

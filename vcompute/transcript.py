@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vcompute import stop
 from vcompute.errors import Rejected
 from vcompute.field import encoding
 from vcompute.field.backend import DIGEST_BYTES, Backend
@@ -131,7 +132,7 @@ def _stream(seed: bytes) -> Iterator[int]:
 
 
 class ProverTranscript(Transcript):
-    """A transcript that writes the proof."""
+    """A transcript that writes the proof. Every message is a place where the prover may be stopped."""
 
     def __init__(self, protocol: str, backend: Backend) -> None:
         super().__init__(protocol)
@@ -139,6 +140,7 @@ class ProverTranscript(Transcript):
         self._proof = bytearray()
 
     def _send(self, kind: int, label: str, data: bytes) -> None:
+        stop.check()
         self._absorb(kind, label, data)
         self._proof += data
 

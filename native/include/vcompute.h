@@ -149,6 +149,7 @@ uint64_t vc_grind(const uint8_t *seed, uint32_t bits);
 #define VC_OK 0
 #define VC_EINVAL 1  /* an op whose attributes contradict each other */
 #define VC_EBOUNDS 2 /* an op that would reach outside the arena, the constants or an operand */
+#define VC_STOPPED 3 /* the caller asked a run to end */
 
 #define VC_KIND_CONV 1       /* also FULLY_CONNECTED and MATMUL: an image of one row, a kernel of one tap */
 #define VC_KIND_DEPTHWISE 2  /* depth multiplier 1 */
@@ -209,6 +210,12 @@ typedef struct {
 /* Run a checked plan on `samples` samples, `block` at a time. The arena is 64-byte aligned. */
 void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena, int64_t block,
                  int64_t samples, const vc_port *inputs, int64_t n_inputs, const vc_port *outputs, int64_t n_outputs);
+
+/* The same, ended early once *stop is not 0, which is looked at before every op: VC_OK, or VC_STOPPED with the outputs of
+ * the blocks done so far. Another thread may set it. */
+int32_t vc_plan_run_until(const int32_t *stop, const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena,
+                          int64_t block, int64_t samples, const vc_port *inputs, int64_t n_inputs,
+                          const vc_port *outputs, int64_t n_outputs);
 
 /* The raw product out (m x n) = a (m x k) b (k x n), int8 into int32, row-major, k at most 2^17 - 1: pack b, then any
  * number of rows. `packed` and `scratch` are 64-byte aligned. */

@@ -308,8 +308,9 @@ static void run_step(const vc_step *step) {
   }
 }
 
-void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena, int64_t block,
-                 int64_t samples, const vc_port *inputs, int64_t n_inputs, const vc_port *outputs, int64_t n_outputs) {
+int32_t vc_plan_run_until(const int32_t *stop, const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena,
+                          int64_t block, int64_t samples, const vc_port *inputs, int64_t n_inputs,
+                          const vc_port *outputs, int64_t n_outputs) {
   const vc_int8_kernels *kernels = vc_int8();
   for (int64_t first = 0; first < samples; first += block) {
     const int64_t n = samples - first < block ? samples - first : block;
@@ -319,9 +320,17 @@ void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint
       const vc_op *op = &ops[i];
       const vc_step step = {op, kernels, constants + op->constants, arena + op->scratch, (const int8_t *)arena + op->a,
                             (const int8_t *)arena + op->b, (int8_t *)arena + op->out, (size_t)n};
+      if (stop != NULL && *(const volatile int32_t *)stop != 0)
+        return VC_STOPPED;
       run_step(&step);
     }
     for (int64_t i = 0; i < n_outputs; i++)
       memcpy(outputs[i].data + first * outputs[i].size, arena + outputs[i].offset, (size_t)(n * outputs[i].size));
   }
+  return VC_OK;
+}
+
+void vc_plan_run(const vc_op *ops, int64_t count, const uint8_t *constants, uint8_t *arena, int64_t block,
+                 int64_t samples, const vc_port *inputs, int64_t n_inputs, const vc_port *outputs, int64_t n_outputs) {
+  (void)vc_plan_run_until(NULL, ops, count, constants, arena, block, samples, inputs, n_inputs, outputs, n_outputs);
 }

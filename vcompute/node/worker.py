@@ -3,8 +3,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.messages import Advertise, BlobRef, Message, Offer, Signed, seal
@@ -16,7 +17,9 @@ from vcompute.registry import ErrorCode, Role, YieldReason
 from vcompute.session import Abort, Action, Job, Prove, Run, Send, WorkerSession
 from vcompute.session.worker import Product
 from vcompute.session.worker_table import WorkerRecord
+from vcompute.stop import Stop, until
 
+R = TypeVar("R")
 logger = logging.getLogger(__name__)
 OPERATOR_SET: Final = 1
 ADVERTISED: Final = 60_000
@@ -45,6 +48,8 @@ class WorkerNode(ClientNode):
         self._sequence = 0
         self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="compute")
         self._running: dict[bytes, asyncio.Task[None]] = {}
+        self._stops: dict[bytes, Stop] = {}
+        self._ending = Stop()
         self.session = WorkerSession(self.key, self._willing, self.seed)
 
     @property
@@ -68,6 +73,7 @@ class WorkerNode(ClientNode):
         try:
             await super().run()
         finally:
+            self._ending.set()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def greeted(self) -> None:
@@ -130,10 +136,11 @@ class WorkerNode(ClientNode):
         """See :class:`ClientNode`."""
         match action:
             case Run(job):
+                self._stops[job.lease] = Stop()
                 self._running[job.lease] = task = asyncio.ensure_future(self._guarded(self._work(job)))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-                task.add_done_callback(lambda _: self._running.pop(job.lease, None))
+                task.add_done_callback(lambda _: self._forget(job.lease, task))
             case Prove():
                 self.spawn(("prove", action.job.lease), self._prove(action))
             case Abort(lease) if lease in self._running:
@@ -141,12 +148,26 @@ class WorkerNode(ClientNode):
             case _:
                 pass
 
+    def _forget(self, lease: bytes, task: asyncio.Task[None]) -> None:
+        if self._running.get(lease) is task:
+            del self._running[lease]
+            self._stops.pop(lease).set()  # its thread ends too, where it still computes
+
+    async def _compute_in_thread(self, stop: Stop, work: Callable[[], R]) -> R:
+        """Compute in a thread, which ends soon after ``stop`` is set, whether anyone still waits for it or not."""
+
+        def bounded() -> R:
+            with until(stop):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, bounded)
+
     async def _work(self, job: Job) -> None:
         offer = job.offer.body
         try:
             model, inputs = await self.download(offer.model), await self.inputs_of(job, Role.WORKER)
             order = Order(offer, model, inputs, job.context)
-            work = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.execute, order)
+            work = await self._compute_in_thread(self._stops[job.lease], lambda: self._compute.execute(order))
             outputs = BlobRef(self.blobs.put(work.outputs), len(work.outputs))
             proof = None if work.proof is None else BlobRef(self.blobs.put(work.proof), len(work.proof))
         except VcomputeError as error:
@@ -163,6 +184,6 @@ class WorkerNode(ClientNode):
         offer, suite = action.job.offer.body, action.result.body.suite
         model, inputs = await self.download(offer.model), await self.inputs_of(action.job, Role.WORKER)
         order = Order(offer, model, inputs, action.job.context)
-        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._compute.prove, order, suite)
+        data = await self._compute_in_thread(self._ending, lambda: self._compute.prove(order, suite))
         proof = BlobRef(self.blobs.put(data), len(data))
         self.act(self.session.proved(action.job.lease, proof, self.clock()))

@@ -14,6 +14,7 @@ from vcompute.kernels.native.arena import Region, aligned, place
 from vcompute.kernels.native.lower import NO_BUFFER, Operation, Program, lower, value_bytes
 from vcompute.kernels.native.memory import aligned_bytes
 from vcompute.registry import ErrorCode
+from vcompute.stop import Stop, current
 from vcompute.task.batch import Batch, check_batch
 from vcompute.task.limits import MAX_BATCH
 from vcompute.task.model import Model
@@ -108,12 +109,13 @@ class Plan:
         Raises:
             TaskError: ``invalid_input`` where an array is not of its input's type.
             UsageError: a thread count below 1.
+            Stopped: the flag of :func:`vcompute.stop.until` was set.
         """
         arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
         samples = self._check_inputs(arrays)
         outputs = [np.empty((samples, *shape), dtype) for dtype, shape in self._results]
         if threads == 1:
-            self._run_range(arrays, outputs, 0, samples)
+            self._run_range(arrays, outputs, 0, samples, current())
         else:
             self._run_threads(arrays, outputs, samples, threads)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -135,7 +137,9 @@ class Plan:
             got=", ".join(f"{a.dtype} {a.shape}{'' if a.flags.c_contiguous else ' not contiguous'}" for a in arrays),
         )
 
-    def _run_range(self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], first: int, samples: int) -> None:
+    def _run_range(
+        self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], first: int, samples: int, stop: Stop | None
+    ) -> None:
         """Run ``samples`` samples from ``first`` on; the arrays are C-contiguous."""
         try:
             work = self._free.pop()
@@ -145,19 +149,22 @@ class Plan:
         for port, array in zip(work.ports, (*arrays, *outputs), strict=True):
             data = address(kind, array)
             port.data = data + first * port.size if first else data
-        _native.lib.vc_plan_run(
-            self._ops, self._count, self._constants, work.arena, self._block, samples,
+        flag = _native.ffi.NULL if stop is None else address("int32_t[]", stop.flag)
+        status = _native.lib.vc_plan_run_until(
+            flag, self._ops, self._count, self._constants, work.arena, self._block, samples,
             work.inputs, len(arrays), work.outputs, len(outputs),
         )  # fmt: skip
         self._free.append(work)
+        if status and stop is not None:
+            stop.check()
 
     def _run_threads(self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], samples: int, threads: int) -> None:
         if threads < 1:
             raise UsageError("threads", expected="at least 1", got=threads)
-        share = -(-samples // min(threads, samples))
+        share, stop = -(-samples // min(threads, samples)), current()
         with ThreadPoolExecutor(min(threads, samples)) as pool:
             jobs = [
-                pool.submit(self._run_range, arrays, outputs, first, min(share, samples - first))
+                pool.submit(self._run_range, arrays, outputs, first, min(share, samples - first), stop)
                 for first in range(0, samples, share)
             ]
             for job in jobs:

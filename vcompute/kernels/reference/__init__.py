@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from vcompute import stop
 from vcompute.errors import TaskError
 from vcompute.kernels.reference import activation, elementwise, layout, linear, pooling
 from vcompute.registry import ErrorCode
@@ -20,6 +21,7 @@ def trace(model: Model, inputs: Batch) -> list[NDArray]:
     check_batch("input", inputs, model.graph.inputs)
     values: list[NDArray] = list(inputs.arrays)
     for node in model.graph.nodes:
+        stop.check()
         constants = tuple(model.constants[index] for index in node.constants)
         values.append(evaluate(model, node, [values[index] for index in node.inputs], constants, inputs.size))
     return values
