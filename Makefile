@@ -103,6 +103,8 @@ sanitize: $(VENV)/.test ## test and fuzz the native core under AddressSanitizer 
 .PHONY: long
 long: sanitize mutants ## the longer suites: sanitizers, fuzzing, seeded bugs, every model on every processor
 	$(BIN)/pytest -m exhaustive tests/native/test_kernels.py
+	VCOMPUTE_STATEFUL_EXAMPLES=500 $(BIN)/pytest tests/session/test_stateful.py
+	$(PY) -m tests.session.kills --seconds 120
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.test ## every flipped bit of small proofs, and the timed bars: many minutes
