@@ -11,6 +11,7 @@ import pytest
 
 import vcompute
 from tests.unit.proof.dense import dense, samples
+from tests.unit.proof.succinct.build import inputs_for, interior_softmax
 from vcompute import cli
 from vcompute.cli.files import parse_npy, write_atomic
 from vcompute.data import digits_model, digits_samples
@@ -127,6 +128,23 @@ def test_a_commitment_stands_for_the_model(work: Path, call: Any) -> None:
         Path("flipped").write_bytes(wrong)
         argv = ["flipped", "images.npy", "out.npy", "proof", "--context", "01", "--allow-insecure"]
         assert call("verify", *argv, status=1)["accepted"] is False
+
+
+def test_an_interior_softmax_is_refused_by_name(work: Path, call: Any) -> None:
+    model = interior_softmax()
+    Path("soft.vcm").write_bytes(vcompute.encode_model(model))
+    np.save("soft.npy", inputs_for(model).arrays[0])
+    files = ["-o", "proof", "--output", "out.npy"]
+    for argv in (
+        ["prove", "soft.vcm", "soft.npy", "--suite", "succinct", *files],
+        ["prove", "soft.vcm", "soft.npy", "--suite", "succinct", "--parameter-set", "tiny", *files],
+        ["commit", "soft.vcm", "-o", "commitment"],
+    ):
+        error = call(*argv, status=1)["error"]
+        assert error["code"] == "suite_unsupported_model"
+        assert "interior SOFTMAX" in error["message"]
+    assert not {"proof", "out.npy", "commitment"} & {path.name for path in work.iterdir()}
+    call("prove", "soft.vcm", "soft.npy", "--suite", "replay", *files)
 
 
 def test_unreadable_files_are_rejections(work: Path, call: Any) -> None:

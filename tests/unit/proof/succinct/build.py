@@ -144,6 +144,13 @@ def image_network(seed: int = 1) -> Model:
     return sketch.model(sketch.unary(ops.Softmax(1 << 30, 4), logits, -128))
 
 
+def interior_softmax() -> Model:
+    """A SOFTMAX that another layer reads: the one operator without a circuit."""
+    sketch = Sketch([int8(4)])
+    soft = sketch.unary(ops.Softmax(1 << 30, 4), sketch.dense(0, 5), -128)
+    return sketch.model(sketch.dense(soft, 2))
+
+
 def inputs_for(model: Model, batch: int = 2, seed: int = 7) -> Batch:
     rng = np.random.default_rng(seed)
     return make_batch([rng.integers(-128, 128, (batch, *kind.shape)).astype("i1") for kind in model.graph.inputs])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import models
-from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, network
+from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, interior_softmax, network
 from vcompute.errors import Rejected
 from vcompute.field import default_backend, implementations
 from vcompute.kernels import reference
@@ -230,13 +230,17 @@ def test_proofs_are_deterministic() -> None:
     assert SUITE.prove(model, inputs_for(model), b"", TINY, 1) == SUITE.prove(model, inputs_for(model), b"", TINY, 1)
 
 
-def test_an_interior_softmax_is_refused() -> None:
-    sketch = Sketch([int8(4)])
-    soft = sketch.unary(ops.Softmax(1 << 30, 4), sketch.dense(0, 5), -128)
-    model = sketch.model(sketch.dense(soft, 2))
-    with pytest.raises(Rejected) as caught:
-        SUITE.prove(model, inputs_for(model), b"", TINY, 1)
-    assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+def test_an_interior_softmax_is_refused_before_any_work() -> None:
+    model = interior_softmax()
+    for attempt in (
+        lambda: SUITE.prove(model, inputs_for(model), b"", TINY, 1),
+        lambda: SUITE.security(model.graph, 1, TINY),
+        lambda: commit_model(model, TINY, default_backend()),
+    ):
+        with pytest.raises(Rejected) as caught:
+            attempt()
+        assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+        assert "node 1: an interior SOFTMAX" in caught.value.message
 
 
 def test_the_same_operators_on_public_values_are_no_obstacle() -> None:
