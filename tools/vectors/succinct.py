@@ -49,12 +49,13 @@ def group() -> Group:
     """The group ``succinct``."""
     text = "Succinct proofs under the set tiny: every step of a verifier, and every way to be refused."
     result = Group("succinct", "L2", text, roles=["requester", "verifier"])
-    dense, image, gated = dense_network("dense"), image_network(), gated_network()
+    dense, image, gated, pooled = dense_network("dense"), image_network(), gated_network(), pooled_network()
     for name, model in (
         ("dense", dense),
         ("other", dense_network("other")),
         ("image", image),
         ("gated", gated),
+        ("pooled", pooled),
     ):
         commitment = commit_model(model, TINY, default_backend())
         result.data(name, encode_model(model))
@@ -79,6 +80,8 @@ def group() -> Group:
     product.accepted()
     product.traced()
     product.messages(("bilinear sum", "bilinear sumcheck", "bilinear operands"))
+    windows = _Cases(result, "pooled", pooled, make_batch(int8("succinct/pooled", 2, 5, 4, 2)))
+    windows.accepted(" VC-SUC-023 VC-SUC-024")
     one = _Cases(result, "dense", dense, make_batch(int8("succinct/one", 1, 5)), "one-sample")
     one.accepted()
     one.traced()
@@ -113,6 +116,22 @@ def gated_network() -> Model:
         Node(dense, (3,), (8, 9, 10, 11), kind),
     ]
     return build(graph([kind], constants, nodes, [4]), constants)
+
+
+def pooled_network() -> Model:
+    """A maximum and a mean over windows that reach beyond the image, and a RESHAPE across axes, between two layers."""
+    constants: list[Any] = [int8("succinct/pooled/0", 3, 1, 1, 2), *channels("succinct/pooled/0", 3)]
+    constants += [int8("succinct/pooled/1", 2, 10), *channels("succinct/pooled/1", 2)]
+    plain, padded = Window(1, 1, 1, 1, 0, 0, 0, 0), Window(2, 1, 1, 1, 1, 1, 1, 1)
+    nodes = [
+        Node(ops.Conv2D(plain, Rounding.DOUBLE, -128, 127), (0,), (0, 1, 2, 3), value((5, 4, 3), 6)),
+        Node(ops.MaxPool2D(padded, 2, 3, -90, 80), (1,), (), value((3, 4, 3), 6)),
+        Node(ops.AveragePool2D(SAME, 3, 3, -128, 127), (2,), (), value((3, 4, 3), 6)),
+        Node(ops.Pad((0, 0, 0), (0, 1, 1), 6), (3,), (), value((3, 5, 4), 6)),
+        Node(ops.Reshape(), (4,), (), value((6, 10), 6)),
+        Node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), (5,), (4, 5, 6, 7), value((6, 2), -3)),
+    ]
+    return build(graph([value((5, 4, 2), -3)], constants, nodes, [6]), constants)
 
 
 def interior_softmax() -> Model:
@@ -175,24 +194,26 @@ class _Cases:
             "parameter_sets": [TINY],
         }
 
-    def accepted(self) -> None:
-        """With the commitment, with the model, and a proof that leaves the weights to the verifier."""
+    def accepted(self, also: str = "") -> None:
+        """With the commitment, with the model, and a proof that leaves the weights to the verifier; ``also`` names more
+        requirements.
+        """
         bits = verify(self.statement, self.proof, POLICY).security.bits or 0
         out = {"parameter_set": "tiny", "security_bits": int(bits)}
         with_model = {key: item for key, item in self.good.items() if key != "commitment"}
         with_model["model"] = {"data": self.name}
         for name, requirement, given in (("commitment", "VC-SUC-011", self.good), ("model", "VC-SUC-012", with_model)):
-            self.result.valid(f"{self.prefix}/accepted-{name}", "succinct.verify", requirement, given, out)
+            self.result.valid(f"{self.prefix}/accepted-{name}", "succinct.verify", requirement + also, given, out)
         open_body = SUITE_WITH_WEIGHTS.prove(self.model, self.inputs, CONTEXT, TINY, 1)[1]
         proof = self.envelope(open_body)
         given = {**with_model, "proof": proof}
         bits = verify(Statement(self.model, self.inputs, self.outputs, CONTEXT), proof, POLICY).security.bits or 0
         out = {"parameter_set": "tiny", "security_bits": int(bits)}
-        self.result.valid(f"{self.prefix}/accepted-without-opening", "succinct.verify", "VC-SUC-012", given, out)
+        self.result.valid(f"{self.prefix}/accepted-without-opening", "succinct.verify", "VC-SUC-012" + also, given, out)
         request = {"model": {"data": self.name}, "inputs": self.inputs.encoded, "context": CONTEXT}
         request |= {"suite": "succinct", "parameter_set": "tiny"}
         made = {"outputs": self.outputs.encoded, "proof": self.proof}
-        self.result.valid(f"{self.prefix}/made", "proof.make", "VC-SUC-022", request, made)
+        self.result.valid(f"{self.prefix}/made", "proof.make", "VC-SUC-022" + also, request, made)
         if self.prefix == "dense":
             given = {**self.good, "proof": proof}
             text = "a proof that leaves the weights to a verifier that has none"
@@ -326,6 +347,12 @@ class _Cases:
             ("standard", altered(parameter_set=STANDARD), "a commitment under another set"),
         ):
             self.refused(f"commitment/{name}", text, "VC-SUC-010", commitment=data)
+        longer = type(least)(least.node, type(least.plan)(**{**_fields(least.plan), "limbs": 8}))
+        data, text = (
+            altered(limb_bits=18, plans=(longer, *record.plans[1:])),
+            "a remainder so long that keys wrap in the field",
+        )
+        self.refused("commitment/keys-that-wrap", text, "VC-SUC-025", commitment=data)
 
 
 def _fields(record: Any) -> dict[str, Any]:
