@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from book_requirements import Cells, simple_table
+from book_requirements import Cells, local_reference, simple_table
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
@@ -258,6 +258,28 @@ class Mutants(SphinxDirective):
         return [count, simple_table(["Seeded bug", "File", "Caught first by"], rows, "mutants", [45, 27, 28])]
 
 
+class FaultList(SphinxDirective):
+    """``{fault-list}``: the named faults of the hostile peer, from the cases of level L5."""
+
+    def run(self) -> list[nodes.Node]:
+        from vcompute.conformance import Level, all_cases
+
+        self.env.note_reread()
+        rows: list[Cells] = []
+        for case in all_cases():
+            if case.level is Level.L5:
+                requirements = nodes.paragraph()
+                for name in case.requirements:
+                    requirements += [local_reference(name, name, "req", self.env.docname), nodes.Text(" ")]
+                _, against, fault = case.id.split("/", 2)
+                rows.append([code_cell(fault), text_cell(against), text_cell(case.text), [requirements]])
+        count = nodes.paragraph("", f"{len(rows)} faults:")
+        return [
+            count,
+            simple_table(["Fault", "Against", "What it is", "Requirements"], rows, "faults", [24, 14, 44, 18]),
+        ]
+
+
 class DecisionList(SphinxDirective):
     """The decisions, by number, with their titles."""
 
@@ -293,5 +315,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("machine", Machine)
     app.add_directive("chapter-tree", ChapterTree)
     app.add_directive("mutants", Mutants)
+    app.add_directive("fault-list", FaultList)
     app.add_directive("decision-list", DecisionList)
     return {"version": "1", "parallel_read_safe": False}
