@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""L5: hostile peers with named faults, against each role."""
+"""L5: hostile peers with named faults, against each role; those against a coordinator and with receipts have files of
+their own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -7,12 +8,12 @@ from typing import Any, Final
 
 from vcompute.conformance.case import Case, Level
 from vcompute.conformance.scenarios import kit
-from vcompute.conformance.scenarios.coordinators import Desk
-from vcompute.conformance.scenarios.kit import Remote, Step, expect, expect_state
+from vcompute.conformance.scenarios.hostile_clients import COORDINATOR, CRITICAL
+from vcompute.conformance.scenarios.hostile_receipts import RECEIPTS, receipt_at
+from vcompute.conformance.scenarios.kit import Remote, Step, expect, expect_state, ignored, refused
 from vcompute.conformance.testee import Testee
 from vcompute.identity import PrivateKey
 from vcompute.messages import (
-    Advertise,
     Assign,
     Cancel,
     Check,
@@ -21,28 +22,12 @@ from vcompute.messages import (
     Hello,
     Progress,
     SuiteChoice,
-    Yield,
     seal,
 )
-from vcompute.registry import Basis, ErrorCode, Outcome, Role, YieldReason
-from vcompute.session.handshake import answer, greeting
+from vcompute.registry import ErrorCode, Outcome, Role
+from vcompute.session.handshake import answer
 
 Script = Callable[[Testee], None]
-CRITICAL: Final = (Extension(1, True, b""),)
-
-
-def refused(step: Step, code: str) -> None:
-    """The message is refused under a code, and nothing else is done."""
-    expect("refused", code, step.error)
-    expect("nothing is done", [], step.kinds)
-
-
-def ignored(step: Step) -> None:
-    """The message has no effect."""
-    expect("no error", None, step.error)
-    expect("nothing is done", [], step.kinds)
-
-
 # Greetings.
 
 
@@ -253,78 +238,6 @@ def _paid_for_other(code: str, make: Callable[[Any], Any]) -> Script:
     return script
 
 
-# Receipts whose seal is right and whose evidence is not.
-
-
-RECEIPTS: Final[Mapping[str, tuple[str, Outcome, dict[str, Any], Callable[[Any], dict[str, Any]], str]]] = {
-    "without-verdicts": (
-        "quorum_not_reached", Outcome.PAID, {}, lambda r: {"verdicts": ()}, "a payment that nobody judged",
-    ),
-    "verdict-by-stranger": (
-        "verdict_not_admitted", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r, kit.STRANGER).data,)}, "a verdict of a key the offer does not name",
-    ),
-    "verdict-by-worker": (
-        "verdict_not_admitted", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r, kit.WORKER).data,)}, "the worker's own verdict",
-    ),
-    "verdict-refuses": (
-        "verdict_not_admitted", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r, accepted=False).data,)}, "a payment on a refusing verdict",
-    ),
-    "verdict-accepts": (
-        "verdict_not_admitted", Outcome.SLASHED, {}, lambda r: {"verdicts": (kit.verdict(r).data,)}, "a slashing on an accepting verdict",
-    ),
-    "verdict-of-other-result": (
-        "verdict_not_admitted", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r, result=bytes(32)).data,)}, "a verdict on another result",
-    ),
-    "verdict-of-other-basis": (
-        "verdict_not_admitted", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r, basis=Basis.NOT_SAMPLED).data,)}, "a basis that the policy does not admit",
-    ),
-    "verdict-twice": (
-        "quorum_not_reached", Outcome.PAID, {"verifiers": (kit.VERIFIER.thumbprint, kit.STRANGER.thumbprint), "quorum": 2},
-        lambda r: {"verdicts": (kit.verdict(r).data,) * 2}, "one verdict counted twice",
-    ),
-    "forged-verdict": (
-        "bad_signature", Outcome.PAID, {}, lambda r: {"verdicts": (kit.verdict(r).data[:-1] + bytes([kit.verdict(r).data[-1] ^ 1]),)}, "a verdict with a broken signature",
-    ),
-    "result-of-other-worker": (
-        "unexpected_signer", Outcome.PAID, {}, lambda r: {"worker": kit.OTHER.thumbprint}, "a result that its worker did not sign",
-    ),
-    "other-amount": (
-        "receipt_mismatch", Outcome.PAID, {}, lambda r: {"amount": 49}, "a smaller amount than the price",
-    ),
-    "other-bond": (
-        "receipt_mismatch", Outcome.SLASHED, {}, lambda r: {"bond": 21}, "a larger bond than the offer's",
-    ),
-    "other-work": (
-        "receipt_mismatch", Outcome.PAID, {}, lambda r: {"work_units": 1}, "other work units than the offer's",
-    ),
-    "other-requester": (
-        "receipt_mismatch", Outcome.PAID, {}, lambda r: {"requester": kit.STRANGER.thumbprint}, "another requester",
-    ),
-}  # fmt: skip
-
-
-def _receipt_at(role: str, name: str) -> Script:
-    code, outcome, terms, change, _ = RECEIPTS[name]
-
-    def script(testee: Testee) -> None:
-        offer = kit.offer(**terms)
-        if role == "requester":
-            remote, state = Remote(testee, "requester", kit.REQUESTER), "offered"
-            remote.greet()
-            remote.tell("offer", message=offer.data)
-            lease: Any = kit.accept(offer)
-        else:
-            remote, state = _worker(testee), "working"
-            lease = remote.receive(kit.assign(offer)).message("accept")
-        result = kit.result(lease)
-        parts: dict[str, Any] = {"lease": lease.digest, "worker": kit.WORKER.thumbprint, "result": result.data}
-        data = kit.receipt(offer, outcome, 5, **{**parts, **change(result)})
-        refused(remote.receive(data), code)
-        expect_state(remote, offer.digest, state)
-
-    return script
-
-
 # Against a verifier.
 
 
@@ -402,71 +315,6 @@ def _verdict_says_why(testee: Testee) -> None:
     expect("it is refused", False, body.accepted)
     expect("why", "output_mismatch", ErrorCode(body.code).name.lower())
     expect("the result it names", judged.digest.hex(), body.result.hex())
-
-
-# Against a coordinator.
-
-
-def _at_coordinator(state: str, message: Callable[[Desk], Any], code: str | None, *kinds: str) -> Script:
-    def script(testee: Testee) -> None:
-        desk = Desk(testee)
-        getattr(desk, state)()
-        before = desk.remote.state(desk.task.digest)
-        step = desk.remote.receive(message(desk))
-        expect("refused", code, step.error)
-        expect("what is done", list(kinds), step.kinds)
-        expect("the state stays", before, desk.remote.state(desk.task.digest))
-
-    return script
-
-
-COORDINATOR: Final[Mapping[str, tuple[Script, str]]] = {
-    "copied-result": (
-        _at_coordinator("leased", lambda d: kit.result(d.lease, kit.OTHER), None, "send:cancel"), "a result by a worker without the lease",
-    ),
-    "stale-lease": (
-        _at_coordinator("leased", lambda d: kit.result(kit.accept(d.task, attempt=9)), None, "send:cancel"), "a result under a lease that is not the task's",
-    ),
-    "accept-by-other": (
-        _at_coordinator("assigned", lambda d: kit.accept(d.task, kit.OTHER), None, "send:cancel"), "an acceptance by a worker that was not asked",
-    ),
-    "accept-other-attempt": (
-        _at_coordinator("assigned", lambda d: kit.accept(d.task, attempt=2), None, "send:cancel"), "an acceptance of another attempt",
-    ),
-    "yield-by-other": (
-        _at_coordinator("leased", lambda d: seal(kit.OTHER, Yield(d.task.digest, d.lease.digest, YieldReason.UNKNOWN)), None), "another worker yields the lease",
-    ),
-    "progress-by-other": (
-        _at_coordinator("leased", lambda d: seal(kit.OTHER, Progress(d.task.digest, d.lease.digest, 1, 0)), None, "send:cancel"), "another worker renews the lease",
-    ),
-    "verdict-by-stranger": (
-        _at_coordinator("judging", lambda d: kit.verdict(d.committed, kit.STRANGER), "verdict_not_admitted"), "a verdict by a key that the offer does not name",
-    ),
-    "verdict-early": (
-        _at_coordinator("leased", lambda d: kit.verdict(kit.result(d.lease)), None), "a verdict before the result",
-    ),
-    "cancel-by-stranger": (
-        _at_coordinator("leased", lambda d: seal(kit.STRANGER, Cancel(d.task.digest, ErrorCode.CANCELLED)), "unexpected_signer"), "a stranger cancels",
-    ),
-    "cancel-of-unknown": (
-        _at_coordinator("opened", lambda d: seal(kit.REQUESTER, Cancel(bytes(32), ErrorCode.CANCELLED)), "unknown_task"), "the cancellation of a task that is not there",
-    ),
-    "advertise-without-session": (
-        _at_coordinator("opened", lambda d: seal(kit.OTHER, Advertise(bytes(32), 1, Role.WORKER, 1, (kit.REPLAY,), 2, 0, 1_000, 60_000)), "unknown_session"), "an advertisement of a session that is not there",
-    ),
-    "hello-no-version": (
-        _at_coordinator("opened", lambda d: seal(kit.OTHER, replace(greeting(Role.WORKER, bytes(16)), versions=(2, 0x0A0A))), "no_common_version"), "a client of another version",
-    ),
-    "hello-critical": (
-        _at_coordinator("opened", lambda d: seal(kit.OTHER, replace(greeting(Role.WORKER, bytes(16)), extensions=CRITICAL)), "unknown_critical_extension"), "a client that needs an extension",
-    ),
-    "hello-as-coordinator": (
-        _at_coordinator("opened", lambda d: seal(kit.OTHER, greeting(Role.COORDINATOR, bytes(16))), "unexpected_message"), "a client in the role of a coordinator",
-    ),
-    "receipt-to-coordinator": (
-        _at_coordinator("opened", lambda d: kit.receipt(d.task, Outcome.PAID), "unexpected_message"), "a receipt sent to the coordinator",
-    ),
-}  # fmt: skip
 
 
 def _grease(testee: Testee) -> None:
@@ -553,7 +401,7 @@ def cases() -> Iterator[Case]:
                 for name, (code, change, text) in GREETINGS.items()
             }
         if role in ("worker", "requester"):
-            rows |= {f"receipt-{name}": (_receipt_at(role, name), row[-1]) for name, row in RECEIPTS.items()}
+            rows |= {f"receipt-{name}": (receipt_at(role, name), row[-1]) for name, row in RECEIPTS.items()}
         for name, (script, text) in rows.items():
             yield Case(
                 id=f"adversary/{role}/{name}",

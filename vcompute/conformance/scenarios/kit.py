@@ -256,3 +256,15 @@ def expect(what: str, expected: Any, got: Any) -> None:
 def expect_state(remote: Remote, name: bytes, state: str | None) -> None:
     """Fail where a task stands elsewhere."""
     expect("state", state, remote.state(name))
+
+
+def refused(step: Step, code: str) -> None:
+    """The message is refused under a code, and nothing else is done."""
+    expect("refused", code, step.error)
+    expect("nothing is done", [], step.kinds)
+
+
+def ignored(step: Step) -> None:
+    """The message has no effect."""
+    expect("no error", None, step.error)
+    expect("nothing is done", [], step.kinds)
