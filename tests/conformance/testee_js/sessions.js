@@ -4,13 +4,14 @@
 import { Refused } from './cbor.js';
 import { NAMES } from './messages.js';
 import { Requester } from './requester.js';
+import { NotPlayed, Settlement } from './settlement.js';
 import { Verifier } from './verifier.js';
 import { Worker } from './worker.js';
 
-const ROLES = { requester: Requester, verifier: Verifier, worker: Worker };
+const ROLES = { requester: Requester, settlement: Settlement, verifier: Verifier, worker: Worker };
 const peers = [];
 
-export class NotPlayed extends Error {}
+export { NotPlayed };
 
 const bytes = (value) => Buffer.from(value, 'base64url');
 const b64 = (value) => value.toString('base64url');
@@ -28,7 +29,7 @@ function shown(actions) {
   });
 }
 
-const BYTES = ['lease', 'outputs', 'task', 'message', 'receipt'];
+const BYTES = ['data', 'lease', 'outputs', 'party', 'task', 'message', 'receipt'];
 const given = (request) =>
   Object.fromEntries(
     Object.entries(request).map(([name, value]) => [name, BYTES.includes(name) && value !== null ? bytes(value) : value]),
@@ -55,5 +56,12 @@ export const SESSION_OPERATIONS = {
     peer.session = new ROLES[peer.party.role](peer.party, peer.store);
     return { actions: shown(peer.session.start(now)) };
   },
-  'session.state': ({ session, name }) => ({ state: peers[session].session.record(bytes(name))?.state ?? null }),
+  'session.state': ({ session, name }) => {
+    const role = peers[session].session;
+    return role instanceof Settlement ? role.state(bytes(name)) : { state: role.record(bytes(name))?.state ?? null };
+  },
+  'session.settle': ({ session, ...rest }) => {
+    const done = peers[session].session.settle(given(rest));
+    return done.receipt ? { ...done, receipt: b64(done.receipt) } : done;
+  },
 };

@@ -64,7 +64,7 @@ function verifyReplay(given) {
 }
 
 const OPERATIONS = {
-  hello: () => ({ protocol: 1, name: 'independent testee in JavaScript', roles: ['worker', 'requester', 'verifier'], operations: Object.keys(OPERATIONS) }),
+  hello: () => ({ protocol: 1, name: 'independent testee in JavaScript', roles: ['worker', 'requester', 'verifier', 'settlement'], operations: Object.keys(OPERATIONS) }),
   'cbor.decode': ({ bytes: data, limits }) => ({ value: diagnostic(decode(toBytes(data), limits)) }),
   'cbor.encode': ({ value }) => ({ bytes: b64(encode(fromDiagnostic(value))) }),
   'error.lookup': ({ numbers }) => ({
