@@ -67,7 +67,7 @@ def test_least_testee_of_the_book() -> None:
 def test_independent_testee_in_javascript() -> None:
     """A testee that shares no code with the library: nothing fails, and nothing of the worker's profile is skipped.
 
-    It plays requester, verifier and settlement too. What it skips is of coordinators, challenges and quorums, and proofs
+    It plays requester, verifier and settlement too. It skips coordinators, challenges, quorums and proofs
     other than ``replay``.
     """
     with ProcessTestee(JAVASCRIPT) as testee:
