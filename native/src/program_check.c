@@ -90,7 +90,7 @@ static int opening(cursor *c) {
 static int projection(cursor *c) {
   if (c->left < 2 || c->p[0] >= c->program->slots || (c->p[1] != 1 && c->p[1] != 4)) return 0;
   if (c->n > 1 << 28 || c->m > 1 << 28 || c->program->slot_bytes[c->p[0]] != c->n * c->m * c->p[1]) return 0;
-  need(c, c->p[1] == 1 ? vc_freivalds_scratch_i8(c->m) : vc_freivalds_scratch_i32(c->m));
+  need(c, c->p[1] == 1 ? vc_freivalds_scratch_i8((size_t)c->m) : vc_freivalds_scratch_i32((size_t)c->m));
   return 1;
 }
 
