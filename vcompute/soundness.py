@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Final
 
 from vcompute.errors import Rejected
@@ -49,18 +50,18 @@ class Term:
         return _bits(self.error) + self.grinding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """The security of one instance under one parameter set."""
 
     terms: tuple[Term, ...]
 
-    @property
+    @cached_property
     def security_bits(self) -> float:
         """The worst term, round by round, and never more than the digests' collision resistance."""
         return min([float(COLLISION_BITS), *(term.bits for term in self.terms)])
 
-    @property
+    @cached_property
     def union_bits(self) -> float:
         """-log2 of the sum of all errors, each after its grinding."""
         total = Fraction(1, 2**COLLISION_BITS)
