@@ -152,8 +152,8 @@ def beyond(known: list[dict[str, Any]], batch: int, arguments: argparse.Namespac
     memory = min(arguments.memory << 30, available_memory()) if arguments.memory else available_memory()
     if grown > memory * 0.8:
         return f"would need about {grown / 2**30:.1f} GiB"
-    if last["prove_seconds"] * factor > arguments.longest:
-        return f"would take about {last['prove_seconds'] * factor:.0f} s a proof"
+    if last["prove_cpu_seconds"] * factor > arguments.longest:
+        return f"would take about {last['prove_cpu_seconds'] * factor:.0f} s a proof"
     return None
 
 
