@@ -7,6 +7,7 @@ add_library(vcompute_native STATIC
   native/src/cpu.c
   native/src/freivalds.c
   native/src/requantize_rows.c
+  native/src/witness.c
   native/src/freivalds_portable.c
   native/src/freivalds_avx2.c
   native/src/freivalds_avx512vnni.c

@@ -237,6 +237,33 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 /* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
 uint64_t vc_int8_peak(uint64_t rounds);
 
+/* The columns of a requantised node (see witness.c): T is floored at 2^unit, two-sided after its step where it is negative;
+ * `value` is the quotient (one-sided plus the zero point; two-sided halved and plus the zero point) clamped. `key` less
+ * `first` is a row of a table of `rows` rows. Counts are added to. */
+typedef struct {
+  int32_t unit, width, n_limbs, two_sided, zero_point, low, high;
+  int64_t first;
+  uint64_t rows;
+  int32_t *key;
+  int8_t *value, *sign; /* sign: two-sided alone */
+  int32_t *limbs[8];
+  int64_t *key_counts, *limb_counts;
+} vc_floor;
+
+/* T = product * slope + offset (modulo 2^64) of each column; or T itself. 0 where a key is not in the table. */
+int32_t vc_floor_products(const vc_floor *p, const int32_t *products, const int64_t *slope, const int64_t *offset,
+                          const int64_t *step, size_t rows, size_t columns);
+int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t count);
+
+/* The sums of a depthwise convolution of multiplier 1, in int32: (x - zero_point) * kernel over the taps inside the image;
+ * kernel is (kernel_h, kernel_w, channels). Scratch: `channels` words of 32 bits. */
+typedef struct {
+  int64_t h, w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  int32_t zero_point;
+} vc_taps;
+void vc_depthwise_products(int32_t *out, const int8_t *x, const int8_t *kernel, const vc_taps *shape, size_t samples,
+                           int32_t *scratch);
+
 /* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr_tree.c). `groups` describes a level:
  * VC_GKR_ROW words for each run of boxes of one shape. Extension elements throughout. */
 #define VC_GKR_ROW 24

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vcompute.errors import TaskError
+from vcompute.field import Backend
 from vcompute.kernels import reference
 from vcompute.kernels.reference.linear import centred, exact_product, pad_image, tap
+from vcompute.proof.succinct import floors as floor_kernels
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.contract import IntArray
@@ -32,7 +34,7 @@ class Witness:
     values: list[IntArray]
     accumulators: Mapping[int, Int64]
     columns: Mapping[int, IntArray]
-    keys: Mapping[int, Int64]
+    keys: Mapping[int, IntArray]
     """The table key of each requantised node's elements."""
 
 
@@ -61,14 +63,19 @@ def accumulate(node: Node, x: IntArray, constants: tuple[IntArray, ...], zero_po
 
 
 def make_witness(
-    circuit: Circuit, model: Model, floors: Mapping[int, Floor], plans: Mapping[int, NodePlan], inputs: Batch
+    circuit: Circuit,
+    model: Model,
+    floors: Mapping[int, Floor],
+    plans: Mapping[int, NodePlan],
+    inputs: Batch,
+    backend: Backend,
 ) -> Witness:
-    """Run the model and fill the columns."""
+    """Run the model and fill the columns: by C kernels where the backend is native."""
     graph = circuit.graph
     values: list[IntArray] = list(inputs.arrays)
     accumulators: dict[int, Int64] = {}
     columns: dict[int, IntArray] = {}
-    keys: dict[int, Int64] = {}
+    keys: dict[int, IntArray] = {}
     counts = [np.zeros(table.rows, np.int64) for table in circuit.tables]
     for index, node in enumerate(graph.nodes):
         operands = [values[i] for i in node.inputs]
@@ -79,9 +86,8 @@ def make_witness(
             accumulators[index] = accumulate(node, operands[0], constants, zero_point)
             values.append(requantise_revealed(node, accumulators[index], constants[2:]))
         elif index in circuit.proved and circuit.proved[index].bits:
-            proved, floor = circuit.proved[index], floors[index]
-            t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
-            values.append(_fill(circuit, proved, floor, t, columns, keys, counts))
+            fill = _fill_native if backend.name == "native" else _fill_node
+            values.append(fill(circuit, index, floors[index], operands, constants, columns, keys, counts))
         elif index in circuit.proved and isinstance(node.operator, ops.MaxPool2D):
             values.append(_maximum(circuit, circuit.proved[index], operands[0], columns, counts))
         else:
@@ -93,6 +99,48 @@ def make_witness(
     for column, count in zip(circuit.multiplicities, counts, strict=True):
         columns[column] = count
     return Witness(values, accumulators, columns, keys)
+
+
+def _fill_node(
+    circuit: Circuit,
+    index: int,
+    floor: Floor,
+    operands: list[IntArray],
+    constants: tuple[IntArray, ...],
+    columns: dict[int, IntArray],
+    keys: dict[int, IntArray],
+    counts: list[Int64],
+) -> IntArray:
+    """The columns of one requantised node; returns its value."""
+    node = circuit.graph.nodes[index]
+    t = _affine(node, operands, constants, floor, circuit.graph.operand_types(node)[0])
+    return _fill(circuit, circuit.proved[index], floor, t, columns, keys, counts)
+
+
+def _fill_native(
+    circuit: Circuit,
+    index: int,
+    floor: Floor,
+    operands: list[IntArray],
+    constants: tuple[IntArray, ...],
+    columns: dict[int, IntArray],
+    keys: dict[int, IntArray],
+    counts: list[Int64],
+) -> IntArray:
+    """As :func:`_fill_node`."""
+    node, proved = circuit.graph.nodes[index], circuit.proved[index]
+    types = circuit.graph.operand_types(node)[0]
+    filled = floor_kernels.Filled(circuit, proved, counts)
+    if floor_kernels.supports(node, constants):
+        floor_kernels.fill_products(filled, node, operands[0], constants, floor, types[0].zero_point)
+    else:
+        t = _affine(node, operands, constants, floor, types)
+        if len(set(floor.step)) > 1:  # a step for each channel or window
+            return _fill(circuit, proved, floor, t, columns, keys, counts)
+        floor_kernels.fill_values(filled, t, floor)
+    filled.keep(columns, keys)
+    value: IntArray = filled.value.reshape(circuit.batch, *node.output.shape)
+    return value
 
 
 def matrix_product(
@@ -185,7 +233,7 @@ def _fill(
     floor: Floor,
     t: Int64,
     columns: dict[int, IntArray],
-    keys: dict[int, Int64],
+    keys: dict[int, IntArray],
     counts: list[Int64],
 ) -> IntArray:
     """The columns of one requantised node; returns its value."""
