@@ -237,6 +237,20 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 /* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
 uint64_t vc_int8_peak(uint64_t rounds);
 
+/* A product of vectors of extension elements, one for each axis of a block of 2^bits elements an axis; past `valid` a vector
+ * is zero. */
+typedef struct {
+  uint64_t offset; /* of the block, in elements */
+  uint64_t axes;
+  uint64_t scale[2];
+  const uint64_t *vectors[16];
+  uint64_t bits[16], valid[16];
+} vc_tensor_term;
+
+/* Add scale * the product of the vectors to each term's block of the table. Scratch in words. */
+size_t vc_add_tensors_scratch(const vc_tensor_term *terms, size_t count);
+void vc_add_tensors(uint64_t *table, const vc_tensor_term *terms, size_t count, uint64_t *scratch);
+
 /* The columns of a requantised node (see witness.c): T is floored at 2^unit, two-sided after its step where it is negative;
  * `value` is the quotient (one-sided plus the zero point; two-sided halved and plus the zero point) clamped. `key` less
  * `first` is a row of a table of `rows` rows. Counts are added to. */

@@ -107,8 +107,8 @@ class _Folded:
 def _batched_weights(
     tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
 ) -> list[ExtWords]:
-    """For each table the sum over its claims of gamma^index * weight."""
-    weights = [np.zeros((1 << table.shape.variables, 2), dtype=np.uint64) for table in tables]
+    """For each table the sum over its claims of gamma^index * weight, where values are stored: the others are zero."""
+    weights = [np.zeros((table.shape.stored, 2), dtype=np.uint64) for table in tables]
     scale = ONE
     for claim in claims:
         for part in claim.parts:
@@ -126,29 +126,39 @@ def _first_folds(
 ) -> _Folded:
     """The FOLD first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
     first = plan.rounds[0]
-    words: list[Words] = []
-    for table in tables:
-        words.append(_padded(table))
+    words: list[Words] = [table.table for table in tables]
+    sizes = [1 << table.shape.variables for table in tables]
     alphas: list[Ext] = []
     for step in range(FOLD):
-        kernel = backend.round_ext if step else backend.round_base
-        parts = [kernel(f, w) for f, w in zip(words, weights, strict=True)]
+        parts = [_round(f, w, size // 2, backend) for f, w, size in zip(words, weights, sizes, strict=True)]
         at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
         alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
-        words = [backend.fold_ext(f, alpha, reuse=True) if step else backend.fold_base(f, alpha) for f in words]
-        weights = [backend.fold_ext(w, alpha, reuse=True) for w in weights]
+        words = [_fold(f, size // 2, alpha, backend, reuse=step > 0) for f, size in zip(words, sizes, strict=True)]
+        weights = [_fold(w, size // 2, alpha, backend, reuse=True) for w, size in zip(weights, sizes, strict=True)]
+        sizes = [size // 2 for size in sizes]
         alphas.append(alpha)
     return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
 
 
-def _padded(committed: Committed) -> Words:
-    """The table with its missing lanes."""
-    size = 1 << committed.shape.variables
-    if committed.shape.stored == size:
-        return committed.table
-    padded = np.zeros(size, dtype=np.uint64)
-    padded[: committed.shape.stored] = committed.table
-    return padded
+def _round(f: Words, w: ExtWords, half: int, backend: Backend) -> tuple[Ext, Ext]:
+    """h(0) and the leading coefficient of the sum of f * w over a table of 2 * half values, the missing ones zero."""
+    both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
+    at_zero, leading = backend.round_halves((f[:both], w[:both]), (f[half:], w[half:]))
+    alone = (backend.dot_ext if f.ndim == 2 else backend.dot_base)(w[both:low], f[both:low])
+    return at_zero + alone, leading + alone
+
+
+def _fold(f: Words, half: int, r: Ext, backend: Backend, *, reuse: bool) -> ExtWords:
+    """Bind the first variable of a table of 2 * half values, the missing ones zero; with ``reuse`` in place."""
+    both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
+    out = f[:low] if reuse else np.empty((low, 2), dtype=np.uint64)
+    alone, rest = f[both:low], to_array([Ext(1) - r])
+    backend.fold_halves(f[:both], f[half:], r, out[:both])
+    if alone.ndim == 2:
+        out[both:] = backend.ext_mul(alone, rest)
+    else:
+        out[both:] = backend.ext_mul_base(np.broadcast_to(rest, (low - both, 2)), alone)
+    return out
 
 
 def _stacked(parts: list[ExtWords], step: Round) -> ExtWords:

@@ -95,12 +95,14 @@ class Backend(Protocol):
         """As :meth:`round_base` with f over the extension."""
         ...
 
-    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
-        """low + r * (high - low), both (n, 2)."""
+    def fold_halves(self, low: Words, high: Words, r: Ext, out: ExtWords | None = None) -> ExtWords:
+        """low + r * (high - low), both (n,) or both (n, 2); into ``out``, which may be ``low``."""
         ...
 
-    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
-        """As :meth:`round_ext` for tables (a, b) given in halves: the sums of a * b, low, and of high - low."""
+    def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
+        """As :meth:`round_base` or :meth:`round_ext` for tables (f, w) given in halves: the sums of f * w, low, and of
+        high - low.
+        """
         ...
 
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:

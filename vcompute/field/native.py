@@ -118,17 +118,20 @@ class NativeBackend:
         kernel(_words(sums), _words(f[:half]), _words(f[half:]), _words(w[:half]), _words(w[half:]), half)
         return _two(sums)
 
-    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
-        _require(low.shape == high.shape and low.shape[1:] == (2,), low, high)
-        out = np.empty_like(low)
-        self._lib.vc_fold_ext(_words(out), _words(low), _words(high), _words(to_array([r])), low.shape[0])
+    def fold_halves(self, low: Words, high: Words, r: Ext, out: ExtWords | None = None) -> ExtWords:
+        if out is None:
+            out = np.empty((low.shape[0], 2), dtype=np.uint64)
+        _require(low.shape == high.shape and out.shape == (low.shape[0], 2), low, high, out)
+        kernel = self._lib.vc_fold_base if low.ndim == 1 else self._lib.vc_fold_ext
+        kernel(_words(out), _words(low), _words(high), _words(to_array([r])), low.shape[0])
         return out
 
-    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
-        tables = (low[0], high[0], low[1], high[1])
-        _require(all(table.shape == (len(low[0]), 2) for table in tables), *tables)
+    def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
+        (f, w), count = low, len(low[0])
+        _require(f.shape == high[0].shape and w.shape == high[1].shape == (count, 2), f, w, *high)
         sums = np.empty(4, dtype=np.uint64)
-        self._lib.vc_round_ext(_words(sums), *map(_words, tables), len(low[0]))
+        kernel = self._lib.vc_round_base if f.ndim == 1 else self._lib.vc_round_ext
+        kernel(_words(sums), *map(_words, (f, high[0], w, high[1])), count)
         return _two(sums)
 
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:

@@ -70,12 +70,19 @@ class NumpyBackend:
         (f0, f1), (w0, w1) = np.split(f, 2), np.split(w, 2)
         return self.dot_ext(w0, f0), self.dot_ext(base.sub(w1, w0), base.sub(f1, f0))
 
-    def fold_halves(self, low: ExtWords, high: ExtWords, r: Ext) -> ExtWords:
-        return base.add(low, ext.mul(base.sub(high, low), to_array([r])))
+    def fold_halves(self, low: Words, high: Words, r: Ext, out: ExtWords | None = None) -> ExtWords:
+        if low.ndim == 1:
+            low, high = ext.lift(low), ext.lift(high)
+        folded: ExtWords = base.add(low, ext.mul(base.sub(high, low), to_array([r])))
+        if out is None:
+            return folded
+        out[...] = folded
+        return out
 
-    def round_halves(self, low: tuple[ExtWords, ExtWords], high: tuple[ExtWords, ExtWords]) -> tuple[Ext, Ext]:
-        a, b = (base.sub(top, bottom) for top, bottom in zip(high, low, strict=True))
-        return self.dot_ext(*low), self.dot_ext(a, b)
+    def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
+        dot = self.dot_base if low[0].ndim == 1 else self.dot_ext
+        f, w = (base.sub(top, bottom) for top, bottom in zip(high, low, strict=True))
+        return dot(low[1], low[0]), dot(w, f)
 
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
         return base.add(ext.mul(n0, d1), ext.mul(n1, d0)), ext.mul(d0, d1)

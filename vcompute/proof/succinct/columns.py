@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from vcompute import _native
+from vcompute.commitment import TableShape
 from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -14,8 +16,10 @@ from vcompute.proof.succinct.layout import Layout, Piece
 
 
 def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
-    """The table of columns of integers or field words; columns have their box's shape."""
-    table = np.zeros(layout.length, np.uint64)
+    """The table of columns of integers or field words, with all that is stored of its lanes; columns have their box's
+    shape.
+    """
+    table = np.zeros(TableShape.of_length(layout.length).stored, np.uint64)
     for piece in layout.pieces:
         source = columns[piece.column]
         block = source[tuple(slice(start, start + (1 << bits)) for start, bits in piece.parts)]
@@ -25,6 +29,8 @@ def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
     return table
 
 
+MOST_AXES: Final = 16
+"""Axes of a term of the native kernel (``vc_tensor_term``)."""
 ROW_BITS: Final = 9
 """Rows of an outer product are at least so long, where axes allow."""
 
@@ -41,6 +47,9 @@ class ColumnWeight:
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         """Add scale * weight to a table in place."""
+        if backend.name == "native" and all(len(piece.parts) <= MOST_AXES for piece in self._pieces):
+            self._add_native(table, scale)
+            return
         for piece in self._pieces:
             block = table[piece.offset : piece.offset + (1 << piece.variables)]
             for term in self._terms.get(piece.column, ()):
@@ -50,6 +59,26 @@ class ColumnWeight:
                     split -= 1
                 heads = outer([to_array([scale * term.scale]), *parts[:split]], backend)
                 backend.add_outer(block, heads, outer(parts[split:], backend))
+
+    def _add_native(self, table: ExtWords, scale: Ext) -> None:
+        """:meth:`add_to` by one call of the core."""
+        ffi, addresses, kept = _native.ffi, {}, []
+        found = [(piece, term) for piece in self._pieces for term in self._terms.get(piece.column, ())]
+        terms = ffi.new("vc_tensor_term[]", max(len(found), 1))
+        for handle, (piece, term) in zip(terms, found, strict=False):
+            factor = scale * term.scale
+            handle.offset, handle.axes = piece.offset, len(piece.parts)
+            handle.scale[0], handle.scale[1] = factor.c0, factor.c1
+            for axis, (vector, (start, bits)) in enumerate(zip(term.vectors, piece.parts, strict=True)):
+                if id(vector) not in addresses:
+                    kept.append(np.ascontiguousarray(vector))
+                    addresses[id(vector)] = ffi.from_buffer("uint64_t[]", kept[-1])
+                handle.vectors[axis] = addresses[id(vector)] + 2 * start
+                handle.bits[axis], handle.valid[axis] = bits, min(1 << bits, vector.shape[0] - start)
+        scratch = np.empty(_native.lib.vc_add_tensors_scratch(terms, len(found)), np.uint64)
+        _native.lib.vc_add_tensors(
+            ffi.from_buffer("uint64_t[]", table), terms, len(found), ffi.from_buffer("uint64_t[]", scratch)
+        )
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""

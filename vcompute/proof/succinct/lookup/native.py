@@ -5,7 +5,7 @@ hardly padded and leaves that are integers as long as they can be (see ``native/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from math import prod
 from typing import Any, Final
 
@@ -149,6 +149,9 @@ class NativeTree:
             handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
         constants = to_array([word for leaves in self._unit for word in leaves.constants])
         self._levels = [self._lowest(stack, general)]
+        # The tables of every layer in turn: the lowest one needs two of all boxes, the next four of half as many.
+        sizes = [2 * sum(geometry.sizes[1]), *(4 * every for every, _ in geometry.sizes[2:])]
+        self._arena = np.empty((max(sizes), 2), np.uint64)
         for s in range(stack.variables - 1):
             above = _Level(geometry.sizes[s + 1][0], stack.levels[s + 1].tail)
             groups = geometry.groups[0] if s == 0 else geometry.general(s)
@@ -184,7 +187,7 @@ class NativeTree:
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed)
+        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed, self._arena)
 
 
 class _Layer:
@@ -192,7 +195,7 @@ class _Layer:
 
     def __init__(
         self, geometry: Geometry, s: int, level: _Level, unit: Sequence[UnitLeaves], leaves: Any, scale: Ext,
-        claimed: list[Ext],
+        claimed: list[Ext], arena: ExtWords,
     ) -> None:  # fmt: skip
         lowest = s == 0
         self._geometry, self._lowest, self._scale = geometry, lowest, scale
@@ -201,7 +204,8 @@ class _Layer:
         self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
         every, general = geometry.sizes[s + 1]
         shared = (every, every, general, general) if lowest else (every,) * 4
-        self._boxes = [np.empty((size, 2), np.uint64) for size in shared]
+        ends = list(accumulate(shared))
+        self._boxes = [arena[end - size : end] for size, end in zip(shared, ends, strict=True)]
         self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
         self._rows = [np.zeros((len(geometry.groups[0]), geometry.row_stride), np.uint64) for _ in range(2)]
         self._tables = _native.ffi.new("vc_gkr_tables *")
