@@ -107,8 +107,8 @@ class _Folded:
 def _batched_weights(
     tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
 ) -> list[ExtWords]:
-    """For each table the sum over its claims of gamma^index * weight, where values are stored: the others are zero."""
-    weights = [np.zeros((table.shape.stored, 2), dtype=np.uint64) for table in tables]
+    """For each table the sum over its claims of gamma^index * weight."""
+    weights = [np.zeros((1 << table.shape.variables, 2), dtype=np.uint64) for table in tables]
     scale = ONE
     for claim in claims:
         for part in claim.parts:
@@ -127,25 +127,27 @@ def _first_folds(
     """The FOLD first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
     first = plan.rounds[0]
     words: list[Words] = [table.table for table in tables]
-    sizes = [1 << table.shape.variables for table in tables]
     alphas: list[Ext] = []
     for step in range(FOLD):
-        parts = [_round(f, w, size // 2, backend) for f, w, size in zip(words, weights, sizes, strict=True)]
+        parts = [_round(f, w, backend) for f, w in zip(words, weights, strict=True)]
         at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
         alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
-        words = [_fold(f, size // 2, alpha, backend, reuse=step > 0) for f, size in zip(words, sizes, strict=True)]
-        weights = [_fold(w, size // 2, alpha, backend, reuse=True) for w, size in zip(weights, sizes, strict=True)]
-        sizes = [size // 2 for size in sizes]
+        words = [_fold(f, len(w) // 2, alpha, backend, reuse=step > 0) for f, w in zip(words, weights, strict=True)]
+        weights = [backend.fold_ext(w, alpha, reuse=True) for w in weights]
         alphas.append(alpha)
     return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
 
 
-def _round(f: Words, w: ExtWords, half: int, backend: Backend) -> tuple[Ext, Ext]:
-    """h(0) and the leading coefficient of the sum of f * w over a table of 2 * half values, the missing ones zero."""
+def _round(f: Words, w: ExtWords, backend: Backend) -> tuple[Ext, Ext]:
+    """h(0) and the leading coefficient of the sum of f * w; f is zero where it has no values."""
+    half = w.shape[0] // 2
     both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
-    at_zero, leading = backend.round_halves((f[:both], w[:both]), (f[half:], w[half:]))
-    alone = (backend.dot_ext if f.ndim == 2 else backend.dot_base)(w[both:low], f[both:low])
-    return at_zero + alone, leading + alone
+    at_zero, leading = backend.round_halves((f[:both], w[:both]), (f[half:], w[half : half + both]))
+    if both == low:
+        return at_zero, leading
+    dot = backend.dot_ext if f.ndim == 2 else backend.dot_base
+    alone, crossed = dot(w[both:low], f[both:low]), dot(w[half + both : half + low], f[both:low])
+    return at_zero + alone, leading + alone - crossed
 
 
 def _fold(f: Words, half: int, r: Ext, backend: Backend, *, reuse: bool) -> ExtWords:
@@ -154,6 +156,8 @@ def _fold(f: Words, half: int, r: Ext, backend: Backend, *, reuse: bool) -> ExtW
     out = f[:low] if reuse else np.empty((low, 2), dtype=np.uint64)
     alone, rest = f[both:low], to_array([Ext(1) - r])
     backend.fold_halves(f[:both], f[half:], r, out[:both])
+    if both == low:
+        return out
     if alone.ndim == 2:
         out[both:] = backend.ext_mul(alone, rest)
     else:

@@ -78,7 +78,7 @@ def leaf_tree(circuit: Circuit, witness: Witness, challenges: Challenges, backen
         else:
             numerators, denominators = _fractions(keys, challenges, backend)
             general[leaf] = numerators.reshape(-1, 2), denominators.reshape(-1, 2)
-    return NativeTree(circuit.leaves, Geometry(circuit.leaves, frozenset(unit)), unit, general, backend)
+    return NativeTree(circuit.leaves, Geometry(circuit.leaves, frozenset(unit)), unit, general)
 
 
 def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:

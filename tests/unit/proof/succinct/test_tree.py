@@ -68,7 +68,7 @@ def test_every_message_of_every_layer(name: str, general_box: int) -> None:
             unit[number] = leaves
         tables.append((numerators.reshape(*box, 2), denominators.reshape(*box, 2)))
     geometry = Geometry(stack, frozenset(unit))
-    native = NativeTree(stack, geometry, unit, general, backend)
+    native = NativeTree(stack, geometry, unit, general)
     flat = [stack.assemble([pair[i] for pair in tables], (i, 0)) for i in (0, 1)]
     twin = NumpyTree(stack, flat[0], flat[1], backend)
     assert native.top() == twin.top()

@@ -3,7 +3,7 @@
 hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr_tree.c``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from math import prod
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
-from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, Words, to_array
+from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, to_array
 from vcompute.proof.succinct.lookup.tree import Pair, Rounds
 from vcompute.proof.succinct.stack import Stack, bits_of
 
@@ -118,13 +118,19 @@ def supports(stack: Stack) -> bool:
 class _Level:
     """Numerators and denominators of a level."""
 
-    def __init__(self, size: int, tail: int, tables: tuple[ExtWords, ExtWords] | None = None) -> None:
-        self.n, self.d = tables or (np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64))
+    def __init__(self, tables: tuple[ExtWords, ExtWords], tail: int) -> None:
+        self.n, self.d = tables
         self.tail_n, self.tail_d = np.empty((tail, 2), np.uint64), np.empty((tail, 2), np.uint64)
         self.handle = _native.ffi.new("vc_gkr_level *")
         self.handle.n, self.handle.d = _words(self.n), _words(self.d)
         self.handle.tail_n, self.handle.tail_d = _words(self.tail_n), _words(self.tail_d)
         self.handle.tail_count = tail
+
+
+def _parts(arena: ExtWords, sizes: Iterable[int]) -> list[ExtWords]:
+    """Consecutive parts of an arena."""
+    sizes = list(sizes)
+    return [arena[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 class NativeTree:
@@ -135,30 +141,48 @@ class NativeTree:
         stack: Stack,
         geometry: Geometry,
         unit: Mapping[int, UnitLeaves],
-        general: Mapping[int, tuple[ExtWords, ExtWords]],
-        backend: Backend,
+        general_leaves: Mapping[int, tuple[ExtWords, ExtWords]],
     ) -> None:
-        """``unit`` and ``general`` (numerators and denominators, flat) hold the boxes of leaves between them."""
+        """``unit`` and ``general_leaves`` (numerators and denominators, flat) hold the boxes of leaves between them."""
         self.variables = stack.variables
-        self._geometry, self._backend = geometry, backend
+        self._geometry = geometry
         self._unit = [unit[box] for box in geometry.unit]
         self._leaves = _native.ffi.new("vc_gkr_leaf[]", max(len(self._unit), 1))
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
             handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
             handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
             handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
-        constants = to_array([word for leaves in self._unit for word in leaves.constants])
-        self._levels = [self._lowest(stack, general)]
-        # The tables of every layer in turn: the lowest one needs two of all boxes, the next four of half as many.
-        sizes = [2 * sum(geometry.sizes[1]), *(4 * every for every, _ in geometry.sizes[2:])]
-        self._arena = np.empty((max(sizes), 2), np.uint64)
-        for s in range(stack.variables - 1):
-            above = _Level(geometry.sizes[s + 1][0], stack.levels[s + 1].tail)
-            groups = geometry.groups[0] if s == 0 else geometry.general(s)
-            _native.lib.vc_gkr_add(
-                above.handle, self._levels[s].handle, _words(groups), len(groups), self._leaves, _words(constants)
-            )
-            self._levels.append(above)
+        self._constants = to_array([word for leaves in self._unit for word in leaves.constants])
+        # Level 1 is half of the tree: it is made twice, rather than kept while the layers above it need their tables.
+        # `low` holds it and every layer's tables but its own; `high` the levels above it, and then its own tables.
+        every, general = zip(*geometry.sizes, strict=True)
+        self._low = np.empty(
+            (max(2 * (every[1] + general[1]), 2 * every[1], *(4 * n for n in every[3:])), 2), np.uint64
+        )
+        self._high = np.empty((max(2 * sum(every[2:]), *(4 * n for n in every[2:3]), 0), 2), np.uint64)
+        self._levels = [self._lowest(stack, general_leaves)]
+        above = iter(_parts(self._high, [n for n in every[2:] for _ in range(2)]))
+        below = self._levels[0]
+        for s in range(1, stack.variables):
+            below = self._add(below, s, self._low_pair() if s == 1 else (next(above), next(above)))
+            self._levels.append(below)
+
+    def _low_pair(self) -> tuple[ExtWords, ExtWords]:
+        """Where level 1 stands."""
+        size = self._geometry.sizes[1][0]
+        return self._low[:size], self._low[size : 2 * size]
+
+    def _add(self, below: _Level, s: int, tables: tuple[ExtWords, ExtWords]) -> _Level:
+        """Level s from the one below."""
+        geometry = self._geometry
+        level, groups = (
+            _Level(tables, geometry.levels[s].tail),
+            geometry.groups[0] if s == 1 else geometry.general(s - 1),
+        )
+        _native.lib.vc_gkr_add(
+            level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants)
+        )
+        return level
 
     def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> _Level:
         """The leaves that are no unit boxes."""
@@ -173,7 +197,7 @@ class NativeTree:
                     to.append(padded)
         nothing = np.zeros((0, 2), np.uint64)
         n, d = (np.concatenate([nothing, *part]) for part in parts)
-        level = _Level(n.shape[0], stack.levels[0].tail, (n, d))
+        level = _Level((n, d), stack.levels[0].tail)
         level.tail_n[...], level.tail_d[...] = (np.concatenate([nothing, *part]) for part in tail)
         return level
 
@@ -187,7 +211,11 @@ class NativeTree:
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed, self._arena)
+        level = self._levels.pop()
+        if s == 1:
+            level = self._add(self._levels[0], 1, self._low_pair())
+        arena = self._high if s == 1 else self._low
+        return _Layer(self._geometry, s, level, self._unit, self._leaves, scale, claimed, arena)
 
 
 class _Layer:
@@ -204,8 +232,7 @@ class _Layer:
         self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
         every, general = geometry.sizes[s + 1]
         shared = (every, every, general, general) if lowest else (every,) * 4
-        ends = list(accumulate(shared))
-        self._boxes = [arena[end - size : end] for size, end in zip(shared, ends, strict=True)]
+        self._boxes = _parts(arena, shared)
         self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
         self._rows = [np.zeros((len(geometry.groups[0]), geometry.row_stride), np.uint64) for _ in range(2)]
         self._tables = _native.ffi.new("vc_gkr_tables *")
