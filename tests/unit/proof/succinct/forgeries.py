@@ -122,8 +122,8 @@ def wrong_input() -> Forgery:
     """The model ran on another input than the statement's."""
     other = inputs_for(MODEL, seed=8)
 
-    def run(circuit: Circuit, model: Model, floors: object, plans: object, _: Batch) -> Witness:
-        return make_witness(circuit, model, floors, plans, other)  # type: ignore[arg-type]
+    def run(circuit: Circuit, model: Model, floors: object, plans: object, _: Batch, backend: object) -> Witness:
+        return make_witness(circuit, model, floors, plans, other, backend)  # type: ignore[arg-type]
 
     return cheat(MODEL, INPUTS, {(prover, "make_witness"): run})
 
@@ -311,7 +311,7 @@ def chosen_challenge() -> dict[tuple[object, str], object]:
     """alpha is the key of a limb, so that its fraction and that of its table row have no denominator."""
     own = prepare(MODEL)
     circuit = setting.make_setting(own, INPUTS.size, TINY, setting.WITH_WEIGHTS).circuit
-    honest = make_witness(circuit, MODEL, own.floors, own.plans, INPUTS)
+    honest = make_witness(circuit, MODEL, own.floors, own.plans, INPUTS, PORTABLE)
     limb = int(honest.columns[first_node(circuit).limbs[0]].reshape(-1)[-1])
     drawn = Transcript.challenges
 
