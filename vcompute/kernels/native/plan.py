@@ -111,6 +111,12 @@ class Plan:
             UsageError: a thread count below 1.
             Stopped: the flag of :func:`vcompute.stop.until` was set.
         """
+        if threads == 1 and isinstance(x, np.ndarray) and len(self._expected) == len(self._results) == 1:
+            dtype, shape = self._expected[0]
+            if x.dtype is dtype and x.ndim > len(shape) and x.shape[1:] == shape and x.flags.c_contiguous:
+                samples = x.shape[0]
+                if 1 <= samples <= MAX_BATCH:
+                    return self._run_one(x, samples)
         arrays = (x,) if isinstance(x, np.ndarray) else tuple(x)
         samples = self._check_inputs(arrays)
         outputs = [np.empty((samples, *shape), dtype) for dtype, shape in self._results]
@@ -119,6 +125,26 @@ class Plan:
         else:
             self._run_threads(arrays, outputs, samples, threads)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _workspace(self) -> Workspace:
+        """One that no run is using; the caller gives it back to ``_free``."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return Workspace(self.arena_bytes, self._in_places, self._out_places)
+
+    def _run_one(self, x: NDArray, samples: int) -> NDArray:
+        """:meth:`_run_range` for one input and one output, checked: small models take little longer than this call."""
+        dtype, shape = self._results[0]
+        out = np.empty((samples, *shape), dtype)
+        work = self._workspace()
+        address, kind = _native.ffi.from_buffer, self._bytes
+        work.ports[0].data, work.ports[1].data = address(kind, x), address(kind, out)
+        _native.lib.vc_plan_run(
+            self._ops, self._count, self._constants, work.arena, self._block, samples, work.inputs, 1, work.outputs, 1
+        )
+        self._free.append(work)
+        return out
 
     def _check_inputs(self, arrays: tuple[NDArray, ...]) -> int:
         expected = self._expected
@@ -141,10 +167,7 @@ class Plan:
         self, arrays: Sequence[NDArray], outputs: Sequence[NDArray], first: int, samples: int, stop: Stop | None
     ) -> None:
         """Run ``samples`` samples from ``first`` on; the arrays are C-contiguous."""
-        try:
-            work = self._free.pop()
-        except IndexError:
-            work = Workspace(self.arena_bytes, self._in_places, self._out_places)
+        work = self._workspace()
         address, kind = _native.ffi.from_buffer, self._bytes
         for port, array in zip(work.ports, (*arrays, *outputs), strict=True):
             data = address(kind, array)
