@@ -229,10 +229,11 @@ def _bytes(array: NDArray[np.uint8]) -> Any:
 
 
 def _elementwise(kernel: Any, a: Words, b: Words, words: int = 1) -> Words:
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    left = np.ascontiguousarray(np.broadcast_to(a, shape))
-    right = np.ascontiguousarray(np.broadcast_to(b, shape))
-    out = np.empty(shape, dtype=np.uint64)
+    if a.shape != b.shape:  # rarely: numpy takes longer to say so than a small product takes
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        a, b = np.broadcast_to(a, shape), np.broadcast_to(b, shape)
+    left, right = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    out = np.empty(a.shape, dtype=np.uint64)
     kernel(_words(out), _words(left), _words(right), out.size // words)
     return out
 
