@@ -42,21 +42,27 @@ def kill_and_check(victims: tuple[str, ...], kills: int, moments: random.Random,
         if "verifier" in victims:
             verifier = deployment.add("verifier", "--url", deployment.url, "--state", directory / "v")
             submit += ["--verifier", verifier.record["verifier"]]
-        under_way = subprocess.Popen([*COMMAND, *map(str, submit)], stdout=subprocess.DEVNULL)
+        said = directory / "submit.json"
+
+        def start() -> subprocess.Popen[bytes]:
+            with said.open("wb") as output:
+                return subprocess.Popen([*COMMAND, *map(str, submit)], stdout=output)
+
+        under_way = start()
         for _ in range(kills):
             time.sleep(moments.uniform(1.0, 4.0))
             victim = moments.choice(victims)
             if victim == "requester":
                 under_way.kill()
                 under_way.wait(20)
-                under_way = subprocess.Popen([*COMMAND, *map(str, submit)], stdout=subprocess.DEVNULL)
+                under_way = start()
                 continue
             chosen = {"coordinator": deployment.coordinator, "worker": moments.choice(workers)}.get(victim)
             party = verifier if chosen is None else chosen
             party.kill()
             time.sleep(moments.uniform(0.0, 0.5))
             party.start()
-        assert under_way.wait(280) == 0
+        assert under_way.wait(280) == 0, said.read_text(encoding="utf-8")
         done = run(*submit)
         assert done["accepted"] == done["tasks"] == TASKS
         assert done["rejected"] == 0
