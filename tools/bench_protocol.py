@@ -17,6 +17,7 @@ import platform
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +102,18 @@ class Crowd:
     own: float = 0.0
     paid: int = 0
     waits: set[asyncio.Task[None]] = field(default_factory=set)
+    failure: BaseException | None = None
+
+    def start(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run a party's job beside the others."""
+        task = asyncio.ensure_future(job)
+        self.waits.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.waits.discard(task)
+        if not task.cancelled():
+            self.failure = self.failure or task.exception()
 
     def seal(self, key: PrivateKey, body: Message) -> bytes:
         """A signed message, in the party's own time."""
@@ -135,7 +148,7 @@ class Crowd:
 
     def listen(self, key: PrivateKey, session: bytes) -> None:
         """Go on fetching and answering."""
-        self.waits.add(asyncio.ensure_future(self._listen(key, session)))
+        self.start(self._listen(key, session))
 
     async def _listen(self, key: PrivateKey, session: bytes) -> None:
         sequence = 0
@@ -213,12 +226,11 @@ async def flow(crowd: Crowd, requesters: list[PrivateKey], tasks: int) -> dict[s
     while crowd.paid < tasks:
         while offered < min(tasks, crowd.paid + IN_FLIGHT):
             key = requesters[offered % len(requesters)]
-            crowd.waits.add(asyncio.ensure_future(crowd.offer(key, offer_of(crowd, content, key.thumbprint))))
+            crowd.start(crowd.offer(key, offer_of(crowd, content, key.thumbprint)))
             offered += 1
-        await asyncio.wait(crowd.waits, timeout=0.01, return_when=asyncio.FIRST_EXCEPTION)
-        for ended in [wait for wait in crowd.waits if wait.done()]:
-            crowd.waits.discard(ended)
-            ended.result()
+        await asyncio.sleep(0.005)
+        if crowd.failure is not None:
+            raise crowd.failure
     busy = time.process_time() - cpu - (crowd.own - own)
     sent = crowd.sent - before
     return {
@@ -251,9 +263,10 @@ async def coordinator(workers: int, tasks: int, directory: Path) -> dict[str, An
     crowd = Crowd(node, ledger.thumbprint)
     running = asyncio.ensure_future(node.run())
     result = {"connect": await connected(crowd, keys), "tasks": await flow(crowd, requesters, tasks)}
-    for task in (running, *crowd.waits):
+    ending = [running, *crowd.waits]
+    for task in ending:
         task.cancel()
-    await asyncio.gather(running, *crowd.waits, return_exceptions=True)
+    await asyncio.gather(*ending, return_exceptions=True)
     report = ledger.audit()
     if not report.conserved or report.paid != 10 * tasks:
         raise SystemExit(f"the ledger does not add up: {report}")
