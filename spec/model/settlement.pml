@@ -51,6 +51,8 @@ bool refused = false;
 
 byte lease = NOBODY;
 bool due = false;       /* the lease, or the verdict's window, is over */
+bool over = false;      /* so is the time in which a fallback may judge */
+bool fallback = false;  /* the offer names one; it is honest */
 bool deadline = false;  /* the task's deadline has passed */
 bool wrong[LEASES];     /* whether the result recorded under a lease is wrong */
 
@@ -108,7 +110,7 @@ inline end_draw(harmed) {
 }
 
 inline forget_lease() {
-  lease = NOBODY; due = false; counted = 0; votes_good = 0; votes_bad = 0
+  lease = NOBODY; due = false; over = false; counted = 0; votes_good = 0; votes_bad = 0
 }
 
 inline operation_open() {
@@ -116,6 +118,10 @@ inline operation_open() {
   :: done_open -> skip
   :: else ->
     apply(EV_OPEN); done_open = true;
+    if
+    :: fallback = true
+    :: fallback = false
+    fi;
     if
     :: policy = AT_ONCE
     :: policy = ON_CHALLENGE
@@ -151,7 +157,7 @@ inline operation_commit(l) {
   if
   :: done_commit[l] || lease != l || state != LEASED || due -> skip
   :: else ->
-    apply(EV_COMMIT); due = false; done_commit[l] = true;
+    apply(EV_COMMIT); due = false; over = false; done_commit[l] = true;
     if
     :: wrong[l] = true
     :: wrong[l] = false
@@ -227,11 +233,25 @@ inline operation_reveal(p) {
   check()
 }
 
+/* One verdict of the fallback decides, once the verifiers' time is over. */
+inline operation_appeal(l, isgood) {
+  if
+  :: !fallback || lease != l || !due || !JUDGED(isgood) || !(isgood != wrong[l] || (isgood && spared)) -> skip
+  :: else ->
+    if
+    :: isgood -> apply(EV_ACCEPT); end_draw(worker)
+    :: else -> apply(EV_REJECT); end_draw(requester)
+    fi;
+    forget_lease()
+  fi;
+  check()
+}
+
 /* Anyone with a stake asks for the proof, before the window is over. */
 inline operation_challenge(l) {
   if
   :: done_challenge[l] || lease != l || state != COMMITTED || policy != ON_CHALLENGE || due || challenger < STAKE -> skip
-  :: else -> apply(EV_CHALLENGE); due = false; done_challenge[l] = true
+  :: else -> apply(EV_CHALLENGE); due = false; over = false; done_challenge[l] = true
   fi;
   check()
 }
@@ -240,7 +260,7 @@ inline operation_challenge(l) {
 inline operation_demand(l) {
   if
   :: done_demand[l] || lease != l || state != COMMITTED || policy != WHEN_DRAWN || spared -> skip
-  :: else -> apply(EV_DEMAND); due = false; done_demand[l] = true
+  :: else -> apply(EV_DEMAND); due = false; over = false; done_demand[l] = true
   fi;
   check()
 }
@@ -248,13 +268,14 @@ inline operation_demand(l) {
 inline operation_answer(l) {
   if
   :: done_answer[l] || lease != l || state != CHALLENGED || due -> skip
-  :: else -> apply(EV_ANSWER); due = false; done_answer[l] = true
+  :: else -> apply(EV_ANSWER); due = false; over = false; done_answer[l] = true
   fi;
   check()
 }
 
 /* The end of a lease without fault: when it is due, or before a result by the worker's Yield. What nobody challenged is
    paid then, and who did not answer is convicted. */
+#define APPEALABLE (fallback && (state == ANSWERED || (state == COMMITTED && policy != ON_CHALLENGE)))
 #if FAULT == 8
 #define EARLY (state == LEASED || (state == COMMITTED && policy == ON_CHALLENGE))
 #elif FAULT == 9
@@ -264,7 +285,7 @@ inline operation_answer(l) {
 #endif
 inline operation_release(l) {
   if
-  :: done_release[l] || lease != l || !BONDED || (!due && !EARLY) -> skip
+  :: done_release[l] || lease != l || !BONDED || (!due && !EARLY) || (APPEALABLE && !over) -> skip
 #if FAULT == 4
   :: state == COMMITTED && lease == l -> skip
 #endif
@@ -326,6 +347,12 @@ active proctype network() {
     :: true -> operation_stake(1)
     :: true -> operation_reveal(0)
     :: true -> operation_reveal(1)
+    :: true ->
+       if
+       :: isgood = true
+       :: isgood = false
+       fi;
+       operation_appeal(l, isgood)
     :: true -> operation_challenge(l)
     :: true -> operation_demand(l)
     :: true -> operation_answer(l)
@@ -341,12 +368,13 @@ active proctype clock() {
   do
   :: atomic { !deadline -> deadline = true }
   :: atomic { BONDED && !due -> due = true }
+  :: atomic { BONDED && due && APPEALABLE && !over -> over = true }
   od
 }
 
 active proctype keeper() {
   do
-  :: atomic { BONDED && due -> operation_release(lease) }
+  :: atomic { BONDED && due && (over || !APPEALABLE) -> operation_release(lease) }
   :: atomic { state == OPEN && deadline -> operation_refund() }
   od
 }

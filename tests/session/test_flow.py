@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
+from tests.protocol_kit import COORDINATOR, OFFER, REPLAY, REQUESTER, SETTLEMENT, VERIFIER, offer
 from tests.session.world import FUNDS, PROOF, Faults, World
+from vcompute.errors import ProtocolError
+from vcompute.identity import PrivateKey
 from vcompute.identity.quorum import VerifierSet
 from vcompute.messages import (
     Cancel,
@@ -21,9 +23,10 @@ from vcompute.messages import (
     open_message,
     seal,
 )
+from vcompute.policy import WorkerTerms
 from vcompute.policy.certificate import member
 from vcompute.policy.receipt import check_receipt
-from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, YieldReason
+from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, Role, YieldReason
 from vcompute.session.requester import RequesterState
 from vcompute.session.worker_table import WorkerState
 
@@ -452,3 +455,50 @@ def test_a_crash_around_a_challenge_loses_nothing(who: str, step: int) -> None:
     assert world.state(task) is RequesterState.DONE
     assert world.ledger.balance(cheater.key.thumbprint) in (FUNDS, FUNDS - 20)
     world.check_money()
+
+
+FALLBACK = PrivateKey.from_seed(b"fallback")
+
+
+@pytest.mark.parametrize("cheating", [False, True])
+@pytest.mark.parametrize("policy", [OFFER.policy, Sampled((REPLAY,), 1 << 16, 2_000, 5), CONTESTED["policy"]])
+def test_a_fallback_judges_where_the_verifier_is_silent(policy: Any, cheating: bool) -> None:
+    """VC-SET-011 VC-SES-011: a withheld verdict costs the worker nothing, and silence does not pay a cheater."""
+    world = World(workers=1)
+    fallback = world.join(FALLBACK, Role.VERIFIER)
+    world.verifier.judge = lambda: None  # type: ignore[method-assign]
+    world.requester.judge = lambda: None  # type: ignore[method-assign]
+    task = world.offer(policy=policy, fallback=(FALLBACK.thumbprint,))
+    world.run(cheats=lambda client: cheating)
+    worker = world.workers[0]
+    assert worker.session.records[task].state is (WorkerState.SLASHED if cheating else WorkerState.PAID)
+    assert fallback.checks == 1
+    if not cheating:
+        receipt = open_message(world.requester.session.records[task].receipt).of(Receipt)
+        assert check_receipt(
+            receipt, open_message(world.requester.session.records[task].offer).of(Offer)
+        ).verifiers == (FALLBACK.thumbprint,)
+    world.check_money()
+
+
+def test_a_silent_fallback_ends_like_a_silent_verifier() -> None:
+    """VC-SET-011: bond and price go back, after both windows."""
+    world = World(workers=1)
+    world.verifier.judge = lambda: None  # type: ignore[method-assign]
+    task = world.offer(fallback=(FALLBACK.thumbprint,))
+    world.run()
+    assert world.state(task) is RequesterState.REFUNDED
+    assert world.ledger.balance(world.workers[0].key.thumbprint) == FUNDS
+    world.check_money()
+
+
+def test_an_independent_worker_declines_what_its_requester_alone_judges() -> None:
+    """VC-SES-011."""
+    terms = WorkerTerms((REPLAY,), independent=True)
+    alone = {"verifiers": (REQUESTER.thumbprint,)}
+    for bad in (alone, {**alone, "fallback": (REQUESTER.thumbprint,)}):
+        with pytest.raises(ProtocolError) as caught:
+            terms.check(offer(**bad), SETTLEMENT.thumbprint)
+        assert caught.value.code is ErrorCode.TERMS_NOT_ACCEPTABLE
+    for good in ({}, {**alone, "fallback": (FALLBACK.thumbprint,)}):
+        terms.check(offer(**good), SETTLEMENT.thumbprint)

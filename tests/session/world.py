@@ -216,6 +216,7 @@ class World:
         self.settlement_up = True
         self.crash_after_call = False
         self.watched = True
+        self.others: list[Client] = []
         self.proves = True
         self.member = SecretKey(7, load_backend())
         self.coordinator: CoordinatorSession
@@ -345,8 +346,8 @@ class World:
                 if self.proves:
                     worker.prove()
             self.drain()
-            self.verifier.judge()
-            self.requester.judge()
+            for judge in (self.verifier, self.requester, *self.others):
+                judge.judge()
             self.drain()
             if all(self.final(task) for task in self.tasks):
                 return
@@ -371,6 +372,12 @@ class World:
         report = self.ledger.audit()
         assert report.conserved, report.problems
         assert report.issued == FUNDS * (2 + self.funded)
+
+    def join(self, key: PrivateKey, role: Role) -> Client:
+        """One more party."""
+        client = self.clients[key.thumbprint] = Client(self, key, role)
+        self.others.append(client)
+        return client
 
     def lose(self, worker: Client) -> None:
         """A worker vanishes for good."""

@@ -579,3 +579,28 @@ def test_challenges_and_answers_that_do_not_count(ledger: Ledger) -> None:
     refused(
         ErrorCode.TERMS_NOT_ACCEPTABLE, ledger.challenge, plain[0].digest, plain[1].digest, challenge(plain[2]), NOW
     )
+
+
+def test_a_fallback_judges_after_the_verdicts_window_and_not_before(ledger: Ledger) -> None:
+    """VC-SET-011: early it is a stranger; in its own window nothing is released; one verdict decides."""
+    task, lease, done = committed(ledger, fallback=(OTHER.thumbprint,))
+    end = NOW + 1 + OFFER.verdict_within
+    refused(ErrorCode.VERDICT_NOT_ADMITTED, ledger.settle, verdict(done, key=OTHER).data, end - 1)
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, end)
+    paid = ledger.settle(verdict(done, key=OTHER).data, end)
+    assert (paid.state, balances(ledger)) == (EscrowState.PAID, (950, 1050, 1000))
+    assert check_receipt(open_message(paid.receipt or b"").of(Receipt), task).verifiers == (OTHER.thumbprint,)
+
+
+def test_a_silent_fallback_returns_the_bond(ledger: Ledger) -> None:
+    """VC-SET-011."""
+    task, lease, _ = committed(ledger, fallback=(OTHER.thumbprint,))
+    end = NOW + 1 + 2 * OFFER.verdict_within
+    refused(ErrorCode.LEASE_CONFLICT, ledger.release, task.digest, lease.digest, None, end - 1)
+    ledger.release(task.digest, lease.digest, None, end)
+    assert balances(ledger) == (950, 1000, 1000)
+
+
+def test_a_verifier_is_no_fallback_of_its_own(ledger: Ledger) -> None:
+    """VC-SET-011."""
+    refused(ErrorCode.TERMS_NOT_ACCEPTABLE, ledger.open, offer(fallback=(VERIFIER.thumbprint,)).data, NOW)

@@ -36,6 +36,7 @@ REVEAL_WITHIN = 10_000
 @click.option("--bond", type=click.IntRange(0, 2**62), help="The worker's bond for each; by default the least.")
 @click.option("--verifier", "verifiers", multiple=True, help="Thumbprint of a judge; the requester judges by default.")
 @click.option("--member", "members", multiple=True, help="Entry of a judge that signs certificates.")
+@click.option("--fallback", multiple=True, help="Thumbprint that judges where the others are silent.")
 @click.option("--confidential", is_flag=True, help="Seal the inputs for the worker alone, and for --verifier.")
 @click.option("--quorum", default=1, show_default=True, type=click.IntRange(1, 32), help="Verdicts that must agree.")
 @click.option("--receipts", type=click.Path(path_type=Path, file_okay=False), help="Where offers and receipts go.")
@@ -59,6 +60,7 @@ def submit(
     bond: int | None,
     verifiers: tuple[str, ...],
     members: tuple[str, ...],
+    fallback: tuple[str, ...],
     confidential: bool,
     quorum: int,
     receipts: Path | None,
@@ -93,6 +95,7 @@ def submit(
         assumed=assumed,
         verifiers=judges,
         verifier_set=verifier_set,
+        fallback=tuple(thumbprint(text) for text in fallback) or None,
         confidential=Confidential(bool(judges)) if confidential else None,
         quorum=quorum,
         within=int(within * 1000),

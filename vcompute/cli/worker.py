@@ -24,6 +24,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--price", default=0, show_default=True, type=click.IntRange(0), help="Least for a million work units.")
 @click.option("--bond", default=2**62, type=click.IntRange(0), help="Largest bond for a task.")
 @click.option("--trust-verifier", multiple=True, help="Accept verdicts of these thumbprints only.")
+@click.option("--independent", is_flag=True, help="Decline where only the requester could give the verdict.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads for a task.")
 @click.option("--device-policy", type=FILE, help="When to work (TOML): charging, battery, temperature, hours.")
 @click.option("--device-trace", type=FILE, help="A recorded device instead of this one.")
@@ -36,6 +37,7 @@ def worker(
     price: int,
     bond: int,
     trust_verifier: tuple[str, ...],
+    independent: bool,
     threads: int,
     device_policy: Path | None,
     device_trace: Path | None,
@@ -50,7 +52,7 @@ def worker(
 
     compute = SuiteCompute(threads)
     verifiers = frozenset(thumbprint(text) for text in trust_verifier) or None
-    terms = WorkerTerms(compute.suites, price, bond, verifiers=verifiers)
+    terms = WorkerTerms(compute.suites, price, bond, verifiers=verifiers, independent=independent)
     device = device_of(device_policy, device_trace, metered)
     arguments = Connection(**connection).arguments()
 

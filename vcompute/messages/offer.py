@@ -103,3 +103,6 @@ class Offer:
     confidential: Confidential | None = field(
         17, Record(Confidential), "the digest of the inputs is a salted commitment", optional=True
     )
+    fallback: tuple[bytes, ...] | None = field(
+        18, Array(DIGEST, 1, 8), "keys of which one judges where the verifiers are silent", optional=True
+    )

@@ -38,6 +38,8 @@ class Terms:
     """Milliseconds until an unpaid escrow goes back."""
     lease: int = 30_000
     verdict_within: int = 120_000
+    fallback: tuple[bytes, ...] | None = None
+    """Keys of which one judges where the judges are silent."""
     confidential: Confidential | None = None
     """Who reads the inputs besides this requester; None for everyone."""
     assumed: Deterrence | None = None
@@ -132,6 +134,7 @@ class RequesterNode(VerifierNode):
             memo=memo,
             verifier_set=terms.verifier_set,
             confidential=terms.confidential,
+            fallback=terms.fallback,
         )
         signed = seal(self.key, offer).of(Offer)
         clear = None if salt is None else self._keep(inputs)

@@ -133,21 +133,23 @@ def _spared(body: Receipt, terms: Offer) -> bool:
 
 def _check_verifiers(body: Receipt, terms: Offer, result: bytes, accepted: bool) -> Grounds:
     bases = judged_bases(terms.policy, accepted=accepted)
-    if terms.verifier_set is not None:
+    fallback = terms.fallback or ()
+    appealed = len(body.verdicts) == 1 and open_message(body.verdicts[0]).signer in fallback
+    if terms.verifier_set is not None and not appealed:
         return _check_certificate(body, terms, result, accepted, bases)
     judges: dict[bytes, Basis] = {}
     for data in body.verdicts:
         verdict = open_message(data).of(Verdict)
         said = verdict.body
         right = (said.task, said.lease, said.result, said.accepted) == (body.task, body.lease, result, accepted)
-        if not right or verdict.signer not in terms.verifiers or said.basis not in bases:
+        if not right or verdict.signer not in (*terms.verifiers, *fallback) or said.basis not in bases:
             raise ProtocolError(
                 "a verdict in the receipt is not one that the offer admits for this result",
                 code=ErrorCode.VERDICT_NOT_ADMITTED,
                 got=hashlib.sha256(data).hexdigest(),
             )
         judges[verdict.signer] = said.basis
-    if len(judges) < terms.quorum:
+    if len(judges) < terms.quorum and not appealed:
         raise ProtocolError(
             "fewer verifiers judged than the offer's quorum",
             code=ErrorCode.QUORUM_NOT_REACHED,

@@ -26,6 +26,9 @@ class WorkerTerms:
     verifiers: frozenset[bytes] | None = None
     """Verifiers whose verdicts it accepts; None for any, the requester among them."""
 
+    independent: bool = False
+    """Decline where the requester alone can withhold the verdict and no fallback besides it is named."""
+
     def check(self, offer: Signed[Offer], settlement: bytes) -> None:
         """Refuse an offer outside the terms; ``settlement`` is the one that the coordinator named.
 
@@ -43,6 +46,10 @@ class WorkerTerms:
             raise _unacceptable("the bond or the size of the task is over this worker's bound")
         if body.settlement not in (self.settlements or {settlement}):
             raise _unacceptable("the offer names a settlement that this worker does not trust")
+        others = set(body.verifiers) - {offer.signer}
+        withheld = len(others) < body.quorum and not set(body.fallback or ()) - {offer.signer}
+        if self.independent and withheld:
+            raise _unacceptable("the requester can withhold the verdict, and nobody judges in its place")
         if self.verifiers is not None and not self._trusted(body.verifiers, body.quorum):
             raise _unacceptable("the offer's verifiers are not trusted by this worker")
 

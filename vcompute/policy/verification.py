@@ -46,6 +46,11 @@ def owes_proof(policy: Policy, result: Result) -> bool:
             return True
 
 
+def appeal_of(offer: Offer) -> int:
+    """Milliseconds after a verdict's window in which a fallback may judge; 0 where the offer names none."""
+    return offer.verdict_within if offer.fallback else 0
+
+
 def check_terms(offer: Offer, now: int) -> None:
     """Refuse an offer whose terms cannot be kept.
 
@@ -74,6 +79,8 @@ def check_terms(offer: Offer, now: int) -> None:
             expected=f"< {MAX_PARTIES}",
             got=len(offer.verifiers),
         )
+    if set(offer.fallback or ()) & set(offer.verifiers):
+        raise ProtocolError("a verifier is named again as a fallback", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
     check_set(offer)
     for extension in offer.extensions:
         if extension.critical:

@@ -38,6 +38,7 @@ from vcompute.registry import ErrorCode, Outcome, Role
 from vcompute.session.actions import Action, Call, Closed, Operation, Save, Send, Stage
 from vcompute.session.coordinator_messages import (
     Speaker,
+    appeal_until,
     draw_asks,
     draw_parties,
     has_draw,
@@ -81,6 +82,7 @@ _RESENT: Final = (
     TaskState.WAITING,
     TaskState.PROVING,
     TaskState.JUDGING,
+    TaskState.APPEALING,
 )
 
 
@@ -213,11 +215,17 @@ class CoordinatorSession:
         self.records.trim()
         actions: list[Action] = []
         for task, is_timeout in self.timers.due(now):
-            event = TaskEvent.TIMEOUT if is_timeout else TaskEvent.RESEND
-            if is_timeout and self.records[task].state is TaskState.DRAWING and draw_asks(self.records[task]):
-                event = TaskEvent.DEMAND
+            event = self._timed(self.records[task], now) if is_timeout else TaskEvent.RESEND
             actions += self._event(task, event, now)
         return actions + self._dispatch(now)
+
+    @staticmethod
+    def _timed(record: TaskRecord, now: int) -> TaskEvent:
+        """What the end of a state's time means."""
+        if record.state is TaskState.DRAWING and draw_asks(record):
+            return TaskEvent.DEMAND
+        appeals = record.state is TaskState.JUDGING and appeal_until(record) > now
+        return TaskEvent.APPEAL if appeals else TaskEvent.TIMEOUT
 
     # From messages to events.
 
@@ -297,11 +305,11 @@ class CoordinatorSession:
     def _judged(self, verdict: Signed[Verdict], now: int) -> list[Action]:
         record = self._task(verdict.body.task)
         offer = reopen(record.offer).of(Offer).body
-        if verdict.signer not in offer.verifiers:
+        if verdict.signer not in (*offer.verifiers, *(offer.fallback or ())):
             raise ProtocolError("the offer names other verifiers", code=ErrorCode.VERDICT_NOT_ADMITTED)
         if verdict.body.lease != record.lease or TASK_TABLE.final(record.state):
             return self._stale_verdict(record, verdict)
-        if record.state is not TaskState.JUDGING:
+        if record.state not in (TaskState.JUDGING, TaskState.APPEALING):
             return []
         return self._apply(replace(record, verdict=verdict.data), TaskEvent.VERDICT, now)
 
@@ -431,6 +439,7 @@ class CoordinatorSession:
                 | TaskEffect.CHECK
                 | TaskEffect.DRAW
                 | TaskEffect.ASK_PROOF
+                | TaskEffect.APPEAL
                 | TaskEffect.FORWARD_ACCEPT
                 | TaskEffect.CANCEL_WORKER
             ):
@@ -525,6 +534,8 @@ class CoordinatorSession:
                 end = record.draw_until
             case TaskState.LEASED | TaskState.COLLECTING | TaskState.WAITING | TaskState.PROVING | TaskState.JUDGING:
                 end = record.until
+            case TaskState.APPEALING:
+                end = appeal_until(record)
             case _ if record.state in _OPERATIONS:
                 end = now + RETRY
         self.timers.set((record.task, True), end)

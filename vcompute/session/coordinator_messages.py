@@ -20,7 +20,7 @@ from vcompute.messages import (
     seal,
 )
 from vcompute.policy.sampling import RoundState, SamplingRound
-from vcompute.policy.verification import owes_proof
+from vcompute.policy.verification import appeal_of, owes_proof
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Send, Stage
 from vcompute.session.coordinator_table import TaskEffect, TaskRecord, TaskState
@@ -38,9 +38,12 @@ class Speaker:
         if effect is TaskEffect.ASSIGN and record.worker is not None:
             assign = Assign(record.offer, record.attempt, offer.price)
             actions.append(Send(record.worker, seal(self._key, assign).data))
-        elif effect is TaskEffect.CHECK and record.accept is not None and record.result is not None:
+        elif (
+            effect in (TaskEffect.CHECK, TaskEffect.APPEAL) and record.accept is not None and record.result is not None
+        ):
             check = seal(self._key, Check(record.offer, record.accept, record.result, record.answer)).data
-            actions += [Send(party, check) for party in draw_parties(record)]
+            parties = draw_parties(record) if effect is TaskEffect.CHECK else offer.fallback or ()
+            actions += [Send(party, check) for party in parties]
         elif effect is TaskEffect.DRAW and has_draw(record):
             actions += self._draw(record)
         elif effect is TaskEffect.ASK_PROOF and record.worker is not None:
@@ -83,7 +86,8 @@ class Speaker:
             receipt = record.receipts[-1]
             body = reopen(receipt).of(Receipt).body
             judged = body.outcome in (Outcome.PAID, Outcome.SLASHED)
-            verifiers = reopen(record.offer).of(Offer).body.verifiers if judged else ()
+            terms = reopen(record.offer).of(Offer).body
+            verifiers = (*terms.verifiers, *(terms.fallback or ())) if judged else ()
             concerned = {record.requester, *verifiers} | ({body.worker} if body.worker else set())
             concerned |= set() if body.challenge is None else {reopen(body.challenge).signer}
             actions += [Send(party, receipt) for party in sorted(concerned)]
@@ -103,6 +107,11 @@ def wanted(effect: TaskEffect, record: TaskRecord) -> Stage:
 def contents(offer: Offer) -> tuple[BlobRef, ...]:
     """What an offer's requester uploads for everyone: confidential inputs are sealed for each reader instead."""
     return (offer.model, offer.inputs) if offer.confidential is None else (offer.model,)
+
+
+def appeal_until(record: TaskRecord) -> int:
+    """When a fallback can judge no more; the end of the verdict's window where there is none."""
+    return record.until + appeal_of(reopen(record.offer).of(Offer).body)
 
 
 def has_draw(record: TaskRecord) -> bool:

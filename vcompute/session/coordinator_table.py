@@ -40,6 +40,7 @@ class TaskState(IntEnum):
     DEMANDING = 19
     PROVING = 20
     ANSWERING = 21
+    APPEALING = 22
 
 
 @unique
@@ -70,6 +71,7 @@ class TaskEvent(Enum):
     DEMAND = "the draw is over and asks for the proof"
     ANSWER = "the lease's worker answers with its proof"
     VERDICT = "a verifier judges the result"
+    APPEAL = "no verdict in time, and the offer names a fallback"
     CANCEL = "the requester cancels"
     TIMEOUT = "the state's time is over"
     RESEND = "no answer yet"
@@ -86,6 +88,7 @@ class TaskEffect(Enum):
     ENQUEUE = "put the task into the queue"
     ASSIGN = "send Assign to the worker"
     CHECK = "send Check to the verifiers, in a draw to its other parties too"
+    APPEAL = "send Check to the fallback"
     DRAW = "send Draw to the parties of the draw"
     RECORD = "ask the settlement to record it"
     ASK_PROOF = "send the Challenge, or in a draw the Draw, to the worker"
@@ -142,6 +145,7 @@ TASK_TABLE: Final = Table(
         _S.DEMANDING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the draw's demand is being recorded"),
         _S.PROVING: StateInfo("answer_within", Owner.REQUESTER_AND_WORKER, "the worker owes the proof"),
         _S.ANSWERING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the proof is being recorded"),
+        _S.APPEALING: StateInfo("verdict_within", Owner.REQUESTER_AND_WORKER, "no verdict came, a fallback judges"),
         _S.SETTLING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "a verdict is being counted"),
         _S.RELEASING: StateInfo("retry", Owner.REQUESTER_AND_WORKER, "the bond is being returned"),
         _S.REFUNDING: StateInfo("retry", Owner.REQUESTER, "the price is being returned"),
@@ -206,6 +210,10 @@ TASK_TABLE: Final = Table(
         (_S.ANSWERING, _E.DONE): Rule(_S.COLLECTING, (_A.COLLECT,)),
         (_S.ANSWERING, _E.DENIED): Rule(_S.PROVING),
         (_S.COLLECTING, _E.ANSWER): Rule(_S.COLLECTING, (_A.COLLECT,)),
+        (_S.JUDGING, _E.APPEAL): Rule(_S.APPEALING, (_A.APPEAL,)),
+        (_S.APPEALING, _E.RESEND): Rule(_S.APPEALING, (_A.APPEAL,)),
+        (_S.APPEALING, _E.VERDICT): Rule(_S.SETTLING, (_A.CALL,)),
+        (_S.APPEALING, _E.TIMEOUT): Rule(_S.RELEASING, (_A.CANCEL_WORKER, _A.CALL)),
         (_S.SETTLING, _E.PAID): _PAID,
         (_S.SETTLING, _E.SLASHED): _SLASHED,
         (_S.RELEASING, _E.PAID): _PAID,

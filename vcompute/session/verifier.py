@@ -123,7 +123,7 @@ class VerifierSession:
     def _spoken(self, record: VerifierRecord, basis: Basis, code: ErrorCode | None) -> VerifierRecord:
         result = reopen(record.result).of(Result)
         body = Verdict(result.body.task, record.lease, result.digest, code is None, basis, code)
-        if self._member is not None:
+        if self._member is not None and self._key.thumbprint in reopen(record.offer).of(Offer).body.verifiers:
             body = replace(body, share=share_of(reopen(record.offer).of(Offer).body, body, self._member))
         return replace(record, verdict=seal(self._key, body).data)
 
@@ -141,7 +141,8 @@ class VerifierSession:
         result = open_message(check.result).of(Result)
         check_evidence(offer, accept, result)
         answer = None if check.answer is None else check_answer(open_message(check.answer).of(Answer), accept, result)
-        if offer.body.verifier_set is not None and self._member is None:
+        listed = self._key.thumbprint in offer.body.verifiers
+        if offer.body.verifier_set is not None and self._member is None and listed:
             raise ProtocolError("this verifier has no BLS key for the offer's set", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
         secret = offer.body.confidential
         if secret is not None and offer.signer != self._key.thumbprint and not (secret.verifiers and self._seed):
@@ -156,7 +157,10 @@ class VerifierSession:
                 return self._answered(replace(known, answer=answer.data), now)
             return self._apply(known, VerifierEvent.CHECK, now)
         record = VerifierRecord(accept.digest, VerifierState.CHECKING, offer.data, accept.data, result.data, now)
-        if isinstance(offer.body.policy, Sampled):
+        fallback = self._key.thumbprint in (offer.body.fallback or ())
+        if fallback:
+            pass  # it is asked when draws and windows are over
+        elif isinstance(offer.body.policy, Sampled):
             # The nonce is stored before the commitment is sent: after a restart it is still the one committed to.
             record = replace(record, state=VerifierState.DRAWING, nonce=self._nonce(NONCE_SIZE))
         elif isinstance(offer.body.policy, OnChallenge):
@@ -187,7 +191,8 @@ class VerifierSession:
         return Send(None, seal(self._key, Reader(offer.digest, record.lease, Role.VERIFIER, key)).data)
 
     def _answered(self, record: VerifierRecord, now: int) -> list[Action]:
-        judges = self._key.thumbprint in reopen(record.offer).of(Offer).body.verifiers
+        offer = reopen(record.offer).of(Offer).body
+        judges = self._key.thumbprint in (*offer.verifiers, *(offer.fallback or ()))
         return self._apply(record, VerifierEvent.ANSWERED if judges else VerifierEvent.PASSED, now)
 
     @staticmethod
@@ -310,7 +315,7 @@ def check_evidence(offer: Signed[Offer], accept: Signed[Accept], result: Signed[
 def parties_of(offer: Signed[Offer]) -> frozenset[bytes]:
     """Who sees the evidence: the verifiers, and in a draw or where it may be challenged the requester too."""
     alone = isinstance(offer.body.policy, Always)
-    return frozenset(offer.body.verifiers) | (frozenset() if alone else {offer.signer})
+    return frozenset((*offer.body.verifiers, *(offer.body.fallback or ()))) | (frozenset() if alone else {offer.signer})
 
 
 def _commitment(data: bytes) -> bytes:

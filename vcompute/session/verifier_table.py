@@ -94,6 +94,7 @@ VERIFIER_TABLE: Final = Table(
         **{(state, _E.PASSED): _END for state in _WAITING},
         (_S.CHECKING, _E.OPENED): Rule(_S.CHECKING, (_A.START,)),
         (_S.WATCHING, _E.OPENED): Rule(_S.WATCHING, (_A.WATCH,)),
+        (_S.CHECKING, _E.ANSWERED): Rule(_S.CHECKING, (_A.START,)),
         (_S.WATCHING, _E.RESEND): Rule(_S.WATCHING, (_A.WATCH,)),
         (_S.WATCHING, _E.SOUND): Rule(_S.AWAITING),
         (_S.WATCHING, _E.WRONG): Rule(_S.CHALLENGING, (_A.CHALLENGE,)),

@@ -37,7 +37,7 @@ from vcompute.messages import (
 )
 from vcompute.policy.receipt import check_receipt
 from vcompute.policy.sampling import RoundState, SamplingRound
-from vcompute.policy.verification import check_terms, owes_proof
+from vcompute.policy.verification import appeal_of, check_terms, owes_proof
 from vcompute.registry import ErrorCode, Outcome, Role, YieldReason
 from vcompute.session.actions import Abort, Action, Closed, Job, Prove, Publish, Run, Save, Send
 from vcompute.session.timers import Timers, resend_after
@@ -379,4 +379,4 @@ def _patience(state: WorkerState, offer: Offer) -> int:
     policy = offer.policy
     if isinstance(policy, OnChallenge) and state is not WorkerState.ANSWERED:
         return policy.window if state is WorkerState.COMMITTED else policy.answer_within
-    return offer.verdict_within
+    return offer.verdict_within + appeal_of(offer)

@@ -106,11 +106,13 @@ def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
         if (
             body.accepted
             and (body.task, body.lease) == (row.task, row.lease)
-            and verdict.signer in offer.verifiers
+            and verdict.signer in (*offer.verifiers, *(offer.fallback or ()))
             and body.basis in judged_bases(offer.policy, accepted=True)
         ):
             if body.basis is Basis.NOT_SAMPLED:
                 require_not_sampled(row, offer, row.reveal_since)
             signers.add(verdict.signer)
+            if verdict.signer in (offer.fallback or ()):
+                return
     if len(signers) < offer.quorum:
         problems.append(f"task {row.task.hex()} was paid without a quorum of verdicts")

@@ -99,7 +99,8 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
     verdict = signed.body
     if row.result is None:
         require_state(row, EscrowState.COMMITTED)
-    if signed.signer not in offer.verifiers:
+    appealed = now >= row.until and signed.signer in (offer.fallback or ())
+    if signed.signer not in offer.verifiers and not appealed:
         raise refuse("the offer does not name this verifier", ErrorCode.VERDICT_NOT_ADMITTED, got=signed.signer.hex())
     if row.result is None or verdict.result != hashlib.sha256(row.result).digest():
         raise refuse("the verdict is on another result", ErrorCode.VERDICT_NOT_ADMITTED)
@@ -114,7 +115,8 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
     require_state(row, _judged_in(row, offer, verdict))
     if verdict.basis is Basis.NOT_SAMPLED:
         require_not_sampled(row, offer, now)
-    check_share(offer, signed)
+    if not appealed:
+        check_share(offer, signed)
     if any(reopen(known).signer == signed.signer for known in row.verdicts):
         raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)
 

@@ -27,7 +27,7 @@ from vcompute.messages import (
     seal,
 )
 from vcompute.policy.certificate import certify
-from vcompute.policy.verification import check_terms
+from vcompute.policy.verification import appeal_of, check_terms
 from vcompute.registry import Basis, ErrorCode, Outcome, SettlementId
 from vcompute.settlement import draws
 from vcompute.settlement import evidence as rules
@@ -263,11 +263,13 @@ class Ledger(Settlement):
             row, offer = self._active(signed.body.task, signed.body.lease)
             rules.check_verdict(row, offer, signed, now)
             row = replace(row, verdicts=(*row.verdicts, signed.data))
+            event = EscrowEvent.ACCEPT if signed.body.accepted else EscrowEvent.REJECT
+            if signed.signer in (offer.fallback or ()):
+                return self._apply(signed.digest, replace(row, verdicts=(signed.data,)), event, now)
             agreeing = [v for v in row.verdicts if _agree(offer, reopen(v).of(Verdict).body, signed.body)]
             if len(agreeing) < offer.quorum:
                 self.book.store_escrow(row)
                 return self._answered(signed.digest, _holding(row))
-            event = EscrowEvent.ACCEPT if signed.body.accepted else EscrowEvent.REJECT
             return self._apply(signed.digest, replace(row, verdicts=tuple(agreeing)), event, now)
 
     def release(self, task: bytes, lease: bytes, evidence: bytes | None, now: int) -> Holding:
@@ -283,6 +285,10 @@ class Ledger(Settlement):
             if now < row.until:
                 rules.require_state(row, EscrowState.LEASED)
                 rules.check_release(row, lease, evidence)
+            by_time = row.state in (EscrowState.LEASED, EscrowState.CHALLENGED) or isinstance(offer.policy, OnChallenge)
+            judged = row.state is EscrowState.ANSWERED or not by_time
+            if judged and now < row.until + appeal_of(offer):
+                raise refuse("a fallback may still judge", ErrorCode.LEASE_CONFLICT)
             if row.state is EscrowState.COMMITTED and isinstance(offer.policy, OnChallenge):
                 return replace(row, verdicts=(self._unchallenged(row).data,)), EscrowEvent.UNCHALLENGED
             return row, EscrowEvent.DEFAULT if row.state is EscrowState.CHALLENGED else EscrowEvent.RELEASE

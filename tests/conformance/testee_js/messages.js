@@ -50,7 +50,7 @@ const BODIES = {
     [5, 'work', int(1n, 1n << 62n)], [6, 'policy', POLICY], [7, 'verifiers', array(DIGEST, 1, 32)], [8, 'quorum', int(1, 32)],
     [9, 'price', AMOUNT], [10, 'bond', AMOUNT], [11, 'deadline', AMOUNT], [12, 'lease', DURATION], [13, 'verdict', DURATION],
     [14, 'extensions', EXTENSIONS], [15, 'memo', bytes(0, 64), true], [16, 'set', VERIFIERS, true],
-    [17, 'confidential', record([[0, 'verifiers', bool]]), true],
+    [17, 'confidential', record([[0, 'verifiers', bool]]), true], [18, 'fallback', array(DIGEST, 1, 8), true],
   ]),
   4: record([[0, 'offer', ENVELOPE], [1, 'attempt', uint(32)], [2, 'escrow', AMOUNT]]),
   5: record([[0, 'task', DIGEST], [1, 'attempt', uint(32)], [2, 'bond', AMOUNT]]),
