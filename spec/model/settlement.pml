@@ -26,6 +26,9 @@
 #ifndef LEASES
 #define LEASES 2        /* leases before the deadline: the second meets everything left over from the first */
 #endif
+#ifndef FALLBACK
+#define FALLBACK 0      /* 1: offers may name a fallback; for safety, three times the states */
+#endif
 #define VERIFIERS 3
 #define DISHONEST 2
 #define QUORUM 2
@@ -118,10 +121,12 @@ inline operation_open() {
   :: done_open -> skip
   :: else ->
     apply(EV_OPEN); done_open = true;
+#if FALLBACK
     if
     :: fallback = true
     :: fallback = false
     fi;
+#endif
     if
     :: policy = AT_ONCE
     :: policy = ON_CHALLENGE

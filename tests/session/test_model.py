@@ -45,6 +45,12 @@ def test_safety_over_all_states() -> None:
 
 
 @pytest.mark.spin
+def test_safety_with_a_fallback() -> None:
+    """VC-SET-011: a fallback that judges after the verifiers' time moves nothing that it should not."""
+    assert CHECK.run(False, ["FALLBACK=1"]).errors == 0
+
+
+@pytest.mark.spin
 def test_progress_over_all_states() -> None:
     """VC-SET-092: under weak fairness what was opened is paid or refunded, whatever the others do or leave."""
     outcome = CHECK.run(True, SMALL)
