@@ -36,7 +36,9 @@ def programs(directory: Path) -> tuple[dict[str, Path], bool]:
 def guided(program: Path, corpus: Path, seconds: float, environment: dict[str, str]) -> None:
     """Run libFuzzer on a corpus that grows."""
     corpus.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={int(seconds)}", "-max_len=700", "-use_value_profile=1", "-print_final_stats=1"]
+    # No time at all would mean without end. At verbosity 0 only findings and the statistics are printed.
+    options = [f"-max_total_time={max(1, int(seconds))}", "-max_len=700", "-use_value_profile=1"]
+    options += ["-verbosity=0", "-print_final_stats=1"]
     command = [str(program), *options, f"-artifact_prefix={corpus.parent}/crash-", str(corpus)]
     subprocess.run(command, env=environment, check=True)
 
