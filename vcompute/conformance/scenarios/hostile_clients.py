@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vcompute.conformance.scenarios import kit
-from vcompute.conformance.scenarios.coordinators import Desk
+from vcompute.conformance.scenarios.desk import Desk
 from vcompute.conformance.scenarios.kit import expect
 from vcompute.conformance.testee import Testee
 from vcompute.messages import (
