@@ -8,6 +8,7 @@ add_library(vcompute_native STATIC
   native/src/freivalds.c
   native/src/requantize_rows.c
   native/src/witness.c
+  native/src/floor_search.c
   native/src/freivalds_portable.c
   native/src/freivalds_avx2.c
   native/src/freivalds_avx512vnni.c

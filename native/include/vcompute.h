@@ -269,6 +269,35 @@ int32_t vc_floor_products(const vc_floor *p, const int32_t *products, const int6
                           const int64_t *step, size_t rows, size_t columns);
 int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t count);
 
+/* The search for constants of affine floors (see floor_search.c). Lines have lower and upper points, in sets: set 2 l of a
+ * channel holds what its line l must reach, set 2 l + 1 what it must stay below; `ends` are the sets' ends in `at` and
+ * `twice`, channel after channel. */
+typedef struct {
+  uint64_t channels, sets; /* sets of a channel: 2 one-sided, 4 two-sided */
+  const uint64_t *ends;
+  const int64_t *at, *twice; /* an accumulator less the least one, twice the value there */
+} vc_floor_lines;
+
+/* The points of step functions (row-major thresholds, one row a channel, of the values from `first_level` on); those that can
+ * never bind are left out, but of channels to keep. `at` and `twice` have 2 levels + 4 words a channel. */
+void vc_floor_points(uint64_t *ends, int64_t *at, int64_t *twice, const int64_t *thresholds, size_t channels,
+                     size_t levels, int64_t first_level, const int64_t *low, const int64_t *high, const uint8_t *keep,
+                     int32_t two_sided);
+
+/* For each channel the slope of most room at K = bits, between low and high. */
+void vc_floor_slopes(int64_t *slope, const vc_floor_lines *lines, const int64_t *bits, const int64_t *low,
+                     const int64_t *high);
+
+/* For each channel whether intercepts exist at a slope: T at the least accumulator, and S. */
+void vc_floor_intercepts(uint8_t *possible, int64_t *intercept, int64_t *step, const vc_floor_lines *lines,
+                         const int64_t *slope, const int64_t *bits);
+
+/* For each value of a table (rows x columns, values from `first` on) the places (a, b) among which every D1 a + D2 b,
+ * D2 >= 0, is least (greatest) over the places of that value; one value's end in `ends` after the other's. `a` and `b` have
+ * values * rows words, as many as `scratch`. */
+void vc_pair_corners(uint64_t *ends, int64_t *a, int64_t *b, const int64_t *table, size_t rows, size_t columns,
+                     int64_t first, size_t values, int32_t greatest, int32_t *scratch);
+
 /* The sums of a depthwise convolution of multiplier 1, in int32: (x - zero_point) * kernel over the taps inside the image;
  * kernel is (kernel_h, kernel_w, channels). Scratch: `channels` words of 32 bits. */
 typedef struct {

@@ -16,8 +16,9 @@ from vcompute.kernels.reference import elementwise
 from vcompute.proof.succinct import requant
 from vcompute.proof.succinct.pair import PairSearch, pair_search, solve_pair
 from vcompute.proof.succinct.pools import pixel_counts
-from vcompute.proof.succinct.requant import Floor, Search, Steps
+from vcompute.proof.succinct.requant import Floor, Search
 from vcompute.proof.succinct.roles import LINEAR
+from vcompute.proof.succinct.steps import Int64, Steps, channel_steps, pool_steps
 from vcompute.registry import ErrorCode
 from vcompute.task import Graph, Model, Node
 from vcompute.task import operators as ops
@@ -147,7 +148,7 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
             bounds = accumulator_bounds(model.graph, node, inputs, model.constants)
             multiplier, shift = (model.constants[node.constants[i]] for i in (2, 3))
             clamp = (node.output.zero_point, operator.low, operator.high)
-            return requant.channel_steps(
+            return channel_steps(
                 multiplier.astype(np.int64), shift.astype(np.int64), operator.rounding, clamp, bounds.low, bounds.high
             )
         case ops.Mul() | ops.BatchMatMul():
@@ -155,7 +156,7 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
             depth = operator.sizes(types)[2] if isinstance(operator, ops.BatchMatMul) else 1
             clamp = (node.output.zero_point, operator.low, operator.high)
             multiplier, shift = np.array([operator.requant.multiplier]), np.array([operator.requant.shift])
-            return requant.channel_steps(
+            return channel_steps(
                 multiplier, shift, operator.rounding, clamp, np.array([depth * low]), np.array([depth * high])
             )
         case ops.Mean():
@@ -163,7 +164,7 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
             clamp = (node.output.zero_point, operator.low, operator.high)
             low, high = (count * (end - zero_point) for end in (inputs[0].low, inputs[0].high))
             multiplier, shift = np.array([operator.requant.multiplier]), np.array([operator.requant.shift])
-            return requant.channel_steps(multiplier, shift, operator.rounding, clamp, np.array([low]), np.array([high]))
+            return channel_steps(multiplier, shift, operator.rounding, clamp, np.array([low]), np.array([high]))
         case ops.AveragePool2D():
             counts = pixel_counts(operator, types[0].shape, node.output.shape).distinct
             if len(counts) > MOST_COUNTS:
@@ -171,7 +172,7 @@ def _steps(model: Model, node: Node, inputs: list[Range]) -> Steps:
                     "average_pool_2d: windows of too many different numbers of pixels",
                     code=ErrorCode.SUITE_UNSUPPORTED_MODEL, expected=f"at most {MOST_COUNTS}", got=len(counts),
                 )  # fmt: skip
-            return requant.pool_steps(counts, (0, operator.low, operator.high), inputs[0].low, inputs[0].high)
+            return pool_steps(counts, (0, operator.low, operator.high), inputs[0].low, inputs[0].high)
     raise Rejected(f"{operator.name}: not in the succinct suite yet", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
 
 
@@ -182,7 +183,7 @@ def _product_range(inputs: list[Range], types: tuple[ValueType, ...]) -> tuple[i
     return min(products), max(products)
 
 
-def _add_table(model: Model, node: Node) -> requant.Int64:
+def _add_table(model: Model, node: Node) -> Int64:
     """The output for every pair of operands: [a + 128, b + 128]."""
     zeros = tuple(value.zero_point for value in model.graph.operand_types(node)[0])
     a, b = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")

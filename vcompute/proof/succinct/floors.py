@@ -16,8 +16,9 @@ from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
 from vcompute.kernels.reference.linear import pad_image
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.requant import Floor, Int64
+from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.roles import LINEAR
+from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Node
 from vcompute.task import operators as ops

@@ -8,8 +8,8 @@ from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.claims import Load, group_axes
 from vcompute.proof.succinct.contract import IntArray, contract
 from vcompute.proof.succinct.forms import Axis, Form
-from vcompute.proof.succinct.requant import Int64
 from vcompute.proof.succinct.stack import Stack
+from vcompute.proof.succinct.steps import Int64
 from vcompute.transcript import Transcript
 
 

@@ -6,8 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from vcompute import _native
 from vcompute.errors import Rejected
-from vcompute.proof.succinct.requant import MAX_BITS, Floor, Int64
+from vcompute.proof.succinct.requant import MAX_BITS, Floor
+from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Node
 from vcompute.task import operators as ops
@@ -15,35 +17,77 @@ from vcompute.task.bounds import Range
 
 
 @dataclass(frozen=True, slots=True)
-class PairSearch:
-    """Every pair of operands with its value, and the real slopes times 2^MAX_BITS."""
+class Corners:
+    """Of each value the pairs of operands among which every D1 * a + D2 * b (D2 >= 0) is least, or greatest."""
 
     a: Int64
     b: Int64
-    value: Int64
-    """The output less its zero point."""
+    starts: Int64
+    """Where a value's pairs begin; ascending values."""
+
+    def extremes(self, slopes: tuple[int, int], extreme: np.ufunc) -> Int64:
+        """The least (``np.minimum``) or greatest D1 * a + D2 * b for each value."""
+        found: Int64 = extreme.reduceat(slopes[0] * self.a + slopes[1] * self.b, self.starts)
+        return found
+
+
+def every_corner(value: Int64, low: tuple[int, int]) -> Corners:
+    """All pairs; ``value[i, j]`` is that of (low[0] + i, low[1] + j). The readable twin of :func:`native_corners`."""
+    order = np.argsort(value, axis=None, kind="stable")
+    a, b = np.unravel_index(order, value.shape)
+    return Corners(a + low[0], b + low[1], np.unique(value.ravel()[order], return_index=True)[1])
+
+
+def native_corners(value: Int64, low: tuple[int, int], greatest: bool) -> Corners:
+    """The corners of the hull of each value's pairs alone."""
+    table, first = np.ascontiguousarray(value), int(value.min())
+    values, rows = int(value.max()) - first + 1, value.shape[0]
+    ends, scratch = np.empty(values, np.uint64), np.empty(values * rows, np.int32)
+    a, b = np.empty((2, values * rows), np.int64)
+    pointers = [_native.ffi.from_buffer("int64_t[]", array) for array in (a, b, table)]
+    _native.lib.vc_pair_corners(
+        _native.ffi.from_buffer("uint64_t[]", ends), *pointers, rows, value.shape[1], first, values, greatest,
+        _native.ffi.from_buffer("int32_t[]", scratch),
+    )  # fmt: skip
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    used = int(ends[-1])
+    return Corners(a[:used] + low[0], b[:used] + low[1], starts[starts < ends])
+
+
+@dataclass(frozen=True, slots=True)
+class PairSearch:
+    """The values of an ADD with the pairs of operands that bind them, and the real slopes times 2^MAX_BITS."""
+
+    values: Int64
+    """Every value that the output less its zero point takes; ascending."""
+    least: Corners
+    greatest: Corners
     bottom: int
     top: int
     slopes: tuple[int, int]
     two_sided: bool
 
+    def bounds(self, slopes: tuple[int, int]) -> tuple[Int64, Int64]:
+        """The least and greatest D1 * a + D2 * b for each value."""
+        return self.least.extremes(slopes, np.minimum), self.greatest.extremes(slopes, np.maximum)
+
     def intercepts(self, slopes: tuple[int, int], bits: int) -> tuple[int, int] | None:
         """(Q, S) at slopes; None where there are none."""
-        t = slopes[0] * self.a + slopes[1] * self.b
-        reach, stay = (self.value << bits) - t, ((self.value + 1) << bits) - t
-        raised, capped = self.value > self.bottom, self.value < self.top
+        least, greatest = self.bounds(slopes)
+        reach, stay = (self.values << bits) - least, ((self.values + 1) << bits) - greatest
+        raised, capped = self.values > self.bottom, self.values < self.top
         if not self.two_sided:
             low, high = _interval(reach[raised], stay[capped] - 1)
             return (low, 0) if low <= high else None
-        above, below = self.value >= 1, self.value <= 0
+        above, below = self.values >= 1, self.values <= 0
         half = np.int64(1) << (bits - 1)
         # The line above has T < 2^(K-1) where the value is negative, the line below T - S >= 2^(K-1) where positive.
         positive = _interval(
             reach[raised & above],
-            np.concatenate([stay[capped & (self.value >= 0)] - 1, (half - 1 - t)[self.value < 0]]),
+            np.concatenate([stay[capped & (self.values >= 0)] - 1, (half - 1 - greatest)[self.values < 0]]),
         )
         negative = _interval(
-            np.concatenate([reach[raised & below], (half - t)[above]]), stay[capped & (self.value < 0)] - 1
+            np.concatenate([reach[raised & below], (half - least)[above]]), stay[capped & (self.values < 0)] - 1
         )
         floor, ceiling = max(positive[0], negative[0]), min(positive[1], negative[1])
         if floor <= ceiling:
@@ -72,8 +116,11 @@ def _interval(lower: Int64, upper: Int64) -> tuple[int, int]:
     return int(lower.max(initial=-(1 << 61))), int(upper.min(initial=1 << 61))
 
 
-def pair_search(table: Int64, node: Node, ranges: list[Range]) -> tuple[PairSearch, int]:
-    """The constants' search for an ADD whose output for (a, b) is ``table[a + 128, b + 128]``.
+def pair_search(
+    table: Int64, node: Node, ranges: list[Range], native: bool = _native.available()
+) -> tuple[PairSearch, int]:
+    """The constants' search for an ADD whose output for (a, b) is ``table[a + 128, b + 128]``; natively, or by the
+    readable twin: the same constants.
 
     Raises:
         Rejected: suite_unsupported_model.
@@ -81,10 +128,12 @@ def pair_search(table: Int64, node: Node, ranges: list[Range]) -> tuple[PairSear
     operator = node.operator
     if not isinstance(operator, ops.Add):
         raise Rejected("not an ADD", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
-    a, b = np.meshgrid(
-        np.arange(ranges[0].low, ranges[0].high + 1), np.arange(ranges[1].low, ranges[1].high + 1), indexing="ij"
-    )
-    value = table[a + 128, b + 128] - node.output.zero_point
+    rows, columns = (slice(known.low + 128, known.high + 129) for known in ranges)
+    value, low = table[rows, columns] - node.output.zero_point, (ranges[0].low, ranges[1].low)
+    if native:
+        least, greatest = (native_corners(value, low, end) for end in (False, True))
+    else:
+        least = greatest = every_corner(value, low)
     scale = Fraction(operator.out.multiplier) * Fraction(2) ** (operator.out.shift - 31 + 20)
     slopes = tuple(
         int(Fraction(side.multiplier) * Fraction(2) ** (side.shift - 31 + MAX_BITS) * scale)
@@ -92,7 +141,7 @@ def pair_search(table: Int64, node: Node, ranges: list[Range]) -> tuple[PairSear
     )
     bottom, top = operator.low - node.output.zero_point, operator.high - node.output.zero_point
     for two_sided in (False, True):
-        prepared = PairSearch(a.ravel(), b.ravel(), value.ravel(), bottom, top, (slopes[0], slopes[1]), two_sided)
+        prepared = PairSearch(np.unique(value), least, greatest, bottom, top, (slopes[0], slopes[1]), two_sided)
         bits = prepared.least_bits()
         if bits is not None:
             return prepared, bits
@@ -109,7 +158,7 @@ def solve_pair(prepared: PairSearch, bits: int) -> Floor:
     if found is None:
         raise Rejected("add: no constants of this size", code=ErrorCode.SUITE_UNSUPPORTED_MODEL, got=f"K = {bits}")
     slopes, offset, step = found
-    t = slopes[0] * prepared.a + slopes[1] * prepared.b + offset
+    least, greatest = prepared.bounds(slopes)
     unit = bits - 1 if prepared.two_sided else bits
-    least, greatest = int(t.min() - step) >> unit, int(t.max()) >> unit
-    return Floor(bits, prepared.two_sided, slopes, (offset,), (step,), least, greatest)
+    low, high = (int(least.min()) + offset - step) >> unit, (int(greatest.max()) + offset) >> unit
+    return Floor(bits, prepared.two_sided, slopes, (offset,), (step,), low, high)

@@ -11,8 +11,8 @@ from vcompute.kernels.reference.linear import requantize_channels
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.requant import Int64
 from vcompute.proof.succinct.roles import Role
+from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Model, Node
 from vcompute.task import operators as ops

@@ -31,8 +31,8 @@ from vcompute.proof.succinct.forms import committed_part
 from vcompute.proof.succinct.lookup import verify as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
 from vcompute.proof.succinct.public import public_values, revealed_length
-from vcompute.proof.succinct.requant import Int64
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, Setting, absorb_statement, make_setting
+from vcompute.proof.succinct.steps import Int64
 from vcompute.proof.succinct.sumcheck import verify as sumcheck
 from vcompute.proof.succinct.weight_layout import weight_columns
 from vcompute.proof.succinct.weights import weight_claim

@@ -17,8 +17,9 @@ from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.maxima import pool_of, seen_by_taps
 from vcompute.proof.succinct.pools import pixel_counts
 from vcompute.proof.succinct.public import requantise_revealed
-from vcompute.proof.succinct.requant import Floor, Int64
+from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.roles import LINEAR, Role
+from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, Node
 from vcompute.task import operators as ops

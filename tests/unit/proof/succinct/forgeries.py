@@ -22,8 +22,9 @@ from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.lookup.tree import NumpyTree
 from vcompute.proof.succinct.public import public_values
 from vcompute.proof.succinct.publish import commit_model
-from vcompute.proof.succinct.requant import Floor, Int64
+from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.setting import ROOT_ONLY, Prepared, prepare
+from vcompute.proof.succinct.steps import Int64
 from vcompute.proof.succinct.witness import Witness, make_witness
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, build, make_batch

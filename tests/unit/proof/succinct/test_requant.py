@@ -6,13 +6,15 @@ import pytest
 
 from tests.support import models
 from tests.unit.proof.succinct.build import Sketch, int8
+from vcompute import _native
 from vcompute.errors import Rejected
 from vcompute.field.goldilocks import P
 from vcompute.proof.succinct import requant
 from vcompute.proof.succinct.circuit import compile_circuit
 from vcompute.proof.succinct.constants import NodePlan, _add_table, compile_constants
 from vcompute.proof.succinct.pair import pair_search, solve_pair
-from vcompute.proof.succinct.requant import Floor, Steps, channel_steps, pool_steps, search, solve
+from vcompute.proof.succinct.requant import Floor, search, solve
+from vcompute.proof.succinct.steps import Steps, channel_steps, pool_steps
 from vcompute.registry import ErrorCode
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
@@ -227,6 +229,71 @@ def test_constants_that_are_not_there_are_refused() -> None:
     assert least is not None
     with pytest.raises(Rejected):
         solve(prepared, least - 1)
+
+
+def twins(steps: Steps, two_sided: bool, most: int) -> list[int | None]:
+    """The native search and its readable twin agree on every constant of every K; the least K."""
+    found = [search(steps, two_sided, most, native) for native in (True, False)]
+    assert np.array_equal(found[0].slopes, found[1].slopes)
+    for bits in range(2, most + 1):
+        native, readable = (prepared.at(bits) for prepared in found)
+        assert (native is None) == (readable is None)
+        for one, other in zip(native or (), readable or (), strict=True):
+            assert np.array_equal(one, other)
+    return [prepared.least_bits() for prepared in found]
+
+
+@pytest.mark.skipif(not _native.available(), reason="the native core is not built")
+@pytest.mark.parametrize("seed", range(24))
+def test_the_native_search_finds_the_same_constants(seed: int) -> None:
+    """Wide and narrow ranges, gentle and extreme slopes (where products wrap), dead and saturated channels."""
+    rng = np.random.default_rng(seed)
+    count, rounding = 12, list(Rounding)[seed % 2]
+    width = (1 << rng.integers(3, 31, count)).astype(np.int64)
+    low, high = -rng.integers(0, width), rng.integers(0, width) + 1
+    multiplier, shift = rng.integers(1 << 30, 1 << 31, count), rng.integers(-31, 3, count)
+    multiplier[0], multiplier[1], multiplier[2], low[3] = 0, 1, 1 << 30, high[3]
+    if seed % 3 == 0:
+        multiplier[4:] = 1 << 30  # thresholds on straight lines: whole edges of points
+    if rounding is Rounding.DOUBLE:  # a left shift keeps accumulators within 32 bits
+        low, high = (np.clip(end, -(1 << 29), 1 << 29) for end in (low, high))
+    clamp = (int(rng.integers(-128, 128)), *CLAMPS[seed % len(CLAMPS)][1:])
+    steps = channel_steps(multiplier, shift, rounding, clamp, low, high)
+    for two_sided in (False, True):
+        for most in (requant.MAX_BITS, requant.MOST_BITS):
+            native, readable = twins(steps, two_sided, most)
+            assert native == readable
+
+
+@pytest.mark.skipif(not _native.available(), reason="the native core is not built")
+@pytest.mark.parametrize("channel", EXTREME)
+def test_the_native_search_of_extreme_channels(
+    channel: tuple[Rounding, int, int, int, int, tuple[int, int, int]],
+) -> None:
+    rounding, multiplier, shift, low, high, clamp = channel
+    steps = channel_steps(np.array([multiplier]), np.array([shift]), rounding, clamp, np.array([low]), np.array([high]))
+    for two_sided in (False, True):
+        native, readable = twins(steps, two_sided, requant.MOST_BITS)
+        assert native == readable
+
+
+@pytest.mark.skipif(not _native.available(), reason="the native core is not built")
+@pytest.mark.parametrize("seed", range(6))
+def test_the_native_search_of_additions(seed: int) -> None:
+    """The corners of the pairs give the extremes of all of them, and so the same constants."""
+    rng = np.random.default_rng(seed)
+    sketch = Sketch([int8(4, zero_point=3), int8(4, zero_point=-9)], seed)
+    model = sketch.model(sketch.add(0, 1))
+    node, table = model.graph.nodes[0], _add_table(model, model.graph.nodes[0])
+    ranges = [Range(-int(rng.integers(0, 129)), int(rng.integers(0, 128))) for _ in range(2)]
+    (native, bits), (readable, readable_bits) = (pair_search(table, node, ranges, native) for native in (True, False))
+    assert bits == readable_bits
+    assert native.least.a.size < readable.least.a.size
+    assert np.array_equal(native.values, readable.values)
+    for slopes in ((0, 0), (1, 0), (0, 1), (5, 5), *((int(x), int(y)) for x, y in rng.integers(0, 1 << 40, (40, 2)))):
+        assert all(np.array_equal(x, y) for x, y in zip(native.bounds(slopes), readable.bounds(slopes), strict=True))
+    for at in range(8, 45):
+        assert native.at(at) == readable.at(at)
 
 
 @pytest.mark.models

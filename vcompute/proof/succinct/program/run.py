@@ -19,8 +19,8 @@ from vcompute.proof.succinct.program.backend import RecordingBackend
 from vcompute.proof.succinct.program.recorder import NotRecordable, Recorder, joined
 from vcompute.proof.succinct.program.transcript import RecordingTranscript
 from vcompute.proof.succinct.program.values import RecordedBytes, RecordedTensor
-from vcompute.proof.succinct.requant import Int64
 from vcompute.proof.succinct.setting import PROTOCOL, Prepared
+from vcompute.proof.succinct.steps import Int64
 from vcompute.proof.succinct.verify import Opened, check, open_statement
 from vcompute.registry import ErrorCode
 from vcompute.soundness import Report
