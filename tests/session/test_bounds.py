@@ -26,7 +26,7 @@ from vcompute.node.http_guard import GuardedProtocol
 from vcompute.node.mailbox import Mailbox, Mailboxes
 from vcompute.node.store import Store
 from vcompute.registry import ErrorCode, Role
-from vcompute.session import Call, ClientHandshake, CoordinatorSession, Save, Send, shelf
+from vcompute.session import Call, ClientHandshake, CoordinatorSession, Save, Send, coordinator_shelf
 from vcompute.session.coordinator_table import TaskRecord, TaskState
 from vcompute.session.roster import Standing
 from vcompute.session.timers import Timers
@@ -54,8 +54,8 @@ def test_refused_offers_do_not_pile_up() -> None:
 
 
 def test_a_requester_has_a_quota_of_open_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "MAX_OPEN_OF_ONE", 3)
-    monkeypatch.setattr(shelf, "MAX_OPEN", 5)
+    monkeypatch.setattr(coordinator_shelf, "MAX_OPEN_OF_ONE", 3)
+    monkeypatch.setattr(coordinator_shelf, "MAX_OPEN", 5)
     session = coordinator()
 
     def open_one(key: PrivateKey, number: int) -> list[object]:

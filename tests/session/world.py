@@ -4,6 +4,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tests.protocol_kit import COORDINATOR, NOW, OFFER, REPLAY, REQUESTER, SETTLEMENT, VERIFIER, ref
@@ -49,7 +50,7 @@ RECORDS: dict[str, type[Any]] = {
 FUNDS = 10_000
 PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
 CLOSED = 1
-"""Closed tasks that the coordinator keeps in memory: others are read back from its disk."""
+"""Closed records that a session keeps in memory: others are read back from its disk."""
 TRUTH = b"right outputs"
 LIE = b"wrong outputs"
 
@@ -107,18 +108,23 @@ class Client:
         self.act(self.session.restore(self.disk.load(kind), self.world.now))
         self.draws: Any = None
         if self.role is Role.REQUESTER:
-            self.draws = VerifierSession(self.key, self.world.random.randbytes, None, lambda job: self.world.watched)
+            watched, shelf = (lambda job: self.world.watched), self.shelf("verifier")
+            self.draws = VerifierSession(self.key, self.world.random.randbytes, None, watched, **shelf)
             self.act(self.draws.restore(self.disk.load("verifier"), self.world.now))
         self.world.post(self.key.thumbprint, None, self.handshake.hello.data)
 
     def make(self) -> Any:
         match self.role:
             case Role.WORKER:
-                return WorkerSession(self.key, self.willing)
+                return WorkerSession(self.key, self.willing, **self.shelf("worker"))
             case Role.VERIFIER:
-                return VerifierSession(self.key, self.world.random.randbytes, self.world.member, lambda job: False)
+                unwatched = partial(VerifierSession, watch=lambda job: False, **self.shelf("verifier"))
+                return unwatched(self.key, self.world.random.randbytes, self.world.member)
             case _:
-                return RequesterSession(self.key)
+                return RequesterSession(self.key, **self.shelf("requester"))
+
+    def shelf(self, kind: str) -> dict[str, Any]:
+        return {"recall": lambda name: self.disk.recall(kind, name), "closed": CLOSED}
 
     def willing(self, offer: Signed[Offer], now: int) -> None:
         if len(self.session.active) >= 2:

@@ -200,6 +200,7 @@ def _run(
                 units = work_units(model, item.size)
                 memo = _memo(model, item, terms, index)
                 tasks.append(await node.submit(data, item.encoded, item.size, units, terms, memo))
+                watch(node.record(tasks[-1]))  # it may be over from an earlier run
             await _or_fail(running, node.finished(tasks))
         finally:
             node.stop()

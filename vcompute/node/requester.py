@@ -5,19 +5,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from vcompute.blobs import Upload
-from vcompute.codec import encode
+from vcompute.codec import encode, field
 from vcompute.errors import ProtocolError
 from vcompute.identity.confidential import SALT_SIZE, TaskConfiguration, commit_input, seal_input
 from vcompute.identity.quorum import VerifierSet
 from vcompute.messages import BlobRef, Check, Confidential, Draw, Message, Offer, Opening, Policy, Signed, reopen, seal
+from vcompute.messages.primitives import DIGEST
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
 from vcompute.policy.deposit import Deterrence, require_deposit
 from vcompute.registry import ErrorCode, Role
-from vcompute.session import Action, Job, RequesterSession, Seal, Stage
+from vcompute.session import Action, Closed, Job, RequesterSession, Save, Seal, Stage
 from vcompute.session.requester import REQUESTER_TABLE, RequesterRecord, RequesterState
 from vcompute.session.verifier_table import VerifierRecord
 
@@ -46,15 +47,27 @@ class Terms:
     """What the bond reckons with; by default certain conviction; under ``on_challenge`` this node's watching."""
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a requester keeps of a memo."""
+
+    task: bytes = field(0, DIGEST, "the latest task of this memo")
+
+
+_MEMO: Final = "memo"
+
+
 class RequesterNode(VerifierNode):
     """A requester, which judges results itself where its offers name no other verifiers."""
 
     def __init__(self, *args: Any, seen: Callable[[RequesterRecord], None] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.requester = RequesterSession(self.key)
+        self.requester = RequesterSession(
+            self.key, recall=lambda task: self.store.recall("requester", task, RequesterRecord)
+        )
         self._seen = seen
         self._progress = asyncio.Event()
-        self._sealed: dict[tuple[bytes, bytes], BlobRef] = {}
+        self._sealed: dict[bytes, dict[tuple[bytes, bytes], BlobRef]] = {}
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -138,20 +151,19 @@ class RequesterNode(VerifierNode):
         )
         signed = seal(self.key, offer).of(Offer)
         clear = None if salt is None else self._keep(inputs)
-        self.act(self.requester.offer(signed, self.clock(), salt, clear))
+        named_by = [] if memo is None else [Save(_MEMO, memo, Submission(signed.digest), final=True)]
+        self.act([*named_by, *self.requester.offer(signed, self.clock(), salt, clear)])
         return signed.digest
 
     def _by_memo(self, memo: bytes) -> bytes | None:
         """The task of a memo, unless it came to nothing or its outputs are lost."""
-        for record in self.requester.records.values():
-            if record.state in (RequesterState.REFUNDED, RequesterState.REFUSED):
-                continue
-            if reopen(record.offer).of(Offer).body.memo != memo:
-                continue
-            result = record.result
-            if record.state is not RequesterState.DONE or (result and result.outputs.digest in self.blobs):
-                return record.task
-        return None
+        known = self.store.recall(_MEMO, memo, Submission)
+        record = None if known is None else self.requester.records.get(known.task)
+        if record is None or record.state in (RequesterState.REFUNDED, RequesterState.REFUSED):
+            return None
+        result = record.result
+        lost = record.state is RequesterState.DONE and not (result and result.outputs.digest in self.blobs)
+        return None if lost else record.task
 
     def _keep(self, data: bytes) -> BlobRef:
         digest = Upload.of_bytes(data).digest
@@ -161,11 +173,12 @@ class RequesterNode(VerifierNode):
 
     def act(self, actions: Any) -> None:
         """See :class:`ClientNode`."""
+        actions = list(actions)
         super().act(actions)
         self._progress.set()
-        if self._seen is not None:
-            for record in self.requester.records.values():
-                self._seen(record)
+        for action in actions:
+            if isinstance(action, Save) and isinstance(action.record, RequesterRecord) and self._seen is not None:
+                self._seen(action.record)
 
     def perform(self, action: Action) -> None:
         """See :class:`ClientNode`."""
@@ -173,6 +186,8 @@ class RequesterNode(VerifierNode):
             self.spawn(("fetch", action.task), self._fetch_outputs(action))
         elif isinstance(action, Seal):
             self.spawn(("seal", action.lease, action.reader), self._seal(action))
+        elif isinstance(action, Closed):
+            self._sealed.pop(action.task, None)
         else:
             super().perform(action)
 
@@ -185,16 +200,16 @@ class RequesterNode(VerifierNode):
 
     async def _seal(self, action: Seal) -> None:
         """Seal the inputs for a reader, once for each."""
-        name = (action.lease, action.reader)
-        if name not in self._sealed:
+        name, sealed = (action.lease, action.reader), self._sealed.setdefault(action.task, {})
+        if name not in sealed:
             record = self.record(action.task)
             offer = reopen(record.offer).of(Offer).body
             inputs = await self.download(record.inputs or offer.inputs)
             configuration = TaskConfiguration(
                 action.task, offer.model.digest, offer.inputs.digest, action.reader, action.role
             )
-            self._sealed[name] = self._keep(encode(seal_input(configuration, action.key, record.salt or b"", inputs)))
-        self.act(self.requester.sealed(action, self._sealed[name]))
+            sealed[name] = self._keep(encode(seal_input(configuration, action.key, record.salt or b"", inputs)))
+        self.act(self.requester.sealed(action, sealed[name]))
 
     async def _fetch_outputs(self, action: Stage) -> None:
         for blob in action.blobs:
@@ -207,14 +222,12 @@ class RequesterNode(VerifierNode):
         Raises:
             ProtocolError: ``unknown_task``.
         """
-        record = self.requester.records.get(task)
-        if record is None:
-            raise ProtocolError("no task of this name", code=ErrorCode.UNKNOWN_TASK, got=task.hex())
-        return record
+        return self.requester.records[task]
 
     async def finished(self, tasks: list[bytes]) -> None:
         """Return once every task has come to its end."""
-        while not all(REQUESTER_TABLE.final(self.record(task).state) for task in tasks):
+        waiting = tasks
+        while waiting := [task for task in waiting if not REQUESTER_TABLE.final(self.record(task).state)]:
             self._progress.clear()
             await self._progress.wait()
 

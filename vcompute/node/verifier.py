@@ -35,7 +35,14 @@ class VerifierNode(ClientNode):
         self._checker = checker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
         self._share = watch
-        self.verifier = VerifierSession(self.key, self._nonce, member, self._watches, self.seed)
+        self.verifier = VerifierSession(
+            self.key,
+            self._nonce,
+            member,
+            self._watches,
+            self.seed,
+            recall=lambda lease: self.store.recall("verifier", lease, VerifierRecord),
+        )
 
     @property
     def sessions(self) -> tuple[Session, ...]:

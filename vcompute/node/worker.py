@@ -50,7 +50,9 @@ class WorkerNode(ClientNode):
         self._running: dict[bytes, asyncio.Task[None]] = {}
         self._stops: dict[bytes, Stop] = {}
         self._ending = Stop()
-        self.session = WorkerSession(self.key, self._willing, self.seed)
+        self.session = WorkerSession(
+            self.key, self._willing, self.seed, recall=lambda task: self.store.recall("worker", task, WorkerRecord)
+        )
 
     @property
     def sessions(self) -> tuple[Session, ...]:

@@ -24,10 +24,11 @@ from vcompute.session.coordinator_messages import (
     policy_of,
     reveal_within,
 )
+from vcompute.session.coordinator_shelf import TaskShelf
 from vcompute.session.coordinator_table import TaskEvent, TaskRecord, TaskState
 from vcompute.session.coordinator_tasks import Tasks
 from vcompute.session.roster import Roster, Standing
-from vcompute.session.shelf import MAX_CLOSED, Shelf
+from vcompute.session.shelf import MAX_CLOSED
 
 MAX_RECEIPTS: Final = 16
 
@@ -48,7 +49,7 @@ class CoordinatorSession:
     ) -> None:
         speaker = Speaker(key)
         self.roster = Roster(standing)
-        self.records = Shelf(recall, closed)
+        self.records = TaskShelf(recall, closed)
         self._tasks = Tasks(speaker, self.roster, self.records)
         self._intake = Intake(key, settlement, nonce, speaker, self._tasks)
         self.timers = self._tasks.timers

@@ -10,9 +10,9 @@ from typing import Final
 from vcompute.messages import Offer, reopen
 from vcompute.session.actions import Action, Call, Closed, Operation, Save
 from vcompute.session.coordinator_messages import Speaker, appeal_until, reveal_within, wanted
+from vcompute.session.coordinator_shelf import TaskShelf
 from vcompute.session.coordinator_table import TASK_TABLE, TaskEffect, TaskEvent, TaskRecord, TaskState
 from vcompute.session.roster import Roster, Standing
-from vcompute.session.shelf import Shelf
 from vcompute.session.timers import Timers, resend_after
 
 ACCEPT_WINDOW: Final = 5_000
@@ -50,7 +50,7 @@ _RESENT: Final = (
 class Tasks:
     """The tasks of one coordinator and the workers that carry them out."""
 
-    def __init__(self, speaker: Speaker, roster: Roster, records: Shelf) -> None:
+    def __init__(self, speaker: Speaker, roster: Roster, records: TaskShelf) -> None:
         self.roster = roster
         self.records = records
         self.timers: Timers[tuple[bytes, bool]] = Timers()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requester's side of its tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, unique
 from typing import Final
@@ -32,6 +32,7 @@ from vcompute.policy.receipt import check_receipt
 from vcompute.registry import ErrorCode, Outcome, Role
 from vcompute.session.actions import Action, Closed, Publish, Save, Seal, Send, Stage
 from vcompute.session.coordinator_messages import contents
+from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 
 
@@ -145,12 +146,23 @@ class RequesterRecord:
 _KIND: Final = "requester"
 
 
+def _closed(record: RequesterRecord) -> bool:
+    return REQUESTER_TABLE.final(record.state)
+
+
 class RequesterSession:
     """All tasks of one requester."""
 
-    def __init__(self, key: PrivateKey) -> None:
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        recall: Callable[[bytes], RequesterRecord | None] = lambda _: None,
+        closed: int = MAX_CLOSED,
+    ) -> None:
+        """``recall`` reads back what was stored of a task, or gives None; ``closed`` records stay in memory."""
         self._key = key
-        self.records: dict[bytes, RequesterRecord] = {}
+        self.records = Shelf(_closed, recall, closed)
         self.timers: Timers[bytes] = Timers()
         self._tries: dict[bytes, int] = {}
 
@@ -159,7 +171,7 @@ class RequesterSession:
         actions: list[Action] = []
         for record in records:
             self.records[record.task] = record
-            if not REQUESTER_TABLE.final(record.state):
+            if not _closed(record):
                 actions += self._apply(record, RequesterEvent.RESEND, now)
         return actions
 
@@ -175,11 +187,12 @@ class RequesterSession:
         return self._apply(record, RequesterEvent.OFFER, now)
 
     def cancel(self, task: bytes, now: int) -> list[Action]:
-        """Cancel a task; it ends with a receipt, refunded or, where a result was already judged, paid."""
-        record = self.records.get(task)
-        if record is None:
-            raise ProtocolError("no such task", code=ErrorCode.UNKNOWN_TASK, got=task.hex())
-        return self._apply(record, RequesterEvent.CANCEL, now)
+        """Cancel a task; it ends with a receipt, refunded or, where a result was already judged, paid.
+
+        Raises:
+            ProtocolError: ``unknown_task``.
+        """
+        return self._apply(self.records[task], RequesterEvent.CANCEL, now)
 
     def fetched(self, task: bytes, now: int) -> list[Action]:
         """The outputs of a paid task are here."""
@@ -207,7 +220,8 @@ class RequesterSession:
                 )
 
     def tick(self, now: int) -> list[Action]:
-        """Time has passed."""
+        """Time has passed; the driver has done everything that earlier steps asked of it."""
+        self.records.trim()
         actions: list[Action] = []
         for task in self.timers.due(now):
             actions += self._apply(self.records[task], RequesterEvent.RESEND, now)
@@ -275,11 +289,11 @@ class RequesterSession:
             record = self._effect(effect, record, actions)
         self.records[record.task] = record
         time: int | None = None
-        if not REQUESTER_TABLE.final(record.state):
+        if not _closed(record):
             tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
             time = now + resend_after(tries)
         self.timers.set(record.task, time)
-        return [Save(_KIND, record.task, record), *actions]
+        return [Save(_KIND, record.task, record, _closed(record)), *actions]
 
     def _effect(self, effect: RequesterEffect, record: RequesterRecord, actions: list[Action]) -> RequesterRecord:
         match effect:

@@ -39,6 +39,7 @@ from vcompute.policy.sampling import NONCE_SIZE, RoundState, SamplingRound, comm
 from vcompute.policy.verification import basis_of, owes_proof
 from vcompute.registry import Basis, ErrorCode, Role
 from vcompute.session.actions import Action, Closed, Job, Judge, Save, Send
+from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.verifier_table import (
     VERIFIER_TABLE,
@@ -61,16 +62,20 @@ class VerifierSession:
         member: SecretKey | None = None,
         watch: Callable[[Job], bool] = lambda job: True,
         seed: bytes | None = None,
+        *,
+        recall: Callable[[bytes], VerifierRecord | None] = lambda _: None,
+        closed: int = MAX_CLOSED,
     ) -> None:
         """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
         verifier sets; ``watch`` says which results that may be challenged are run again;
-        ``seed``: at least 32 secret bytes that keys for confidential inputs come from."""
+        ``seed``: at least 32 secret bytes that keys for confidential inputs come from; ``recall`` reads back what was
+        stored under a lease, or gives None; ``closed`` records stay in memory."""
         self._seed = seed
         self._watch = watch
         self._key = key
         self._member = member
         self._nonce = nonce
-        self.records: dict[bytes, VerifierRecord] = {}
+        self.records = Shelf(_closed, recall, closed)
         self.timers: Timers[bytes] = Timers()
         self._tries: dict[bytes, int] = {}
 
@@ -79,7 +84,7 @@ class VerifierSession:
         actions: list[Action] = []
         for record in records:
             self.records[record.lease] = record
-            if record.state is not VerifierState.CLOSED:
+            if not _closed(record):
                 actions += self._apply(record, VerifierEvent.RESEND, now)
         return actions
 
@@ -128,7 +133,8 @@ class VerifierSession:
         return replace(record, verdict=seal(self._key, body).data)
 
     def tick(self, now: int) -> list[Action]:
-        """Time has passed."""
+        """Time has passed; the driver has done everything that earlier steps asked of it."""
+        self.records.trim()
         actions: list[Action] = []
         for lease in self.timers.due(now):
             record = self.records[lease]
@@ -156,6 +162,7 @@ class VerifierSession:
             if answer is not None and known.answer is None:
                 return self._answered(replace(known, answer=answer.data), now)
             return self._apply(known, VerifierEvent.CHECK, now)
+        self.records.require_place()
         record = VerifierRecord(accept.digest, VerifierState.CHECKING, offer.data, accept.data, result.data, now)
         fallback = self._key.thumbprint in (offer.body.fallback or ())
         if fallback:
@@ -244,7 +251,7 @@ class VerifierSession:
         if rule.to is not record.state:
             record = replace(record, state=rule.to)
             self._tries.pop(record.lease, None)
-        actions: list[Action] = [Save(_KIND, record.lease, record)]
+        actions: list[Action] = [Save(_KIND, record.lease, record, _closed(record))]
         for effect in rule.effects:
             match effect:
                 case VerifierEffect.COMMIT | VerifierEffect.REVEAL if record.nonce is not None:
@@ -265,11 +272,15 @@ class VerifierSession:
                     pass
         self.records[record.lease] = record
         time: int | None = None
-        if record.state is not VerifierState.CLOSED:
+        if not _closed(record):
             tries = self._tries[record.lease] = self._tries.get(record.lease, -1) + 1
             time = now + resend_after(tries)
         self.timers.set(record.lease, time)
         return actions
+
+
+def _closed(record: VerifierRecord) -> bool:
+    return VERIFIER_TABLE.final(record.state)
 
 
 def _timed(record: VerifierRecord, now: int) -> VerifierEvent:

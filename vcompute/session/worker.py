@@ -40,6 +40,7 @@ from vcompute.policy.sampling import RoundState, SamplingRound
 from vcompute.policy.verification import appeal_of, check_terms, owes_proof
 from vcompute.registry import ErrorCode, Outcome, Role, YieldReason
 from vcompute.session.actions import Abort, Action, Closed, Job, Prove, Publish, Run, Save, Send
+from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.worker_table import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerRecord, WorkerState
 
@@ -67,13 +68,20 @@ class WorkerSession:
     """
 
     def __init__(
-        self, key: PrivateKey, willing: Callable[[Signed[Offer], int], None], seed: bytes | None = None
+        self,
+        key: PrivateKey,
+        willing: Callable[[Signed[Offer], int], None],
+        seed: bytes | None = None,
+        *,
+        recall: Callable[[bytes], WorkerRecord | None] = lambda _: None,
+        closed: int = MAX_CLOSED,
     ) -> None:
-        """``seed``: at least 32 secret bytes that keys for confidential inputs come from; None to decline them."""
+        """``seed``: at least 32 secret bytes that keys for confidential inputs come from; None to decline them.
+        ``recall`` reads back what was stored of a task, or gives None; ``closed`` records stay in memory."""
         self._seed = seed
         self._key = key
         self._willing = willing
-        self.records: dict[bytes, WorkerRecord] = {}
+        self.records = Shelf(_closed, recall, closed)
         self.timers: Timers[bytes] = Timers()
         self._tries: dict[bytes, int] = {}
         self._reason = YieldReason.UNKNOWN
@@ -84,7 +92,7 @@ class WorkerSession:
     @property
     def active(self) -> list[WorkerRecord]:
         """The tasks under way."""
-        return [record for record in self.records.values() if record.state is WorkerState.WORKING]
+        return [record for record in self.records.under_way if record.state is WorkerState.WORKING]
 
     def restore(self, records: Iterable[WorkerRecord], now: int) -> list[Action]:
         """Go on after a restart: work under way starts again, what is unanswered is sent again."""
@@ -138,7 +146,7 @@ class WorkerSession:
     def proved(self, lease: bytes, proof: BlobRef | None, now: int) -> list[Action]:
         """The proof of a lease's result is there."""
         self._proof = proof
-        for record in self.records.values():
+        for record in self.records.under_way:
             if record.state is WorkerState.PROVING and record.lease == lease:
                 return self._apply(record, WorkerEvent.PROVED, now)
         return []
@@ -152,7 +160,8 @@ class WorkerSession:
         return actions
 
     def tick(self, now: int) -> list[Action]:
-        """Time has passed."""
+        """Time has passed; the driver has done everything that earlier steps asked of it."""
+        self.records.trim()
         actions: list[Action] = []
         for task in self.timers.due(now):
             record = self.records[task]
@@ -175,6 +184,7 @@ class WorkerSession:
             if assign.escrow < offer.body.price:
                 raise ProtocolError("the escrow does not cover the price", code=ErrorCode.INSUFFICIENT_FUNDS)
             check_terms(offer.body, now)
+            self.records.require_place()
             if offer.body.confidential is not None and self._seed is None:
                 raise ProtocolError("no confidential inputs here", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
             self._willing(offer, now)
@@ -260,7 +270,7 @@ class WorkerSession:
             record = self._effect(effect, record, actions)
         self.records[record.task] = record
         self._set_timer(record, now)
-        return [Save(_KIND, record.task, record), *actions]
+        return [Save(_KIND, record.task, record, _closed(record)), *actions]
 
     def _effect(self, effect: WorkerEffect, record: WorkerRecord, actions: list[Action]) -> WorkerRecord:
         task, lease = record.task, record.lease or bytes(32)
@@ -372,6 +382,11 @@ class WorkerSession:
             tries = self._tries[record.task] = self._tries.get(record.task, -1) + 1
             time = now + resend_after(tries)
         self.timers.set(record.task, time)
+
+
+def _closed(record: WorkerRecord) -> bool:
+    """Whether nothing is held or expected under a record: what was declined is over as well."""
+    return record.state is WorkerState.IDLE or WORKER_TABLE.final(record.state)
 
 
 def _patience(state: WorkerState, offer: Offer) -> int:

@@ -4,12 +4,13 @@
 from collections.abc import Iterator
 
 from vcompute.conformance.case import Case
-from vcompute.conformance.scenarios import adversary, challenges, live, machines, money
+from vcompute.conformance.scenarios import adversary, challenges, closed, live, machines, money
 
 
 def scenarios() -> Iterator[Case]:
     """Every scenario."""
     yield from machines.cases()
+    yield from closed.cases()
     yield from challenges.cases()
     yield from money.cases()
     yield from live.cases()
