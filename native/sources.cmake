@@ -5,6 +5,7 @@
 add_library(vcompute_native STATIC
   native/src/version.c
   native/src/cpu.c
+  native/src/arena.c
   native/src/freivalds.c
   native/src/requantize_rows.c
   native/src/witness.c

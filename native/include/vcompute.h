@@ -29,6 +29,17 @@ int32_t vc_cpu_feature_state(int32_t index);
 /* 0 if VCOMPUTE_ISA holds a name that is no feature's. */
 int32_t vc_cpu_override_ok(void);
 
+/* An arena of memory for large arrays that come and go (see arena.c): vc_arena_handler gives numpy's PyDataMem_Handler of it.
+ * What is given back stays with an arena in state 2 (in use); in state 1 (idle) it stays but for what the system is short of,
+ * where systems know of such a thing; in state 0 (at first) the system has every stretch that holds no block. Arenas live as
+ * long as the process: numpy may hold a handler for ever, and one costs a few hundred bytes. NULL where there is no memory.
+ * figures[0]: bytes given out at least once and still held; figures[1]: blocks in use. */
+typedef struct vc_arena vc_arena;
+vc_arena *vc_arena_new(size_t least_stretch);
+void *vc_arena_handler(vc_arena *arena);
+void vc_arena_set(vc_arena *arena, int32_t state);
+void vc_arena_figures(vc_arena *arena, size_t *figures);
+
 /* Products of a row-major matrix with a vector over F_p^2, p = 2^64 - 2^32 + 1; elements are pairs of canonical words.
  * out (rows pairs) = matrix * vector (cols pairs); transposed: out (cols pairs) = transpose(matrix) * vector (rows pairs).
  * `scratch` has as many words as the function of the same name says. An int32 matrix is little-endian. */
@@ -52,6 +63,7 @@ void vc_gl_inverse_n(uint64_t *out, const uint64_t *a, size_t n); /* out is not 
 void vc_ext_mul_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 void vc_ext_mul_base_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 void vc_ext_scale_n(uint64_t *out, const uint64_t *a, const uint64_t *r, size_t n);
+void vc_base_scale_n(uint64_t *out, const uint64_t *a, const uint64_t *r, size_t n); /* a holds words; out pairs */
 void vc_ext_inverse_n(uint64_t *out, const uint64_t *a, size_t n, uint64_t *scratch); /* 2 n words of scratch */
 void vc_ext_dot_base(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);
 void vc_ext_dot(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n);

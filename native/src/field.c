@@ -27,6 +27,9 @@ void vc_ext_mul_base_n(uint64_t *out, const uint64_t *a, const uint64_t *b, size
 void vc_ext_scale_n(uint64_t *out, const uint64_t *a, const uint64_t *r, size_t n) {
   vc_field()->ext_scale(out, a, r, n);
 }
+void vc_base_scale_n(uint64_t *out, const uint64_t *a, const uint64_t *r, size_t n) {
+  vc_field()->base_scale(out, a, r, n);
+}
 void vc_ext_dot_base(uint64_t *sum, const uint64_t *a, const uint64_t *b, size_t n) {
   vc_field()->dot_base(sum, a, b, n);
 }

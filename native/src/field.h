@@ -17,6 +17,8 @@ typedef struct {
   void (*ext_mul)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
   void (*ext_mul_base)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
   void (*ext_scale)(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n);
+  /* out[i] (pairs) = a[i] * r, a words */
+  void (*base_scale)(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n);
   /* out[i] += a[i] * r */
   void (*ext_scale_add)(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n);
   /* sum[0..1] = the sum of a[i] * b[i] */

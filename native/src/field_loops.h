@@ -98,6 +98,11 @@ static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], siz
   EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), factor), k););
 }
 
+static void base_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
+  const evec factor = e_set1(r);
+  EACH(n, store_pairs(out + 2 * i, e_mul_base(factor, load_some(a + i, k)), k););
+}
+
 static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const evec factor = e_set1(r);
   EACH(n, {
@@ -331,6 +336,7 @@ const vc_field_kernels VC_FIELD_NAME = {
     .ext_mul = ext_mul,
     .ext_mul_base = ext_mul_base,
     .ext_scale = ext_scale,
+    .base_scale = base_scale,
     .ext_scale_add = ext_scale_add,
     .dot_base = dot_base,
     .dot_ext = dot_ext,

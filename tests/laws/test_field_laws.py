@@ -127,6 +127,14 @@ def test_fractions_and_halves(backend: Backend, n: int, seed: int, r: Ext) -> No
     assert from_array(backend.fold_halves(tables[0], tables[1], r)) == [
         a + r * (b - a) for a, b in zip(rows[0], rows[1], strict=True)
     ]
+    scaled = np.empty((n, 2), np.uint64)
+    backend.scale(tables[2], r, scaled)
+    assert from_array(scaled) == [r * a for a in rows[2]]
+    backend.scale(scaled, r, scaled)  # in place
+    assert from_array(scaled) == [r * r * a for a in rows[2]]
+    words = np.ascontiguousarray(tables[2, :, 0])
+    backend.scale(words, r, scaled)
+    assert from_array(scaled) == [r * int(a) for a in words]
     at_zero, leading = backend.fraction_round(tuple(tables[:4]), tuple(tables[4:8]), tables[8])
     low = list(zip(*rows[:4], strict=True))
     step = [[y - x for x, y in zip(a, b, strict=True)] for a, b in zip(low, zip(*rows[4:8], strict=True), strict=True)]

@@ -38,6 +38,7 @@ def test_both_sides_of_a_weight_agree(backend: Backend, case: tuple[Weight, int]
     point = random_exts(np.random.default_rng(seed), variables)
     table = dense(weight, variables, backend)
     assert weight.evaluate(point) == backend.dot_ext(table, backend.eq_tensor(point))
+    assert not table[weight.extent :].any()
 
 
 @settings(deadline=None, max_examples=20)

@@ -107,8 +107,12 @@ class _Folded:
 def _batched_weights(
     tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
 ) -> list[ExtWords]:
-    """For each table the sum over its claims of gamma^index * weight."""
-    weights = [np.zeros((1 << table.shape.variables, 2), dtype=np.uint64) for table in tables]
+    """For each table the sum over its claims of gamma^index * weight; as long as the table if no weight is longer."""
+    lengths = [table.shape.stored for table in tables]
+    for part in (part for claim in claims for part in claim.parts):
+        if part.weight.extent > lengths[part.table]:
+            lengths[part.table] = 1 << tables[part.table].shape.variables
+    weights = [np.zeros((length, 2), dtype=np.uint64) for length in lengths]
     scale = ONE
     for claim in claims:
         for part in claim.parts:
@@ -127,41 +131,38 @@ def _first_folds(
     """The FOLD first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
     first = plan.rounds[0]
     words: list[Words] = [table.table for table in tables]
+    halves = [1 << table.shape.variables for table in tables]
     alphas: list[Ext] = []
-    for step in range(FOLD):
-        parts = [_round(f, w, backend) for f, w in zip(words, weights, strict=True)]
+    for _ in range(FOLD):
+        halves = [half // 2 for half in halves]
+        parts = [_round(f, w, half, backend) for f, w, half in zip(words, weights, halves, strict=True)]
         at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
         alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
-        words = [_fold(f, len(w) // 2, alpha, backend, reuse=step > 0) for f, w in zip(words, weights, strict=True)]
-        weights = [backend.fold_ext(w, alpha, reuse=True) for w in weights]
+        words = [_fold(f, half, alpha, backend) for f, half in zip(words, halves, strict=True)]
+        weights = [_fold(w, half, alpha, backend) for w, half in zip(weights, halves, strict=True)]
         alphas.append(alpha)
     return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
 
 
-def _round(f: Words, w: ExtWords, backend: Backend) -> tuple[Ext, Ext]:
-    """h(0) and the leading coefficient of the sum of f * w; f is zero where it has no values."""
-    half = w.shape[0] // 2
+def _round(f: Words, w: ExtWords, half: int, backend: Backend) -> tuple[Ext, Ext]:
+    """h(0) and the leading coefficient of the sum of f * w, tables of 2 * half values; they may end early, f not after
+    w: the rest is zero.
+    """
     both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
     at_zero, leading = backend.round_halves((f[:both], w[:both]), (f[half:], w[half : half + both]))
     if both == low:
         return at_zero, leading
-    dot = backend.dot_ext if f.ndim == 2 else backend.dot_base
-    alone, crossed = dot(w[both:low], f[both:low]), dot(w[half + both : half + low], f[both:low])
-    return at_zero + alone, leading + alone - crossed
+    dot = backend.dot_base if f.ndim == 1 else backend.dot_ext
+    alone, high = dot(w[both:low], f[both:low]), w[half + both : half + low]
+    return at_zero + alone, leading + alone - dot(high, f[both : both + high.shape[0]])
 
 
-def _fold(f: Words, half: int, r: Ext, backend: Backend, *, reuse: bool) -> ExtWords:
-    """Bind the first variable of a table of 2 * half values, the missing ones zero; with ``reuse`` in place."""
+def _fold(f: Words, half: int, r: Ext, backend: Backend) -> ExtWords:
+    """Bind the first variable of a table of 2 * half values that may end early; over the extension in place."""
     both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
-    out = f[:low] if reuse else np.empty((low, 2), dtype=np.uint64)
-    alone, rest = f[both:low], to_array([Ext(1) - r])
+    out = f[:low] if f.ndim == 2 else np.empty((low, 2), dtype=np.uint64)
     backend.fold_halves(f[:both], f[half:], r, out[:both])
-    if both == low:
-        return out
-    if alone.ndim == 2:
-        out[both:] = backend.ext_mul(alone, rest)
-    else:
-        out[both:] = backend.ext_mul_base(np.broadcast_to(rest, (low - both, 2)), alone)
+    backend.scale(f[both:low], Ext(1) - r, out[both:])
     return out
 
 

@@ -25,6 +25,11 @@ _INNER: Final = 9
 class Weight(Protocol):
     """A weight on the cube of ``variables`` variables (those of the table it meets; see TableShape)."""
 
+    @property
+    def extent(self) -> int:
+        """The weight is zero from here on."""
+        ...
+
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         """Add scale * weight to a table in place (prover). The table may end early: after the stored lanes."""
         ...
@@ -42,6 +47,10 @@ class EqWeight:
 
     point: tuple[Ext, ...]
     offset: int = 0
+
+    @property
+    def extent(self) -> int:
+        return self.offset + (1 << len(self.point))
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         block = table[self.offset : self.offset + (1 << len(self.point))]
@@ -67,6 +76,10 @@ class TensorWeight:
 
     factors: tuple[ExtWords, ...]
     offset: int = 0
+
+    @property
+    def extent(self) -> int:
+        return self.offset + (1 << sum(self._variables()))
 
     def _variables(self) -> list[int]:
         return [factor.shape[0].bit_length() - 1 for factor in self.factors]

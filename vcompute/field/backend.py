@@ -99,6 +99,10 @@ class Backend(Protocol):
         """low + r * (high - low), both (n,) or both (n, 2); into ``out``, which may be ``low``."""
         ...
 
+    def scale(self, table: Words, r: Ext, out: ExtWords) -> None:
+        """r * table, (n,) or (n, 2), into ``out``, which may be the table."""
+        ...
+
     def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
         """As :meth:`round_base` or :meth:`round_ext` for tables (f, w) given in halves: the sums of f * w, low, and of
         high - low.

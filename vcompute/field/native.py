@@ -126,6 +126,11 @@ class NativeBackend:
         kernel(_words(out), _words(low), _words(high), _words(to_array([r])), low.shape[0])
         return out
 
+    def scale(self, table: Words, r: Ext, out: ExtWords) -> None:
+        _require(out.shape == (table.shape[0], 2) and table.shape[1:] in ((), (2,)), table, out)
+        kernel = self._lib.vc_base_scale_n if table.ndim == 1 else self._lib.vc_ext_scale_n
+        kernel(_words(out), _words(table), _words(to_array([r])), table.shape[0])
+
     def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
         (f, w), count = low, len(low[0])
         _require(f.shape == high[0].shape and w.shape == high[1].shape == (count, 2), f, w, *high)

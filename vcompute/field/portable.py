@@ -79,6 +79,9 @@ class NumpyBackend:
         out[...] = folded
         return out
 
+    def scale(self, table: Words, r: Ext, out: ExtWords) -> None:
+        out[...] = ext.mul(ext.lift(table) if table.ndim == 1 else table, to_array([r]))
+
     def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
         dot = self.dot_base if low[0].ndim == 1 else self.dot_ext
         f, w = (base.sub(top, bottom) for top, bottom in zip(high, low, strict=True))

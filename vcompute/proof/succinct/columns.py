@@ -40,6 +40,7 @@ class ColumnWeight:
 
     def __init__(self, layout: Layout, terms: Sequence[ColumnTerm], backend: Backend) -> None:
         self._pieces = layout.pieces
+        self.extent = layout.length
         self._backend = backend
         self._terms: dict[int, list[ColumnTerm]] = {}
         for term in terms:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a publisher does: commit to a model's weights. A worker keeps the result for all its proofs."""
 
+from vcompute._native import memory
 from vcompute.commitment import CommitmentParameters
 from vcompute.commitment.prove import Committed, commit
 from vcompute.errors import Rejected
@@ -25,7 +26,8 @@ def committed_weights(prepared: Prepared, parameters: CommitmentParameters, back
     found = prepared.kept.get(parameters.name)
     if not isinstance(found, Committed):
         columns = weight_columns(prepared.model.graph, prepared.plans)
-        found = commit(weight_table(prepared, columns, backend), parameters, backend)
+        with memory.plain():
+            found = commit(weight_table(prepared, columns, backend), parameters, backend)
         prepared.kept[parameters.name] = found
     return found
 

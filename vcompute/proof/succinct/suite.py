@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from vcompute._native import memory
 from vcompute.errors import Rejected
 from vcompute.field import Backend, default_backend
 from vcompute.proof.statement import Statement
@@ -84,7 +85,11 @@ class Succinct:
             TaskError: the inputs are not the model's.
             Rejected: ``suite_unsupported_model`` or ``security_unreachable``, before any work.
         """
-        return prove(prepare(model), inputs, context, parameter_set, self.mode, default_backend())
+        prepared, backend = prepare(model), default_backend()
+        with memory.reused():
+            outputs, body = prove(prepared, inputs, context, parameter_set, self.mode, backend)
+            with memory.plain():  # they outlive the proof
+                return Batch(tuple(array.copy() for array in outputs.arrays)), body
 
     def verify(self, statement: Statement, body: bytes, parameter_set: int, threads: int) -> Security:
         """Return where the proof convinces.
