@@ -61,18 +61,25 @@ def proof(data: bytes) -> None:
 
 
 def twins(data: bytes) -> None:
-    """The native verifier and the readable one give one verdict, under one code; a dump accounts for every byte."""
+    """The native verifier and the readable one give one verdict, under one code, by model and by commitment; a dump
+    accounts for every byte.
+    """
     made, body = instances()[data[0] % 2 if data else 0], data[1:]
-    readable = dump_proof(made.by_model, body, TINY)
+    _one_verdict(made.by_root, body)
+    refused = _one_verdict(made.by_model, body)
+    if refused:
+        raise refused
+
+
+def _one_verdict(statement: Statement, body: bytes) -> Rejected | None:
+    readable, refused = dump_proof(statement, body, TINY), None
     assert sum(section.size for section in readable.sections) + readable.rest == len(body)
-    refused: Rejected | None = None
     try:
-        SUITE.verify(made.by_model, body, TINY, 1)
+        SUITE.verify(statement, body, TINY, 1)
     except Rejected as error:
         refused = error
     assert (refused.code if refused else None) is readable.code
-    if refused:
-        raise refused
+    return refused
 
 
 class Replay(VerifierTranscript):

@@ -23,15 +23,25 @@ from vcompute.errors import Rejected
 from vcompute.field import ZERO, Backend, Ext
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.bilinear import bilinear_claims
-from vcompute.proof.succinct.claims import Challenges, WeightTerm, leaf_claims, product_claims
+from vcompute.proof.succinct.circuit import Circuit
+from vcompute.proof.succinct.claims import Challenges, Load, ProductClaims, WeightTerm, leaf_claims, product_claims
 from vcompute.proof.succinct.columns import ColumnWeight
 from vcompute.proof.succinct.commitment import Commitment
 from vcompute.proof.succinct.contract import IntArray, contract
-from vcompute.proof.succinct.forms import committed_part
+from vcompute.proof.succinct.forms import Form, committed_part
 from vcompute.proof.succinct.lookup import verify as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
 from vcompute.proof.succinct.public import public_values, revealed_length
-from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, Setting, absorb_statement, make_setting
+from vcompute.proof.succinct.setting import (
+    PROOF_FORMAT,
+    PROTOCOL,
+    ROOT_ONLY,
+    WITH_WEIGHTS,
+    Prepared,
+    Setting,
+    absorb_statement,
+    make_setting,
+)
 from vcompute.proof.succinct.steps import Int64
 from vcompute.proof.succinct.sumcheck import verify as sumcheck
 from vcompute.proof.succinct.weight_layout import weight_columns
@@ -39,6 +49,9 @@ from vcompute.proof.succinct.weights import weight_claim
 from vcompute.registry import ErrorCode
 from vcompute.soundness import Report
 from vcompute.transcript import VerifierTranscript
+
+Sum = tuple[Form, Ext]
+"""A linear form of columns and public values, and what it must be."""
 
 
 def verify(
@@ -87,6 +100,7 @@ def open_statement(holder: Prepared | Commitment, statement: Statement, body: by
     version, mode = transcript.receive_bytes("header", 2)
     if version != PROOF_FORMAT:
         raise Rejected("another format of proof", code=ErrorCode.PROOF_MALFORMED, expected=PROOF_FORMAT, got=version)
+    _require_fit(holder, mode)
     setting = make_setting(holder, statement.inputs.size, parameter_set, mode)
     weights = _weights_root(holder, setting, parameter_set)
     # 2.
@@ -107,7 +121,7 @@ def check(
     Raises:
         Rejected: with the code of the first check that failed.
     """
-    setting, circuit, values = opened.setting, opened.setting.circuit, opened.values
+    setting, circuit = opened.setting, opened.setting.circuit
     # 1. and 2.
     transcript.receive_bytes("header", 2)
     weights_root = b"".join(root.digest for root in opened.weights)
@@ -115,6 +129,38 @@ def check(
     transcript.receive_bytes("revealed", revealed_length(circuit))
     # 3.
     root = receive_root(transcript, setting.shape)
+    # 4. and 5.
+    loads, loaded, sums = check_lookups(transcript, holder, setting, backend)
+    # 6.
+    public, total = public_loads(transcript, circuit, opened.accumulators, backend)
+    bound = bound_claims(transcript, circuit, opened.values, backend)
+    # 7.
+    transcript.note("linear sum and public sum", [loaded, total])
+    product, left, right = check_products(transcript, holder, circuit, {**loads, **public}, loaded + total, backend)
+    # 8.
+    claims = [
+        claim(
+            0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, opened.values, backend)
+        )
+        for form, value in (*sums, (product.right, right), *bound)
+    ]
+    if opened.weights:
+        columns = weight_columns(circuit.graph, holder.plans)
+        claims.append(claim(1, weight_claim(columns, product.left, backend), left))
+    check_claims(transcript, [root, *opened.weights], claims, setting.parameters, backend, reduce)
+    transcript.finish()
+
+
+def check_lookups(
+    transcript: VerifierTranscript, holder: Prepared | Commitment, setting: Setting, backend: Backend
+) -> tuple[Mapping[int, Load], Ext, list[Sum]]:
+    """Steps 4 and 5: the loads of linear nodes, what the worker says they are together, and the sums of columns that
+    are left.
+
+    Raises:
+        Rejected: with the code of the first check that failed.
+    """
+    circuit = setting.circuit
     # 4.
     transcript.check_grind("lookup work", setting.lookup_grinding)
     challenges = Challenges(*transcript.challenges("lookup", 4))
@@ -124,62 +170,79 @@ def check(
     # 5.
     leaf = leaf_claims(circuit, holder.plans, point, challenges, backend)
     (loaded,) = transcript.receive_ext("linear sum", 1)
-    forms = []
-    if circuit.bilinear:
-        (crossed,) = transcript.receive_ext("bilinear sum", 1)
-        at, triple_value = sumcheck.verify_triple(transcript, crossed, circuit.bilinear_boxes.variables)
-        first, second = transcript.receive_ext("bilinear operands", 2)
-        pair = bilinear_claims(circuit, leaf.bilinear, at, backend)
-        transcript.require_equal(
-            pair.weight * first * second, triple_value, ErrorCode.SUMCHECK,
-            "the sum over two values does not end at them",
-        )  # fmt: skip
-        forms, denominator = [(pair.left, first), (pair.right, second)], denominator - crossed
-    # 6.
-    public, total = public_loads(transcript, circuit, opened.accumulators, backend)
-    bound = bound_claims(transcript, circuit, values, backend)
-    # 7.
-    transcript.note("linear sum and public sum", [loaded, total])
-    ends, product_value = sumcheck.verify(transcript, loaded + total, circuit.products.variables)
-    transcript.note("product point", ends)
-    transcript.note("product", [product_value])
-    (right_value,) = transcript.receive_ext("right table", 1)
-    product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
-    if opened.weights:
-        (left_value,) = transcript.receive_ext("left table", 1)
-    else:
-        left_value = evaluate_weights(holder, product.left, backend)
+    crossed, operands = check_bilinear(transcript, circuit, leaf.bilinear, backend)
+    sums = [*operands, (leaf.numerator, numerator), (leaf.denominator, denominator - crossed - loaded)]
+    return leaf.loads, loaded, sums
+
+
+def check_bilinear(
+    transcript: VerifierTranscript, circuit: Circuit, loads: Mapping[int, Load], backend: Backend
+) -> tuple[Ext, list[Sum]]:
+    """Step 5, products of two values: their part of the denominator, and both operands at one point.
+
+    Raises:
+        Rejected: sumcheck.
+    """
+    if not circuit.bilinear:
+        return ZERO, []
+    (crossed,) = transcript.receive_ext("bilinear sum", 1)
+    at, value = sumcheck.verify_triple(transcript, crossed, circuit.bilinear_boxes.variables)
+    first, second = transcript.receive_ext("bilinear operands", 2)
+    pair = bilinear_claims(circuit, loads, at, backend)
     transcript.require_equal(
-        left_value * right_value, product_value, ErrorCode.SUMCHECK, "the sum of products does not end at the weights"
+        pair.weight * first * second, value, ErrorCode.SUMCHECK, "the sum over two values does not end at them"
     )
-    # 8.
-    forms += [
-        (leaf.numerator, numerator),
-        (leaf.denominator, denominator - loaded),
-        (product.right, right_value),
-        *bound,
-    ]
-    claims = [
-        claim(0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
-        for form, value in forms
-    ]
-    if opened.weights:
-        columns = weight_columns(circuit.graph, holder.plans)
-        claims.append(claim(1, weight_claim(columns, product.left, backend), left_value))
-    check_claims(transcript, [root, *opened.weights], claims, setting.parameters, backend, reduce)
-    transcript.finish()
+    return crossed, [(pair.left, first), (pair.right, second)]
+
+
+def check_products(
+    transcript: VerifierTranscript,
+    holder: Prepared | Commitment,
+    circuit: Circuit,
+    loads: Mapping[int, Load],
+    total: Ext,
+    backend: Backend,
+) -> tuple[ProductClaims, Ext, Ext]:
+    """Step 7: what both tables are at one point, and their values there.
+
+    Raises:
+        Rejected: sumcheck.
+    """
+    ends, value = sumcheck.verify(transcript, total, circuit.products.variables)
+    transcript.note("product point", ends)
+    transcript.note("product", [value])
+    (right,) = transcript.receive_ext("right table", 1)
+    product = product_claims(circuit, loads, ends, backend)
+    if isinstance(holder, Commitment):
+        (left,) = transcript.receive_ext("left table", 1)
+    else:
+        left = evaluate_weights(holder, product.left, backend)
+    transcript.require_equal(left * right, value, ErrorCode.SUMCHECK, "the sum of products does not end at the weights")
+    return product, left, right
+
+
+def _require_fit(holder: Prepared | Commitment, mode: int) -> None:
+    """Refuse a mode that is not for this holder: before any work, since the byte is the prover's.
+
+    Raises:
+        Rejected: suite_unsupported_model.
+    """
+    if mode == WITH_WEIGHTS and isinstance(holder, Commitment):
+        raise Rejected(
+            "this proof does not open the weights: a verifier needs the model", code=ErrorCode.SUITE_UNSUPPORTED_MODEL
+        )
+    if mode == ROOT_ONLY and not isinstance(holder, Commitment):
+        raise Rejected("this proof opens committed weights", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
 
 
 def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set: int) -> tuple[Root, ...]:
     """The root that the proof opens: the commitment's, or none for a verifier with the weights.
 
     Raises:
-        Rejected: suite_unsupported_model, where proof and holder do not fit; suite_not_accepted for another set.
+        Rejected: suite_not_accepted for another set.
     """
-    if setting.weights is None:
+    if setting.weights is None or not isinstance(holder, Commitment):
         return ()
-    if not isinstance(holder, Commitment):
-        raise Rejected("this proof opens committed weights", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
     if holder.record.parameter_set != parameter_set:
         raise Rejected(
             "the commitment is for another parameter set", code=ErrorCode.SUITE_NOT_ACCEPTED,
@@ -188,25 +251,17 @@ def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set
     return (holder.root,)
 
 
-def evaluate_weights(holder: Prepared | Commitment, terms: tuple[WeightTerm, ...], backend: Backend) -> Ext:
-    """The left table at a point, from the weights.
-
-    Raises:
-        Rejected: suite_unsupported_model, where the verifier has only a commitment.
-    """
-    if isinstance(holder, Commitment):
-        raise Rejected(
-            "this proof does not open the weights: a verifier needs the model", code=ErrorCode.SUITE_UNSUPPORTED_MODEL
-        )
-    prepared, model, total = holder, holder.model, ZERO
+def evaluate_weights(holder: Prepared, terms: tuple[WeightTerm, ...], backend: Backend) -> Ext:
+    """The left table at a point, from the weights."""
+    model, total = holder.model, ZERO
     for term in terms:
         if term.part != "kernel":
-            total = total + term.scale * backend.dot_base(term.vectors[0], prepared.weights[term.node][term.part])
+            total = total + term.scale * backend.dot_base(term.vectors[0], holder.weights[term.node][term.part])
             continue
         node = model.graph.nodes[term.node]
         kernel = model.constants[node.constants[0]]
         channel = len(term.vectors) - 1 if kernel.ndim == 3 else 0
         vectors = list(term.vectors)
-        vectors[channel] = backend.ext_mul_base(vectors[channel], prepared.weights[term.node]["slope"])
+        vectors[channel] = backend.ext_mul_base(vectors[channel], holder.weights[term.node]["slope"])
         total = total + term.scale * contract(kernel, vectors, backend)
     return total

@@ -80,7 +80,8 @@ class Negative:
 
 
 LOOKUP = (ErrorCode.LOOKUP_SUM, lookup, "verify", lookup.verify)
-PRODUCTS = (ErrorCode.SUMCHECK, verifier, "check", verifier.check)
+PRODUCTS = (ErrorCode.SUMCHECK, verifier, "check_products", verifier.check_products)
+BILINEAR = (ErrorCode.SUMCHECK, verifier, "check_bilinear", verifier.check_bilinear)
 CLAIMS = (ErrorCode.FINAL_POLYNOMIAL, verifier, "check_claims", opening.check_claims)
 TREE = (ErrorCode.MERKLE_PATH, merkle, "check_opening", merkle.check_opening)
 OUTPUTS = (ErrorCode.OUTPUT_MISMATCH, verifier, "public_values", public_values)
@@ -105,7 +106,7 @@ NEGATIVES: dict[str, Negative] = {
     "constants that violate an end condition": Negative(other_constants(broken_end), *PRODUCTS),
     "a wrong final logUp sum": Negative(wrong_sum_of_fractions, *LOOKUP, convinces=False),
     "two consumers of one tensor with different claims": Negative(different_claims_of_two_consumers, *CLAIMS),
-    "a product with another value": Negative(product_of_another_value, *PRODUCTS, convinces=False),
+    "a product with another value": Negative(product_of_another_value, *BILINEAR, convinces=False),
 }
 """Name to attempt, code and check."""
 

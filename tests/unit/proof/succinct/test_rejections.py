@@ -14,6 +14,7 @@ from vcompute.field import default_backend
 from vcompute.field.goldilocks import P
 from vcompute.proof.api import prove, verify
 from vcompute.proof.statement import Statement
+from vcompute.proof.succinct import verify as verifier
 from vcompute.proof.succinct.commitment import CommitmentRecord, decode_commitment, encode_commitment
 from vcompute.proof.succinct.publish import commit_model
 from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS, Succinct
@@ -124,6 +125,15 @@ def test_node_constants_of_another_size() -> None:
 
 def test_a_proof_that_leaves_the_weights_to_a_verifier_without_them() -> None:
     refused(replace(STATEMENT, model=COMMITMENT), OPEN_BODY, ErrorCode.SUITE_UNSUPPORTED_MODEL)
+
+
+def test_a_mode_that_is_not_for_the_holder_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The byte is the prover's: it makes a verifier neither derive an instance nor look at the rest of the proof."""
+    fresh = decode_commitment(encode_commitment(COMMITMENT))
+    monkeypatch.setattr(verifier, "make_setting", None)
+    for body in (OPEN_BODY, OPEN_BODY[:2], OPEN_BODY[:60] + bytes(len(OPEN_BODY) - 60), b"\1\0" + BODY[2:]):
+        refused(replace(STATEMENT, model=fresh), body, ErrorCode.SUITE_UNSUPPORTED_MODEL)
+    assert not fresh.kept
 
 
 def test_another_parameter_set() -> None:
