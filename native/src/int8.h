@@ -37,6 +37,7 @@ static inline size_t vc_round_up(size_t n, size_t multiple) { return (n + multip
 typedef struct {
   uint8_t nr, kr, element;
   uint8_t x_offset;  /* 128 where the kernel adds 128 to x to make it unsigned: the bias takes it off again */
+  uint8_t folded;    /* Winograd's inner product: the bias carries the columns' cross terms (vc_fold) */
   uint8_t interleave_add; /* the 64-bit addends of a vector's even lanes first, then the odd ones'; lanes a vector */
   uint8_t dw_block, dw_group, dw_element, dw_x_offset;
   uint8_t dw_order[VC_MAX_DW_BLOCK];
@@ -55,13 +56,30 @@ typedef struct {
   int32_t zero, low, high;
 } vc_columns;
 
-/* Left-hand rows: row i is `segments` pieces of `groups` k-groups, from rows[i] on, `stride` bytes apart. A kernel
- * whose elements are 16 bits reads rows of int16 (widened by the caller), 8-bit kernels rows of int8. */
+/* Left-hand rows of int8: row i is `segments` pieces of `groups` k-groups, from rows[i] on, `stride` bytes apart. Where the
+ * table has `arrange`, its gemm reads only rows that went through that. */
 typedef struct {
-  const void *const *rows;
+  const void **rows;
   size_t m; /* at most VC_ROWS */
   size_t segments, stride, groups;
 } vc_rows;
+
+/* Bytes that `arrange` needs for rows of n elements, all k-groups counted. */
+static inline size_t vc_row_scratch(const vc_layout *layout, size_t n) {
+  return layout->element == 1 ? 0 : vc_round_up((VC_ROWS + 4) * (2 * vc_round_up(n, 16) + 64) + VC_OVERREAD, VC_ALIGN);
+}
+
+/* `arrange` of kernels that read rows of 16 bits one after the other. */
+static inline void vc_widen_rows(vc_rows *a, size_t kr, uint8_t *scratch, void (*widen)(int16_t *, const int8_t *, size_t)) {
+  const size_t n = a->groups * kr, row_bytes = vc_round_up(2 * n * a->segments, 16);
+  for (size_t i = 0; i < a->m; i++) {
+    int16_t *row = (int16_t *)(void *)(scratch + i * row_bytes);
+    for (size_t s = 0; s < a->segments; s++) widen(row + s * n, (const int8_t *)a->rows[i] + s * a->stride, n);
+    a->rows[i] = row;
+  }
+  a->groups *= a->segments;
+  a->segments = 1;
+}
 
 /* A run of depthwise outputs: for i < count, output i from taps[t][i], t < n_taps, channel (i mod period_channels). The
  * packed weights repeat after `period` blocks. */
@@ -91,7 +109,8 @@ typedef struct {
   void (*depthwise)(void *out, const vc_depthwise *op); /* int8, or int32 for VC_FORM_RAW */
   void (*add)(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const vc_add *op);
   void (*lookup)(int8_t *out, const uint8_t *x, size_t n, const int8_t *table); /* table of 256 */
-  void (*widen)(int16_t *out, const int8_t *x, size_t n);
+  /* Turn rows of int8 into what gemm reads, in vc_row_scratch bytes; NULL: gemm reads them as they are. */
+  void (*arrange)(vc_rows *a, uint8_t *scratch);
   uint64_t (*peak)(uint64_t rounds); /* products in registers alone, for benchmarks: how many were done; or NULL */
 } vc_int8_kernels;
 

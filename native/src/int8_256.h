@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What AVX2 and AVX-VNNI share: vectors of 8 columns, requantised and stored; depthwise and elementwise kernels. */
+/* What AVX2 and AVX-VNNI share: panels of 16 columns in two vectors, requantised and stored; depthwise and elementwise kernels. */
 #ifndef VC_INT8_256_H
 #define VC_INT8_256_H
 
@@ -7,7 +7,7 @@
 
 #include "int8_loop.h"
 
-#define NR 8
+#define NR 16
 
 /* Unpacking words leaves positions 0-7 of a depthwise block of 16 with channels 0-3 and 8-11; packing restores them. */
 #define DEPTHWISE_LAYOUT                                   \
@@ -20,13 +20,14 @@ typedef struct {
 
 VC_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
-VC_INLINE params load_params(const uint8_t *p) {
+/* The parameters of half (0 or 1) of a panel. */
+VC_INLINE params load_params(const uint8_t *p, int half) {
   params r;
-  r.even_m = load(p + 4 * NR);
+  r.even_m = load(p + 4 * NR + 32 * half);
   r.odd_m = _mm256_srli_epi64(r.even_m, 32);
-  r.shift = load(p + 8 * NR);
-  r.even_add = load(p + 12 * NR);
-  r.odd_add = load(p + 16 * NR);
+  r.shift = load(p + 8 * NR + 32 * half);
+  r.even_add = load(p + 12 * NR + 64 * half);
+  r.odd_add = load(p + 12 * NR + 64 * half + 32);
   return r;
 }
 
@@ -84,24 +85,25 @@ VC_INLINE __m128i bytes8(__m256i y, const range *r) {
   return bytes_of(words, words, r);
 }
 
-VC_INLINE void store_tile(int mr, int np, void *out, size_t stride, size_t left, const uint8_t *p, const vc_columns *b,
+/* Store mr rows of `halves` vectors of a panel whose parameters are at p; `left` columns exist from it on. */
+VC_INLINE void store_tile(int mr, int halves, void *out, size_t stride, size_t left, const uint8_t *p, const vc_columns *b,
                           __m256i acc[][2]) {
   const range r = range_of(b->zero, b->low, b->high);
-  VC_UNROLL for (int j = 0; j < np; j++) {
-    const size_t first = (size_t)j * NR, n = left - first;
+  VC_UNROLL for (int j = 0; j < halves; j++) {
+    const size_t first = (size_t)j * 8, n = left - first;
     if (b->form == VC_FORM_RAW) {
       VC_UNROLL for (int i = 0; i < mr; i++) {
         int32_t *o = (int32_t *)out + (size_t)i * stride + first;
-        if (n >= NR) {
+        if (n >= 8) {
           _mm256_storeu_si256((__m256i *)(void *)o, acc[i][j]);
         } else {
-          int32_t lanes[NR];
+          int32_t lanes[8];
           _mm256_storeu_si256((__m256i *)(void *)lanes, acc[i][j]);
           memcpy(o, lanes, n * sizeof *o);
         }
       }
     } else {
-      const params q = load_params(p + (size_t)j * vc_params_bytes(NR));
+      const params q = load_params(p, j);
       VC_UNROLL for (int i = 0; i < mr; i++)
           store8((int8_t *)out + (size_t)i * stride + first, bytes8(requant(acc[i][j], &q, b->form), &r), n);
     }
@@ -113,7 +115,7 @@ static void depthwise(void *out, const vc_depthwise *op) {
   const range r = range_of(op->zero, op->low, op->high);
   for (size_t at = 0; at < op->count; at += 16, block = block + 1 == op->period ? 0 : block + 1) {
     const uint8_t *w = op->weights + block * op->block_bytes, *p = w + weight_bytes;
-    __m256i acc[2] = {load(p), load(p + vc_params_bytes(NR))};
+    __m256i acc[2] = {load(p), load(p + 32)};
     for (size_t g = 0; g < op->n_groups; g++, w += 64) {
       __m256i t = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(op->taps[2 * g] + at)));
       __m256i u = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(op->taps[2 * g + 1] + at)));
@@ -128,7 +130,7 @@ static void depthwise(void *out, const vc_depthwise *op) {
       memcpy((int32_t *)out + at, lanes, (n < 16 ? n : 16) * sizeof(int32_t));
       continue;
     }
-    const params q0 = load_params(p), q1 = load_params(p + vc_params_bytes(NR));
+    const params q0 = load_params(p, 0), q1 = load_params(p, 1);
     __m256i words = _mm256_packs_epi32(requant(acc[0], &q0, op->form), requant(acc[1], &q1, op->form));
     __m128i v = bytes_of(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1), &r);
     if (n >= 16) {
@@ -169,14 +171,6 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
 
 static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table) {
   vc_int8_portable.lookup(out, x, n, table);
-}
-
-static void widen(int16_t *out, const int8_t *x, size_t n) {
-  size_t i = 0;
-  for (; i + 16 <= n; i += 16)
-    _mm256_storeu_si256((__m256i *)(void *)(out + i),
-                        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
-  for (; i < n; i++) out[i] = x[i];
 }
 
 #endif

@@ -155,10 +155,4 @@ static inline void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t 
   vc_int8_portable.lookup(out, x, n, table);
 }
 
-static inline void widen(int16_t *out, const int8_t *x, size_t n) {
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) vst1q_s16(out + i, vmovl_s8(vld1_s8(x + i)));
-  for (; i < n; i++) out[i] = x[i];
-}
-
 #endif

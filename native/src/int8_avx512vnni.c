@@ -350,8 +350,6 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
 
 static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table) { vc_int8_portable.lookup(out, x, n, table); }
 
-static void widen(int16_t *out, const int8_t *x, size_t n) { vc_int8_portable.widen(out, x, n); }
-
 /* Sixteen chains of VPDPBUSD, 64 products each a round: more than the instruction's latency needs. */
 static uint64_t peak(uint64_t rounds) {
   __m512i acc[16], x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(5);
@@ -365,7 +363,7 @@ static uint64_t peak(uint64_t rounds) {
   return rounds * 16 * 64;
 }
 
-const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, widen, peak};
+const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, NULL, peak};
 
 #else
 typedef int vc_int8_avx512vnni_is_absent; /* a translation unit is not empty */

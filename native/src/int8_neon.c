@@ -60,7 +60,15 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
 
 ARM_DEPTHWISE(NR)
 
-const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, widen, NULL};
+static void widen(int16_t *out, const int8_t *x, size_t n) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) vst1q_s16(out + i, vmovl_s8(vld1_s8(x + i)));
+  for (; i < n; i++) out[i] = x[i];
+}
+
+static void arrange(vc_rows *a, uint8_t *scratch) { vc_widen_rows(a, LAYOUT.kr, scratch, widen); }
+
+const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL};
 
 #else
 typedef int vc_int8_neon_is_absent; /* a translation unit is not empty */

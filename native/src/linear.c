@@ -48,10 +48,10 @@ static frame frame_of(const vc_op *op) {
   return f;
 }
 
-/* Scratch, one part after the other: the frame, gathered rows, widened rows, accumulators for the rule. */
+/* Scratch, one part after the other: the frame, gathered rows, arranged rows, accumulators for the rule. */
 typedef struct {
-  size_t gathered, widened, accumulators, bytes;
-  size_t gathered_row, widened_row;
+  size_t gathered, arranged, accumulators, bytes;
+  size_t gathered_row;
 } scratch;
 
 static scratch scratch_of(const vc_op *op, const vc_layout *layout, const frame *f, const shape *s) {
@@ -60,9 +60,8 @@ static scratch scratch_of(const vc_op *op, const vc_layout *layout, const frame 
   t.gathered = at;
   t.gathered_row = s->groups * layout->kr;
   if (f->gathered) at += vc_round_up(VC_ROWS * t.gathered_row + VC_OVERREAD, VC_ALIGN);
-  t.widened = at;
-  t.widened_row = vc_round_up(s->product.segments * s->groups * layout->kr * 2, 16);
-  if (layout->element == 2) at += vc_round_up(VC_ROWS * t.widened_row + VC_OVERREAD, VC_ALIGN);
+  t.arranged = at;
+  at += vc_row_scratch(layout, s->product.segments * s->groups * layout->kr);
   t.accumulators = at;
   if (op->rounding) at += VC_ROWS * s->product.n * sizeof(int32_t); /* whether the rule is used is known later */
   t.bytes = vc_round_up(at, VC_ALIGN);
@@ -116,8 +115,9 @@ void vc_conv_pack(uint8_t *out, const vc_op *op, const vc_layout *layout, const 
     vc_product one = {n, s.product.segments, s.product.depth};
     vc_pack_panel(out + VC_ALIGN + panel * s.panel_bytes, layout, &one, 0, from->filter + first * depth, depth, 1,
                   channels, form);
-    vc_pack_params(out + s.params_at + panel * vc_params_bytes(nr), layout, form, &quant, layout->x_offset, channels, n,
-                   NULL);
+    uint8_t *params = out + s.params_at + panel * vc_params_bytes(nr);
+    vc_pack_params(params, layout, form, &quant, layout->x_offset, channels, n, NULL);
+    vc_fold(params, layout, out + VC_ALIGN + panel * s.panel_bytes, s.product.segments * s.groups);
   }
 }
 
@@ -155,10 +155,9 @@ static void gather_row(uint8_t *out, const source *from, const uint8_t *window) 
       memcpy(out, window + (size_t)(y * op->dilation_h) * from->f->row_bytes + (size_t)(x * op->dilation_w) * c, c);
 }
 
-/* The row pointers of outputs first .. first + m, gathered and widened as the kernel needs. */
+/* The row pointers of outputs first .. first + m, gathered and arranged as the kernel needs. */
 static void make_rows(const void **rows, vc_rows *a, const source *from, size_t first) {
   const vc_op *op = from->step->op;
-  const vc_layout *layout = from->step->kernels->layout;
   const size_t out_w = (size_t)op->out_w, pixel = (size_t)(op->stride_w * op->c);
   size_t y = first / out_w, x = first % out_w;
   const uint8_t *line = from->image + y * (size_t)op->stride_h * from->f->row_bytes;
@@ -179,17 +178,7 @@ static void make_rows(const void **rows, vc_rows *a, const source *from, size_t 
       rows[i] = row;
     }
   }
-  if (layout->element == 2) {
-    const size_t padded = a->groups * layout->kr;
-    for (size_t i = 0; i < a->m; i++) {
-      int16_t *row = (int16_t *)(void *)(from->step->scratch + from->t->widened + i * from->t->widened_row);
-      for (size_t s = 0; s < a->segments; s++)
-        from->step->kernels->widen(row + s * padded, (const int8_t *)rows[i] + s * a->stride, padded);
-      rows[i] = row;
-    }
-    a->groups *= a->segments;
-    a->segments = 1;
-  }
+  if (from->step->kernels->arrange) from->step->kernels->arrange(a, from->step->scratch + from->t->arranged);
 }
 
 static void apply_rule(int8_t *out, const int32_t *acc, size_t m, const vc_op *op, const int32_t *rule) {
@@ -260,7 +249,7 @@ void vc_run_conv(const vc_step *step) {
  * products with the zero points are added to raw accumulators. */
 typedef struct {
   vc_product product;
-  size_t panel_bytes, params_at, widened, widened_row, accumulators, rows_at, bytes;
+  size_t panel_bytes, params_at, arranged, accumulators, rows_at, bytes;
 } bmm;
 
 static bmm bmm_of(const vc_op *op, const vc_layout *layout) {
@@ -270,9 +259,8 @@ static bmm bmm_of(const vc_op *op, const vc_layout *layout) {
   size_t panels = vc_panels(layout, &t.product), padded = vc_round_up((size_t)op->c, layout->kr);
   t.params_at = panels * t.panel_bytes;
   t.rows_at = vc_round_up(t.params_at + panels * vc_params_bytes(layout->nr), VC_ALIGN);
-  t.widened = vc_round_up(t.rows_at + VC_ROWS * padded + VC_OVERREAD, VC_ALIGN);
-  t.widened_row = vc_round_up(padded * 2, 16);
-  t.accumulators = vc_round_up(t.widened + VC_ROWS * t.widened_row + VC_OVERREAD, VC_ALIGN);
+  t.arranged = vc_round_up(t.rows_at + VC_ROWS * padded + VC_OVERREAD, VC_ALIGN);
+  t.accumulators = t.arranged + vc_row_scratch(layout, padded);
   t.bytes = vc_round_up(t.accumulators + VC_ROWS * t.product.n * sizeof(int32_t), VC_ALIGN);
   return t;
 }
@@ -295,8 +283,9 @@ static void bmm_pack(const vc_step *step, const bmm *t, const int8_t *b, size_t 
     vc_product one = {n, 1, t->product.depth};
     vc_pack_panel(step->scratch + panel * t->panel_bytes, layout, &one, 0, b + first * stride_n, stride_n, stride_k,
                   channels, VC_FORM_RAW);
-    vc_pack_params(step->scratch + t->params_at + panel * vc_params_bytes(layout->nr), layout, VC_FORM_RAW, &quant,
-                   layout->x_offset, channels, n, NULL);
+    uint8_t *params = step->scratch + t->params_at + panel * vc_params_bytes(layout->nr);
+    vc_pack_params(params, layout, VC_FORM_RAW, &quant, layout->x_offset, channels, n, NULL);
+    vc_fold(params, layout, step->scratch + panel * t->panel_bytes, (t->product.depth + layout->kr - 1) / layout->kr);
   }
 }
 
@@ -315,14 +304,10 @@ static void bmm_rows(const vc_step *step, const bmm *t, const int8_t *a, size_t 
       int64_t sum = 0;
       for (size_t k = 0; k < depth; k++) sum += row[k] = a[(first + i) * stride_m + k * stride_k];
       row_term[i] = (int32_t)(-op->zero_b * sum);
+      memset(row + depth, 0, padded - depth);
       rows[i] = row;
-      if (layout->element == 2) {
-        int16_t *wide = (int16_t *)(void *)(step->scratch + t->widened + i * t->widened_row);
-        memset(row + depth, 0, padded - depth);
-        step->kernels->widen(wide, row, padded);
-        rows[i] = wide;
-      }
     }
+    if (step->kernels->arrange) step->kernels->arrange(&r, step->scratch + t->arranged);
     step->kernels->gemm(acc, n, &r, &columns);
     for (size_t i = 0; i < r.m; i++) {
       for (size_t j = 0; j < n; j++) {

@@ -34,8 +34,9 @@ static void interleave4(uint8_t *out, const int8_t *b, size_t stride) {
 }
 
 /* Whole k-groups of a whole panel, as fast as they can be read; the rest goes the general way. */
-static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, size_t depth, size_t stride, size_t n) {
+static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, size_t depth, size_t stride, size_t n, size_t panel_bytes) {
   const size_t nr = layout->nr, kr = layout->kr, element = layout->element;
+  const uint8_t *end = out + panel_bytes;
   for (size_t k = 0; k < depth; k += kr, out += nr * kr * element, b += kr * stride) {
     if (n >= nr && depth - k >= kr) {
       if (element == 1 && kr == 4 && nr == 16) {
@@ -61,17 +62,18 @@ static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, s
       }
     }
   }
+  memset(out, 0, (size_t)(end - out));
 }
 
-/* Depth is cut so that a tile's columns stay in the first levels of cache; each piece is a product of its own, and all
- * but the first are added to what is there. */
-#define DEPTH_BYTES 1024
+/* Depth is cut so that a tile's columns and the rows stay in the second level of cache; each piece is a product of its
+ * own, and all but the first are added to what is there. */
+#define DEPTH_BYTES 4096
 #define STRIP 128 /* columns added at a time; a multiple of every panel's width */
 
 typedef struct {
   size_t depth, pieces; /* of one piece; how many */
   size_t panels, panel_bytes, params_at, piece_bytes, bytes;
-  size_t row_bytes, widened_at, sums_at, rows_bytes; /* of the scratch of vc_matmul_rows */
+  size_t row_bytes, arranged_at, sums_at, rows_bytes; /* of the scratch of vc_matmul_rows */
 } sizes;
 
 static sizes sizes_of(const vc_layout *layout, size_t k, size_t n) {
@@ -86,8 +88,8 @@ static sizes sizes_of(const vc_layout *layout, size_t k, size_t n) {
   s.piece_bytes = vc_round_up(s.params_at + s.panels * vc_params_bytes(layout->nr), VC_ALIGN);
   s.bytes = s.pieces * s.piece_bytes;
   s.row_bytes = vc_round_up(s.depth, 16);
-  s.widened_at = vc_round_up(VC_ROWS * s.row_bytes, VC_ALIGN);
-  s.sums_at = s.widened_at + (layout->element == 2 ? VC_ROWS * s.row_bytes * 2 : 0);
+  s.arranged_at = vc_round_up(VC_ROWS * s.row_bytes, VC_ALIGN);
+  s.sums_at = s.arranged_at + vc_row_scratch(layout, s.row_bytes);
   s.rows_bytes = s.sums_at + (s.pieces > 1 ? VC_ROWS * STRIP * sizeof(int32_t) : 0);
   return s;
 }
@@ -117,34 +119,30 @@ void vc_matmul_pack(uint8_t *packed, const int8_t *b, size_t k, size_t n) {
       const size_t first = panel * layout->nr, width = n - first < layout->nr ? n - first : layout->nr;
       int32_t sums[VC_MAX_NR] = {0};
       vc_channel channels[VC_MAX_NR];
-      pack_panel(packed + panel * s.panel_bytes, layout, b + first, depth, n, width);
+      pack_panel(packed + panel * s.panel_bytes, layout, b + first, depth, n, width, s.panel_bytes);
       if (layout->x_offset) column_sums(sums, b + first, depth, n, width);
       for (size_t j = 0; j < width; j++) channels[j] = (vc_channel){0, 1, -1, 0, sums[j]};
-      vc_pack_params(packed + s.params_at + panel * vc_params_bytes(layout->nr), layout, VC_FORM_RAW, &quant,
-                     layout->x_offset, channels, width, NULL);
+      uint8_t *params = packed + s.params_at + panel * vc_params_bytes(layout->nr);
+      vc_pack_params(params, layout, VC_FORM_RAW, &quant, layout->x_offset, channels, width, NULL);
+      vc_fold(params, layout, packed + panel * s.panel_bytes, (depth + layout->kr - 1) / layout->kr);
     }
   }
 }
 
-/* Row pointers of one piece, copied where its depth is not whole k-groups, widened where the kernel reads 16 bits. */
-static void make_rows(const void **rows, size_t m, const int8_t *a, size_t stride, size_t depth, const sizes *s,
+/* The rows of one piece, copied where its depth is not whole k-groups, and arranged. */
+static void make_rows(vc_rows *r, const int8_t *a, size_t stride, size_t depth, const sizes *s,
                       const vc_int8_kernels *kernels, uint8_t *scratch) {
-  const vc_layout *layout = kernels->layout;
-  for (size_t i = 0; i < m; i++) {
+  for (size_t i = 0; i < r->m; i++) {
     const int8_t *row = a + i * stride;
-    if (depth % layout->kr) {
+    if (depth % kernels->layout->kr) {
       int8_t *copy = (int8_t *)scratch + i * s->row_bytes;
       memcpy(copy, row, depth);
       memset(copy + depth, 0, s->row_bytes - depth);
       row = copy;
     }
-    rows[i] = row;
-    if (layout->element == 2) {
-      int16_t *wide = (int16_t *)(void *)(scratch + s->widened_at + i * s->row_bytes * 2);
-      kernels->widen(wide, row, vc_round_up(depth, layout->kr));
-      rows[i] = wide;
-    }
+    r->rows[i] = row;
   }
+  if (kernels->arrange) kernels->arrange(r, scratch + s->arranged_at);
 }
 
 static void accumulate(int32_t *restrict out, size_t stride, const int32_t *restrict sums, size_t m, size_t n) {
@@ -175,8 +173,8 @@ void vc_matmul_rows(int32_t *out, const int8_t *a, const uint8_t *packed, size_t
     const size_t depth = k - start < s.depth ? k - start : s.depth;
     for (size_t first = 0; first < m; first += VC_ROWS) {
       const size_t count = m - first < VC_ROWS ? m - first : VC_ROWS;
-      const vc_rows r = {rows, count, 1, 0, (depth + kernels->layout->kr - 1) / kernels->layout->kr};
-      make_rows(rows, count, a + first * k + start, k, depth, &s, kernels, scratch);
+      vc_rows r = {rows, count, 1, 0, (depth + kernels->layout->kr - 1) / kernels->layout->kr};
+      make_rows(&r, a + first * k + start, k, depth, &s, kernels, scratch);
       multiply(out + first * n, &r, packed, &s, n, start ? sums : NULL);
     }
   }

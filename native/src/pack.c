@@ -51,11 +51,20 @@ void vc_pack_params(uint8_t *out, const vc_layout *layout, vc_form form, const v
   }
 }
 
+void vc_fold(uint8_t *params, const vc_layout *layout, const uint8_t *panel, size_t groups) {
+  if (!layout->folded) return;
+  const size_t nr = layout->nr;
+  const int16_t *w = (const int16_t *)(const void *)panel;
+  uint32_t *bias = (uint32_t *)(void *)params;
+  for (size_t g = 0; g < groups; g += 2, w += 4 * nr)
+    for (size_t j = 0; j < nr; j++) bias[j] -= (uint32_t)(w[2 * j] * w[2 * (nr + j)] + w[2 * j + 1] * w[2 * (nr + j) + 1]);
+}
+
 static size_t groups(const vc_layout *layout, const vc_product *p) { return (p->depth + layout->kr - 1) / layout->kr; }
 
 size_t vc_panel_bytes(const vc_layout *layout, const vc_product *p) {
-  size_t bytes = p->segments * groups(layout, p) * layout->kr * layout->nr * layout->element;
-  return vc_round_up(bytes, VC_ALIGN);
+  size_t all = vc_round_up(p->segments * groups(layout, p), layout->folded ? 2 : 1);
+  return vc_round_up(all * layout->kr * layout->nr * layout->element, VC_ALIGN);
 }
 
 size_t vc_panels(const vc_layout *layout, const vc_product *p) { return (p->n + layout->nr - 1) / layout->nr; }

@@ -27,6 +27,10 @@ static inline int vc_dead(const vc_channel *c, vc_form form) { return form != VC
 void vc_pack_params(uint8_t *out, const vc_layout *layout, vc_form form, const vc_quant *quant, int32_t x_offset,
                     const vc_channel *channels, size_t n, const uint8_t *order);
 
+/* For layouts that fold: take the cross terms w0 w2 + w1 w3 of every four consecutive elements of a packed panel's columns
+ * off the biases in `params`. Elements past the last group are read as the zeros they are packed as. */
+void vc_fold(uint8_t *params, const vc_layout *layout, const uint8_t *panel, size_t groups);
+
 /* Panels of a product with columns filter[n][segments][depth]. */
 typedef struct {
   size_t n, segments, depth;

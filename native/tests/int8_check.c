@@ -89,7 +89,9 @@ static void gemm_once(const vc_int8_kernels *t) {
   for (size_t panel = 0; panel < panels; panel++) {
     const size_t first = panel * l->nr, width = n - first < l->nr ? n - first : l->nr;
     vc_pack_panel(packed + panel * panel_bytes, l, &p, panel, w, segments * depth, 1, c, form);
-    vc_pack_params(params + panel * vc_params_bytes(l->nr), l, form, &q, l->x_offset, c + first, width, NULL);
+    uint8_t *at = params + panel * vc_params_bytes(l->nr);
+    vc_pack_params(at, l, form, &q, l->x_offset, c + first, width, NULL);
+    vc_fold(at, l, packed + panel * panel_bytes, segments * groups);
   }
   const size_t stride = padded + rnd(3); /* between segments; rows may overlap or not */
   const void *rows[VC_ROWS];
@@ -98,13 +100,10 @@ static void gemm_once(const vc_int8_kernels *t) {
     const size_t skew = rnd(4);
     row_bytes[i] = bytes(skew + (segments - 1) * stride + depth);
     rows[i] = x[i] = row_bytes[i] + skew;
-    if (l->element == 2) {
-      int16_t *wide = fresh(segments * padded * 2);
-      for (size_t s = 0; s < segments; s++) t->widen(wide + s * padded, x[i] + s * stride, padded);
-      rows[i] = wide;
-    }
   }
-  const vc_rows a = {rows, m, l->element == 2 ? 1 : segments, stride, l->element == 2 ? groups * segments : groups};
+  vc_rows a = {rows, m, segments, stride, groups};
+  uint8_t *arranged = fresh(vc_row_scratch(l, segments * padded));
+  if (t->arrange) t->arrange(&a, arranged);
   const vc_columns b = {packed, params, panel_bytes, n, form, q.zero_out, q.low, high};
   const size_t out_stride = n + rnd(5), element = form == VC_FORM_RAW ? 4 : 1;
   uint8_t *out = fresh(m * out_stride * element);
@@ -128,10 +127,9 @@ static void gemm_once(const vc_int8_kernels *t) {
   }
   check(ok, t->name, form == VC_FORM_RAW ? "gemm raw" : form == VC_FORM_FLOOR ? "gemm floor" : "gemm signed", m, n, depth);
   for (size_t i = 0; i < m; i++) {
-    if (l->element == 2) free((void *)(uintptr_t)rows[i]);
     free(row_bytes[i]);
   }
-  free(out), free(packed), free(params), free(w), free(c);
+  free(out), free(packed), free(params), free(w), free(c), free(arranged);
 }
 
 /* CONV and DEPTHWISE through a plan of one op, with the table in use. */
@@ -222,16 +220,12 @@ static void elementwise_once(const vc_int8_kernels *t) {
   ok = out[n] == 0x55;
   for (size_t i = 0; i < n; i++) ok &= out[i] == table[(uint8_t)a[i + skew]];
   check(ok, t->name, "lookup", n, skew, 0);
-  int16_t *wide = fresh(2 * n + 2);
-  t->widen(wide, a + skew, n);
-  ok = wide[n] == 0x5555;
-  for (size_t i = 0; i < n; i++) ok &= wide[i] == a[i + skew];
-  check(ok, t->name, "widen", n, skew, 0);
-  free(a), free(b), free(out), free(wide);
+  free(a), free(b), free(out);
 }
 
 static void product_once(const char *name) {
-  const size_t m = 1 + rnd(70), k = 1 + rnd(rnd(8) ? 200 : 3000), n = 1 + rnd(rnd(4) ? 70 : 300), skew = rnd(4);
+  const int deep = rnd(8) == 0; /* more than one piece, mostly */
+  const size_t m = 1 + rnd(deep ? 9 : 70), k = 1 + rnd(deep ? 9000 : 200), n = 1 + rnd(rnd(4) ? 70 : 300), skew = rnd(4);
   int8_t *left = bytes(m * k + skew), *right = bytes(k * n + skew), *a = left + skew, *b = right + skew;
   uint8_t *packed = fresh(vc_matmul_packed_bytes(k, n)), *scratch = fresh(vc_matmul_scratch_bytes(k, n));
   int32_t *out = fresh(4 * m * n);

@@ -8,10 +8,10 @@ from vcompute.errors import TaskError
 from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
 from vcompute.registry import ErrorCode
 
-SHAPES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (63, 64, 65), (64, 4, 16), (65, 131, 33), (7, 1500, 17), (130, 2050, 70)]
+SHAPES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (63, 64, 65), (64, 4, 16), (65, 131, 33), (7, 6200, 17), (130, 8200, 70)]
 EDGES = {
     "m": (1, 15, 16, 17, 63, 64, 65),
-    "k": (1, 2, 3, 5, 1023, 1025, 1537, 2051),
+    "k": (1, 2, 3, 5, 1025, 3073, 4097, 6145, 8195),
     "n": (1, 31, 33, 127, 128, 129, 257),
 }
 """Sizes around tiles, blocks of rows, pieces of the depth and strips of columns."""
