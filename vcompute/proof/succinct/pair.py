@@ -3,17 +3,21 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 
 from vcompute import _native
 from vcompute.errors import Rejected
-from vcompute.proof.succinct.requant import MAX_BITS, Floor
+from vcompute.proof.succinct.requant import MAX_BITS, MAX_T, Floor
 from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Node
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range
+
+MOST_SLOPE: Final = 1 << 53
+"""Slopes stay below this, so that the sums over both operands stay within 62 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class PairSearch:
     def at(self, bits: int) -> tuple[tuple[int, int], int, int] | None:
         """(slopes, Q, S) at K = ``bits``."""
         base = tuple(slope >> (MAX_BITS - bits) for slope in self.slopes)
+        if max(base) >= MOST_SLOPE:
+            return None
         for da in (0, 1):
             for db in (0, 1):
                 slopes = (base[0] + da, base[1] + db)
@@ -159,6 +165,8 @@ def solve_pair(prepared: PairSearch, bits: int) -> Floor:
         raise Rejected("add: no constants of this size", code=ErrorCode.SUITE_UNSUPPORTED_MODEL, got=f"K = {bits}")
     slopes, offset, step = found
     least, greatest = prepared.bounds(slopes)
+    bottom, top = int(least.min()) + offset - step, int(greatest.max()) + offset
+    if max(abs(bottom), abs(top)) > MAX_T:
+        raise Rejected("add: a requantisation leaves 62 bits", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
     unit = bits - 1 if prepared.two_sided else bits
-    low, high = (int(least.min()) + offset - step) >> unit, (int(greatest.max()) + offset) >> unit
-    return Floor(bits, prepared.two_sided, slopes, (offset,), (step,), low, high)
+    return Floor(bits, prepared.two_sided, slopes, (offset,), (step,), bottom >> unit, top >> unit)

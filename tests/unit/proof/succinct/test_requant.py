@@ -206,6 +206,21 @@ def test_an_addition_on_all_pairs() -> None:
                 assert values_of(single, 0, 0, clamp) == {int(table[a + 128, b + 128])}
 
 
+@pytest.mark.parametrize("shift", [-6, -2, 0])
+def test_an_addition_whose_sums_would_leave_62_bits_is_refused(shift: int) -> None:
+    """Factors of 2^14 and more, at a K that another node's limbs ask for: not a wrapped word, not another error."""
+    sketch = Sketch([int8(4), int8(4)])
+    out = ops.Requant(1 << 30, shift)
+    operator = ops.Add(ops.Requant(1 << 30, 0), ops.Requant(1 << 30, 0), out, -128, 127)
+    node = sketch.node(operator, [0, 1], [], int8(4))
+    model = sketch.model(node)
+    prepared, least = pair_search(_add_table(model, model.graph.nodes[0]), model.graph.nodes[0], [Range(-128, 127)] * 2)
+    assert solve_pair(prepared, least).greatest > 0
+    with pytest.raises(Rejected) as caught:
+        solve_pair(prepared, 44)
+    assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
+
+
 def test_end_conditions_are_part_of_the_search() -> None:
     """Reached values alone are not enough: T must stay on its side at both ends where nothing clamps."""
     clamp = (0, -128, 127)
