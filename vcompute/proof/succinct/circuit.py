@@ -17,7 +17,7 @@ from vcompute.errors import Rejected
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.requant import keys_fit
 from vcompute.proof.succinct.roles import BILINEAR, LINEAR, Role, assign_roles
-from vcompute.proof.succinct.shapes import Factors, value_factors
+from vcompute.proof.succinct.shapes import Factors, check_layouts, value_factors
 from vcompute.proof.succinct.stack import Stack
 from vcompute.proof.succinct.tables import Table, clamp_table, listed_table, range_table, signed_table
 from vcompute.registry import ErrorCode
@@ -136,6 +136,7 @@ def compile_circuit(
     """
     roles, bound = assign_roles(graph)
     builder = _Builder(graph, batch, limb_bits, value_factors(graph))
+    check_layouts(graph, roles, builder.factors)
     clamps = _clamp_tables(graph, plans, limb_bits, builder)
     proved: dict[int, Proved] = {}
     boxes: dict[int, Boxes] = {}
