@@ -366,6 +366,15 @@ void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *g
 void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
                       const uint64_t *defaults, uint64_t *scratch);
 
+/* out (left x count x right, zeros) += for each of `count` vectors of `size` elements the sum over k of vector[k] times the
+ * part k of a table (left x size x right). */
+void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
+                     const uint64_t *vectors, size_t count);
+
+/* sums[0..1] = the sum over i < bound of eq(point, i), sums[2..3] = of eq(point, i) * (i >> shift); the point has at most 62
+ * coordinates, most significant bit first. */
+void vc_prefix_sums(uint64_t *sums, uint64_t bound, const uint64_t *point, size_t bits, uint32_t shift);
+
 /* out[i] = eq of the number first + i and a point of extension elements, least significant bit first. */
 void vc_gkr_places(uint64_t *out, uint64_t first, size_t count, const uint64_t *point, size_t variables);
 

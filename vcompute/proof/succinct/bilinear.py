@@ -75,11 +75,11 @@ def _operands(
 
 def bilinear_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext], backend: Backend) -> BilinearClaims:
     """The tables of weights, left and right operands at a point."""
-    stack = circuit.bilinear_boxes
+    stack, at = circuit.bilinear_boxes, circuit.bilinear_boxes.at(point, backend)
     weight, left, right = ZERO, Form(circuit, backend), Form(circuit, backend)
     for index, load in loads.items():
         box = circuit.bilinear[index]
-        place, vectors = stack.place(box, point), stack.axes(box, point, backend)
+        place, vectors = at.place(box), at.axes(box)
         weight = weight + place * load.scale * _weight(load, vectors, backend)
         inner = vectors[-1] if isinstance(circuit.graph.nodes[index].operator, ops.BatchMatMul) else None
         outer_vectors = vectors if inner is None else vectors[:-1]

@@ -20,6 +20,7 @@ from vcompute.proof.succinct.forms import Axis, Form, full, mass, window_axis
 from vcompute.proof.succinct.maxima import TapForms
 from vcompute.proof.succinct.pools import pixel_counts, split_constants
 from vcompute.proof.succinct.roles import BILINEAR, LINEAR
+from vcompute.proof.succinct.stack import AtPoint
 from vcompute.task import operators as ops
 
 
@@ -71,50 +72,49 @@ def leaf_claims(
     denominator.constant = ONE
     loads: dict[int, Load] = {}
     bilinear: dict[int, Load] = {}
-    stack = circuit.leaves
+    at = circuit.leaves.at(point, backend)
     base = challenges.alpha - ONE
     for node in circuit.proved.values():
         if node.maxima:
-            _add_maxima(circuit, node, point, challenges, numerator, denominator)
+            _add_maxima(circuit, node, at, challenges, numerator, denominator)
         if node.column in node.maxima:
             continue
         leaf = circuit.leaf_of[node.column]
+        vectors, weight = at.axes(leaf), at.mass(leaf)  # one box, so the same for all
         for column in (node.column, *node.limbs):
-            own = circuit.leaf_of[column]
-            place, vectors = stack.place(own, point), stack.axes(own, point, backend)
-            weight = place * mass([tuple(vectors)])
-            numerator.constant = numerator.constant + weight
+            place = at.place(circuit.leaf_of[column])
+            numerator.constant = numerator.constant + place * weight
             if column != node.column:
-                denominator.constant = denominator.constant + weight * base
+                denominator.constant = denominator.constant + place * weight * base
                 denominator.add_column(column, -(challenges.u * place), vectors)
-        place, vectors = stack.place(leaf, point), stack.axes(leaf, point, backend)
+        place = at.place(leaf)
         axes = group_axes(vectors, circuit.factors[circuit.first + node.node])
-        denominator.constant = denominator.constant + place * (base - node.table) * mass(axes)
+        denominator.constant = denominator.constant + place * (base - node.table) * weight
         denominator.add_column(node.column, -(challenges.v * place), vectors)
         if node.sign is not None:
             denominator.add_column(node.sign, -(challenges.s * place), vectors)
-        _add_key(circuit, plans, node, -(challenges.u * place), axes, vectors, denominator, loads, bilinear)
+        key = Key(node, -(challenges.u * place), axes, vectors, weight)
+        _add_key(circuit, plans, key, denominator, loads, bilinear)
     for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
         leaf = circuit.leaf_of[column]
-        place, vectors = stack.place(leaf, point), stack.axes(leaf, point, backend)
-        numerator.add_column(column, -place, vectors)
-        rows, u, v, s = table.evaluate(point[: stack.bits[leaf]])
-        key = rows * table.id + challenges.u * u + challenges.v * v + challenges.s * s
-        denominator.constant = denominator.constant + place * (base * rows - key)
+        place = at.place(leaf)
+        numerator.add_column(column, -place, at.axes(leaf))
+        rows, u, v, s = table.evaluate(point[: circuit.leaves.bits[leaf]], backend)
+        key_there = rows * table.id + challenges.u * u + challenges.v * v + challenges.s * s
+        denominator.constant = denominator.constant + place * (base * rows - key_there)
     return LeafClaims(numerator, denominator, loads, bilinear)
 
 
 def _add_maxima(
-    circuit: Circuit, node: Proved, point: list[Ext], challenges: Challenges, numerator: Form, denominator: Form
+    circuit: Circuit, node: Proved, at: AtPoint, challenges: Challenges, numerator: Form, denominator: Form
 ) -> None:
     """The leaves of a running maximum: keys (m - x, max(m, x) - x) of the maximum so far and the next tap."""
-    stack, backend = circuit.leaves, denominator.backend
     leaves = [circuit.leaf_of[column] for column in node.maxima]
-    vectors = stack.axes(leaves[0], point, backend)  # one box, so the same for all
+    vectors, weight = at.axes(leaves[0]), at.mass(leaves[0])  # one box, so the same for all
     axes = group_axes(vectors, circuit.factors[circuit.first + node.node])
-    taps, weight = TapForms(circuit, node, axes, backend), mass(axes)
+    taps = TapForms(circuit, node, axes, denominator.backend)
     for number, (leaf, column) in enumerate(zip(leaves, node.maxima, strict=True)):
-        place = stack.place(leaf, point)
+        place = at.place(leaf)
         numerator.constant = numerator.constant + place * weight
         denominator.constant = denominator.constant + place * (challenges.alpha - ONE - node.maxima_table) * weight
         denominator.add_column(column, -(challenges.v * place), vectors)
@@ -125,18 +125,27 @@ def _add_maxima(
             taps.add(denominator, 0, -(challenges.u * place))
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """scale * the key u of a node's value column, weighed by ``vectors`` (by axis: ``axes``) of total ``mass``."""
+
+    node: Proved
+    scale: Ext
+    axes: tuple[Axis, ...]
+    vectors: list[ExtWords]
+    mass: Ext
+
+
 def _add_key(
     circuit: Circuit,
     plans: Mapping[int, NodePlan],
-    node: Proved,
-    scale: Ext,
-    axes: tuple[Axis, ...],
-    vectors: list[ExtWords],
+    key: Key,
     form: Form,
     loads: dict[int, Load],
     bilinear: dict[int, Load],
 ) -> None:
     """Add scale * u: the operand of a map; the quotient plus the zero point; or h."""
+    node, scale, axes, vectors = key.node, key.scale, key.axes, key.vectors
     graph_node = circuit.graph.nodes[node.node]
     operator = graph_node.operator
     if isinstance(operator, ops.MaxPool2D):
@@ -152,7 +161,7 @@ def _add_key(
     for place, limb in enumerate(node.limbs):
         form.add_column(limb, -(unit * (1 << (place * circuit.limb_bits))), vectors)
     if not node.two_sided and not isinstance(operator, ops.AveragePool2D):
-        form.constant = form.constant + scale * graph_node.output.zero_point * mass(axes)
+        form.constant = form.constant + scale * graph_node.output.zero_point * key.mass
     if isinstance(operator, LINEAR):
         loads[node.node] = Load(unit, axes)
         return
@@ -160,7 +169,7 @@ def _add_key(
         _add_average(circuit, node, plans[node.node], unit, axes, form)
         return
     *slopes, offset, step = plans[node.node].scalars
-    form.constant = form.constant + unit * offset * mass(axes)
+    form.constant = form.constant + unit * offset * key.mass
     if node.sign is not None:
         form.add_column(node.sign, -(unit * step), vectors)
     if isinstance(operator, BILINEAR):
@@ -285,10 +294,10 @@ def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext]
     """The left table (weights) and the right one (values) of the products at a point."""
     left: list[WeightTerm] = []
     right = Form(circuit, backend)
-    stack = circuit.products
+    at = circuit.products.at(point, backend)
     for index, load in loads.items():
         boxes, node = circuit.boxes[index], circuit.graph.nodes[index]
-        place, vectors = stack.place(boxes.kernel, point), stack.axes(boxes.kernel, point, backend)
+        place, vectors = at.place(boxes.kernel), at.axes(boxes.kernel)
         channels = full(load.axes[-1], backend)
         left.append(
             WeightTerm(index, "kernel", load.scale * place, kernel_vectors(circuit, index, channels, vectors, backend))
@@ -297,11 +306,11 @@ def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext]
         zero_point = circuit.graph.values[node.inputs[0]].zero_point
         right.add_value(node.inputs[0], place, seen)
         right.constant = right.constant - place * zero_point * mass(seen)
-        place = stack.place(boxes.bias, point)
+        place = at.place(boxes.bias)
         left.append(WeightTerm(index, "bias", load.scale * place, (channels,)))
         right.constant = right.constant + place * mass(load.axes[:-1])
         if boxes.step is not None:
-            place, vectors = stack.place(boxes.step, point), stack.axes(boxes.step, point, backend)
+            place, vectors = at.place(boxes.step), at.axes(boxes.step)
             own = backend.ext_mul(channels, full(tuple(vectors), backend))
             left.append(WeightTerm(index, "step", -(load.scale * place), (own,)))
             sign = circuit.proved[index].sign

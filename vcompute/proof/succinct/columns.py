@@ -8,11 +8,12 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment import TableShape
-from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, Words, to_array
+from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
 from vcompute.proof.succinct.forms import ColumnTerm
 from vcompute.proof.succinct.layout import Layout, Piece
+from vcompute.proof.succinct.stack import Prefixes
 
 
 def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
@@ -111,22 +112,6 @@ class ColumnWeight:
                 total = total + product
             result = result + places.eq(len(point) - piece.variables, piece.offset >> piece.variables) * total
         return result
-
-
-class Prefixes:
-    """eq of a point's first coordinates and a number, most significant bit first: numbers share their leading bits."""
-
-    def __init__(self, point: Sequence[Ext]) -> None:
-        self._choices = [(ONE - r, r) for r in point]
-        self._known: dict[tuple[int, int], Ext] = {(0, 0): ONE}
-
-    def eq(self, bits: int, number: int) -> Ext:
-        """eq of ``number`` < 2^bits and the first ``bits`` coordinates."""
-        known = self._known.get((bits, number))
-        if known is None:
-            known = self.eq(bits - 1, number >> 1) * self._choices[bits - 1][number & 1]
-            self._known[bits, number] = known
-        return known
 
 
 def _part(vector: ExtWords, piece: Piece, axis: int) -> ExtWords:

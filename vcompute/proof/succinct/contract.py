@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from vcompute import _native
 from vcompute.field import Backend, Ext, ExtWords, from_array
 from vcompute.field.extension import lift
 from vcompute.field.goldilocks import element, elements
@@ -86,14 +87,21 @@ def contract(tensor: IntArray, vectors: Sequence[ExtWords], backend: Backend) ->
     return backend.dot_ext(middle, tail)
 
 
-def contract_axis(table: ExtWords, vector: ExtWords, backend: Backend) -> ExtWords:
-    """(L, K, R, 2) against a vector over K: (L, R, 2)."""
+def contract_axis(table: ExtWords, vectors: ExtWords, backend: Backend) -> ExtWords:
+    """(L, K, R, 2) against each of (T, K, 2): (L, T, R, 2)."""
     left, size, right, _ = table.shape
-    total = np.zeros((left * right, 2), np.uint64)
-    for k in range(size):
-        block = np.ascontiguousarray(table[:, k]).reshape(-1, 2)
-        total = backend.add(total, backend.ext_mul(block, vector[k : k + 1]))
-    return total.reshape(left, right, 2)
+    result = np.zeros((left, vectors.shape[0], right, 2), np.uint64)
+    if backend.name == "native":
+        words = [_native.ffi.from_buffer("uint64_t[]", np.ascontiguousarray(x)) for x in (result, table, vectors)]
+        _native.lib.vc_ext_contract(words[0], words[1], left, size, right, words[2], vectors.shape[0])
+        return result
+    for place, vector in enumerate(vectors):
+        total = np.zeros((left * right, 2), np.uint64)
+        for k in range(size):
+            block = np.ascontiguousarray(table[:, k]).reshape(-1, 2)
+            total = backend.add(total, backend.ext_mul(block, vector[k : k + 1]))
+        result[:, place] = total.reshape(left, right, 2)
+    return result
 
 
 def first_element(vector: ExtWords) -> Ext:

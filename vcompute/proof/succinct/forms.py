@@ -199,10 +199,12 @@ def window_axis(
     if recorded is not None:
         return recorded.window(taps, size, stride, dilation, before)
     result = np.zeros((size, 2), np.uint64)
-    starts = np.arange(positions.shape[0]) * stride - before
     for k in range(taps.shape[0]):
-        place = starts + k * dilation
-        inside = (place >= 0) & (place < size)
-        part = backend.ext_mul(np.ascontiguousarray(positions[inside]), taps[k : k + 1])
-        result[place[inside]] = backend.add(np.ascontiguousarray(result[place[inside]]), part)
+        start = k * dilation - before  # of position 0; position p stands at start + stride * p
+        first = max(0, -(start // stride))
+        stop = min(positions.shape[0], (size - 1 - start) // stride + 1)
+        if first < stop:
+            part = backend.ext_mul(np.ascontiguousarray(positions[first:stop]), taps[k : k + 1])
+            inside = slice(start + stride * first, start + stride * (stop - 1) + 1, stride)
+            result[inside] = part if k == 0 else backend.add(np.ascontiguousarray(result[inside]), part)
     return result

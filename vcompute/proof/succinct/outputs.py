@@ -46,4 +46,4 @@ def bound_claims(
 def _random_axes(transcript: Transcript, circuit: Circuit, node: int, backend: Backend) -> tuple[Axis, ...]:
     stack = Stack([circuit.columns_of(node)])
     point = transcript.challenges("point of a public value", stack.variables)
-    return group_axes(stack.axes(0, point, backend), circuit.factors[circuit.first + node])
+    return group_axes(stack.at(point, backend).axes(0), circuit.factors[circuit.first + node])

@@ -86,11 +86,11 @@ def _folded_operand(circuit: Circuit, witness: Witness, index: int, load: Load, 
     ]
     folded = project(row_weights, x.reshape(batch * height, width * depth), backend)
     table = np.stack(folded).reshape(rows_of, width, depth, 2)
-    parts = []
-    for k in range(columns_of):
-        weights = _tap_axis(positions[1], k, width, window.stride_w, window.dilation_w, window.pad_left, backend)
-        parts.append(contract_axis(table, weights, backend))
-    return np.ascontiguousarray(np.stack(parts, axis=1))
+    column_weights = [
+        _tap_axis(positions[1], k, width, window.stride_w, window.dilation_w, window.pad_left, backend)
+        for k in range(columns_of)
+    ]
+    return contract_axis(table, np.stack(column_weights), backend)
 
 
 def _tap_axis(

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
-from vcompute.field.scalar import eq_index
+from vcompute.proof.succinct.contract import vector_sum
 
 
 def bits_of(size: int) -> int:
@@ -67,18 +67,9 @@ class Stack:
             levels.append(Level(groups, tail, sum(count << bits for count, bits in groups)))
         return tuple(levels)
 
-    def place(self, box: int, point: Sequence[Ext]) -> Ext:
-        """eq of a box's place and the point."""
-        return eq_index(self.places[box], list(reversed(point[self.bits[box] :])))
-
-    def axes(self, box: int, point: Sequence[Ext], backend: Backend) -> list[ExtWords]:
-        """eq of each axis of a box and the point's coordinates for it, cut to the axis's length."""
-        vectors, used = [], 0
-        for size in self.boxes[box]:
-            bits = bits_of(size)
-            vectors.append(backend.eq_tensor(point[used : used + bits])[:size])
-            used += bits
-        return vectors
+    def at(self, point: Sequence[Ext], backend: Backend) -> "AtPoint":
+        """The boxes at a point."""
+        return AtPoint(self, point, backend)
 
     def assemble(self, tables: Sequence[ExtWords], default: tuple[int, int]) -> ExtWords:
         """Level 0 from each box's own tensor, extension elements (*dims, 2)."""
@@ -113,6 +104,64 @@ class Stack:
             start += count << bits
         parts.append(eq_places_numpy(level.tail_start, level.tail, rest, backend))
         return np.concatenate(parts)
+
+
+class AtPoint:
+    """What each box weighs at a point. Boxes share axes and leading bits of their places: each is computed once."""
+
+    def __init__(self, stack: Stack, point: Sequence[Ext], backend: Backend) -> None:
+        self._stack, self._backend = stack, backend
+        self.point = list(point)
+        self._prefixes = Prefixes(list(reversed(point)))
+        self._vectors: dict[tuple[int, int], ExtWords] = {}
+        self._sums: dict[tuple[int, int], Ext] = {}
+
+    def place(self, box: int) -> Ext:
+        """eq of a box's place and the point."""
+        return self._prefixes.eq(len(self.point) - self._stack.bits[box], self._stack.places[box])
+
+    def axes(self, box: int) -> list[ExtWords]:
+        """eq of each axis of a box and the point's coordinates for it, cut to the axis's length."""
+        return [self._vector(used, size) for used, size in self._parts(box)]
+
+    def mass(self, box: int) -> Ext:
+        """The sum of eq over a box: the product of its axes' sums."""
+        result = ONE
+        for used, size in self._parts(box):
+            if (used, size) not in self._sums:
+                self._sums[used, size] = vector_sum(self._vector(used, size))
+            result = result * self._sums[used, size]
+        return result
+
+    def _parts(self, box: int) -> list[tuple[int, int]]:
+        """Where each axis's coordinates begin, and its length."""
+        parts, used = [], 0
+        for size in self._stack.boxes[box]:
+            parts.append((used, size))
+            used += bits_of(size)
+        return parts
+
+    def _vector(self, used: int, size: int) -> ExtWords:
+        if (used, size) not in self._vectors:
+            whole = self._backend.eq_tensor(self.point[used : used + bits_of(size)])
+            self._vectors[used, size] = whole[:size]
+        return self._vectors[used, size]
+
+
+class Prefixes:
+    """eq of a point's first coordinates and a number, most significant bit first: numbers share their leading bits."""
+
+    def __init__(self, point: Sequence[Ext]) -> None:
+        self._choices = [(ONE - r, r) for r in point]
+        self._known: dict[tuple[int, int], Ext] = {(0, 0): ONE}
+
+    def eq(self, bits: int, number: int) -> Ext:
+        """eq of ``number`` < 2^bits and the first ``bits`` coordinates."""
+        known = self._known.get((bits, number))
+        if known is None:
+            known = self.eq(bits - 1, number >> 1) * self._choices[bits - 1][number & 1]
+            self._known[bits, number] = known
+        return known
 
 
 def _spread(outer: ExtWords, inner: int) -> ExtWords:

@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from vcompute.field import ONE, ZERO, Ext
+from vcompute import _native
+from vcompute.field import ONE, ZERO, Backend, Ext, to_array
 from vcompute.proof.succinct.stack import bits_of
 
 Int64 = npt.NDArray[np.int64]
@@ -55,14 +56,15 @@ class Table:
         runs = (run for run in self.runs if run.start < run.stop)
         return min((run.base + (0 if run.flat else run.start >> run.shift) for run in runs), default=0)
 
-    def evaluate(self, point: Sequence[Ext]) -> tuple[Ext, Ext, Ext, Ext]:
+    def evaluate(self, point: Sequence[Ext], backend: Backend) -> tuple[Ext, Ext, Ext, Ext]:
         """The multilinear extensions of 1 (on the rows), u, v and s at a point, most significant variable first."""
         known: dict[tuple[int, int], tuple[Ext, Ext]] = {}
+        sums = native_prefix_sums if backend.name == "native" else prefix_sums
 
         def below(bound: int, shift: int) -> tuple[Ext, Ext]:
             """Runs share their ends: each is summed up once."""
             if (bound, shift) not in known:
-                known[bound, shift] = prefix_sums(bound, point, shift)
+                known[bound, shift] = sums(bound, point, shift)
             return known[bound, shift]
 
         mass, index = below(self.rows, 0)
@@ -96,6 +98,14 @@ def prefix_sums(bound: int, point: Sequence[Ext], shift: int) -> tuple[Ext, Ext]
         else:
             equal = equal * (ONE - r)
     return below, moment
+
+
+def native_prefix_sums(bound: int, point: Sequence[Ext], shift: int) -> tuple[Ext, Ext]:
+    """As :func:`prefix_sums`."""
+    ffi, words = _native.ffi, to_array(point)
+    sums = ffi.new("uint64_t[4]")
+    _native.lib.vc_prefix_sums(sums, bound, ffi.from_buffer("uint64_t[]", words), len(point), shift)
+    return Ext(sums[0], sums[1]), Ext(sums[2], sums[3])
 
 
 def range_table(number: int, bits: int) -> Table:

@@ -6,15 +6,23 @@ from itertools import product
 import numpy as np
 import pytest
 
-from vcompute.field import ONE, ZERO, Ext, default_backend, from_array, to_array
+from vcompute.field import ONE, ZERO, Backend, Ext, default_backend, from_array, to_array
 from vcompute.field.extension import lift
+from vcompute.field.portable import NumpyBackend
 from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.columns import ColumnWeight
-from vcompute.proof.succinct.contract import contract, project
-from vcompute.proof.succinct.forms import ColumnTerm
+from vcompute.proof.succinct.contract import contract, contract_axis, project
+from vcompute.proof.succinct.forms import ColumnTerm, window_axis
 from vcompute.proof.succinct.layout import cut_axis, lay_out
 from vcompute.proof.succinct.stack import Stack, bits_of
-from vcompute.proof.succinct.tables import clamp_table, listed_table, prefix_sums, range_table, signed_table
+from vcompute.proof.succinct.tables import (
+    clamp_table,
+    listed_table,
+    native_prefix_sums,
+    prefix_sums,
+    range_table,
+    signed_table,
+)
 
 BOXES = [(3, 5), (1,), (4, 2, 3), (7,), (), (2, 2), (1, 9)]
 
@@ -35,9 +43,9 @@ def test_binding_every_variable_is_the_weighted_sum() -> None:
     point = point_of(stack.variables, 1)
     expected = ZERO
     for index, box in enumerate(BOXES):
-        axes = [from_array(vector) for vector in stack.axes(index, point, backend)]
+        axes = [from_array(vector) for vector in stack.at(point, backend).axes(index)]
         for place in product(*map(range, box)):
-            term = from_array(tables[index][place])[0] * stack.place(index, point)
+            term = from_array(tables[index][place])[0] * stack.at(point, backend).place(index)
             for axis, i in enumerate(place):
                 term = term * axes[axis][i]
             expected = expected + term
@@ -75,8 +83,12 @@ TABLES = [
 ]
 
 
+BACKENDS = [NumpyBackend(), default_backend()]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.id))
-def test_a_table_in_closed_form(table: object) -> None:
+def test_a_table_in_closed_form(table: object, backend: Backend) -> None:
     from vcompute.proof.succinct.tables import Table
 
     assert isinstance(table, Table)
@@ -84,7 +96,7 @@ def test_a_table_in_closed_form(table: object) -> None:
     weights = [eq_index(i, point) for i in range(table.rows)]
     words = [np.ones(table.rows, np.int64), *table.words()]
     assert table.least == words[2].min()
-    for value, column in zip(table.evaluate(point), words, strict=True):
+    for value, column in zip(table.evaluate(point, backend), words, strict=True):
         expected = ZERO
         for weight, word in zip(weights, column, strict=True):
             expected = expected + weight * int(word)
@@ -163,3 +175,39 @@ def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     words = elements(values)
     assert np.array_equal(lift(words)[:, 0], words)
     return words
+
+
+@pytest.mark.parametrize("bits", [0, 1, 5])
+def test_prefix_sums_of_both_twins(bits: int) -> None:
+    point = point_of(bits, 7)
+    for bound in range((1 << bits) + 2):
+        for shift in (0, 1):
+            assert native_prefix_sums(bound, point, shift) == prefix_sums(bound, point, shift)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
+def test_a_contraction_of_one_axis(backend: Backend) -> None:
+    left, size, right, count = 2, 5, 11, 3
+    table = random_table(left * size * right, 1).reshape(left, size, right, 2)
+    vectors = random_table(count * size, 2).reshape(count, size, 2)
+    found = contract_axis(table, vectors, backend)
+    for i, j, k in product(range(left), range(count), range(right)):
+        expected = ZERO
+        for place in range(size):
+            expected = expected + from_array(table[i, place, k])[0] * from_array(vectors[j, place])[0]
+        assert from_array(found[i, j, k])[0] == expected
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("before", [-7, -2, 0, 1, 5])
+def test_what_a_window_weighs(stride: int, dilation: int, before: int) -> None:
+    backend, size = default_backend(), 9
+    positions, taps = random_table(6, 3), random_table(3, 4)
+    expected = [ZERO] * size
+    for p, at in enumerate(from_array(positions)):
+        for k, weight in enumerate(from_array(taps)):
+            place = stride * p + dilation * k - before
+            if 0 <= place < size:
+                expected[place] = expected[place] + at * weight
+    assert from_array(window_axis(positions, taps, size, stride, dilation, before, backend)) == expected

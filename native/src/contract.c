@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small contractions of extension vectors. The readable twins are in vcompute/proof/succinct: prefix_sums of tables.py and
+ * contract_axis of contract.py. */
+#include "field.h"
+#include "goldilocks.h"
+#include "vcompute.h"
+
+static void scale_add(uint64_t sum[2], const uint64_t a[2], uint64_t scale) {
+  sum[0] = vc_gl_add(sum[0], vc_gl_mul(a[0], scale));
+  sum[1] = vc_gl_add(sum[1], vc_gl_mul(a[1], scale));
+}
+
+void vc_prefix_sums(uint64_t *sums, uint64_t bound, const uint64_t *point, size_t bits, uint32_t shift) {
+  uint64_t equal[2] = {1, 0}, below[2] = {0, 0}, moment[2] = {0, 0}, held = 0;
+  if (bits < 64 && bound >> bits) equal[0] = 0, below[0] = 1, bound = 0;
+  /* Most significant bit first: `equal` is the mass that follows the bound so far, of value `held`; `below` is the mass
+   * already below it, of first moment `moment`. */
+  for (size_t place = bits; place-- > 0; point += 2) {
+    const uint64_t other[2] = {vc_gl_sub(1, point[0]), vc_gl_sub(0, point[1])};
+    const uint64_t weight = place >= shift ? (uint64_t)1 << (place - shift) : 0;
+    uint64_t high[2], low[2];
+    vc_ext_mul(high, below, point);
+    scale_add(moment, high, weight);
+    vc_ext_mul(low, equal, other);
+    if (bound >> place & 1) {
+      scale_add(moment, low, held);
+      scale_add(below, low, 1);
+      vc_ext_mul(equal, equal, point);
+      held += weight;
+    } else {
+      equal[0] = low[0], equal[1] = low[1];
+    }
+  }
+  sums[0] = below[0], sums[1] = below[1], sums[2] = moment[0], sums[3] = moment[1];
+}
+
+void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
+                     const uint64_t *vectors, size_t count) {
+  const vc_field_kernels *kernels = vc_field();
+  for (size_t i = 0; i < left; i++)
+    for (size_t k = 0; k < size; k++, table += 2 * right)
+      for (size_t j = 0; j < count; j++)
+        kernels->ext_scale_add(out + 2 * (i * count + j) * right, table, vectors + 2 * (j * size + k), right);
+}
