@@ -345,6 +345,9 @@ typedef struct {
   uint64_t tail_count;
 } vc_gkr_tables;
 
+/* The denominators of a box of leaves, by 8 words of constants. */
+void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *constants);
+
 /* The next level. `leaves` and their constants (8 words each) belong to unit boxes, which `in` does not hold. */
 void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
                 const vc_gkr_leaf *leaves, const uint64_t *constants);

@@ -73,6 +73,10 @@ static void leaf_range(const vc_field_kernels *k, uint64_t *out, const vc_gkr_le
   fill(out + 2 * inside, past, n - inside);
 }
 
+void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *constants) {
+  leaf_range(vc_field(), out, leaf, 0, (size_t)leaf->valid, constants, one);
+}
+
 /* n, d (half elements) = the fractions of a unit box in pairs. */
 static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf,
                      const uint64_t constants[8], size_t half) {

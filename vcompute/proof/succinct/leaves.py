@@ -2,17 +2,18 @@
 """The prover's leaves: a fraction for every committed element that carries a lookup or a table row."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vcompute.field import Backend, Ext, ExtWords, to_array
+from vcompute._native import memory
+from vcompute.field import ZERO, Backend, Ext, ExtWords, to_array
 from vcompute.field.extension import lift
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, supports
+from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, denominators_of, supports
 from vcompute.proof.succinct.lookup.tree import NumpyTree, Tree
 from vcompute.proof.succinct.maxima import seen_by_taps
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE
@@ -35,6 +36,13 @@ class Keys:
 
 def keys_of(circuit: Circuit, witness: Witness) -> Iterator[Keys]:
     """The leaves of every column that has any."""
+    yield from lookups(circuit, witness)
+    for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
+        yield Keys(column, table, *table.words(), witness.columns[column])
+
+
+def lookups(circuit: Circuit, witness: Witness) -> Iterator[Keys]:
+    """The leaves that look something up."""
     tables, columns = circuit.tables, witness.columns
     for node in circuit.proved.values():
         if node.maxima:
@@ -50,8 +58,6 @@ def keys_of(circuit: Circuit, witness: Witness) -> Iterator[Keys]:
         yield Keys(node.column, tables[node.table], _key(circuit, witness, node), columns[node.column], sign)
         for limb in node.limbs:
             yield Keys(limb, tables[0], columns[limb])
-    for table, column in zip(tables, circuit.multiplicities, strict=True):
-        yield Keys(column, table, *table.words(), columns[column])
 
 
 def _key(circuit: Circuit, witness: Witness, node: Proved) -> IntArray:
@@ -66,32 +72,67 @@ def _key(circuit: Circuit, witness: Witness, node: Proved) -> IntArray:
     return witness.keys[node.node]
 
 
-def leaf_tree(circuit: Circuit, witness: Witness, challenges: Challenges, backend: Backend) -> Tree:
-    """The tree of fractions over the leaves: native where the backend is."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LeafPlan:
+    """What the leaves of every proof of a circuit share."""
+
+    geometry: Geometry
+    rows: tuple[UnitLeaves, ...]
+    """The rows of each table, their constants left at zero."""
+
+
+def leaf_plan(circuit: Circuit) -> LeafPlan:
+    """Unit boxes are those of lookups with two variables and more."""
+    rows = frozenset(circuit.leaf_of[column] for column in circuit.multiplicities)
+    unit = frozenset(leaf for leaf, bits in enumerate(circuit.leaves.bits) if bits > 1 and leaf not in rows)
+    tables = zip(circuit.tables, circuit.multiplicities, strict=True)
+    nothing = Challenges(ZERO, ZERO, ZERO, ZERO)
+    integers = tuple(_unit_leaves(Keys(column, table, *table.words()), nothing) for table, column in tables)
+    return LeafPlan(Geometry(circuit.leaves, unit), integers)
+
+
+def leaf_tree(
+    circuit: Circuit, witness: Witness, challenges: Challenges, backend: Backend, kept: dict[str, object]
+) -> Tree:
+    """The tree of fractions over the leaves: native where the backend is. ``kept`` holds what proofs share."""
     if backend.name != "native" or not supports(circuit.leaves):
         return NumpyTree(circuit.leaves, *_padded(circuit, witness, challenges, backend), backend)
+    plan = kept.get("leaves")
+    if not isinstance(plan, LeafPlan):
+        with memory.plain():
+            kept["leaves"] = plan = leaf_plan(circuit)
     unit, general = {}, {}
-    for keys in keys_of(circuit, witness):
+    for keys in lookups(circuit, witness):
         leaf = circuit.leaf_of[keys.column]
-        if keys.multiplicities is None and circuit.leaves.bits[leaf] > 1:
+        if circuit.leaves.bits[leaf] > 1:
             unit[leaf] = _unit_leaves(keys, challenges)
         else:
             numerators, denominators = _fractions(keys, challenges, backend)
             general[leaf] = numerators.reshape(-1, 2), denominators.reshape(-1, 2)
-    return NativeTree(circuit.leaves, Geometry(circuit.leaves, frozenset(unit)), unit, general)
+    for table, column, rows in zip(circuit.tables, circuit.multiplicities, plan.rows, strict=True):
+        counted = lift(elements(-witness.columns[column]))
+        general[circuit.leaf_of[column]] = (
+            counted,
+            denominators_of(replace(rows, constants=_constants(table, challenges))),
+        )
+    return NativeTree(circuit.leaves, plan.geometry, unit, general)
+
+
+def _constants(table: Table, challenges: Challenges) -> tuple[Ext, Ext, Ext, Ext]:
+    """Of denominators whose u is counted from the table's first and whose v from its least."""
+    start = challenges.alpha - table.id - challenges.u * table.first - challenges.v * table.least
+    return start, challenges.u, challenges.v, challenges.s
 
 
 def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:
     """Integers that are not negative: u counted from the table's first, v from its least."""
-    first, least = keys.table.first, keys.table.least
-    start = challenges.alpha - keys.table.id - challenges.u * first
-    value = None
+    table = keys.table
+    u, v = keys.u.astype(np.int32, copy=False).ravel(), None
+    key = (u - np.int32(table.first) if table.first else u).view(np.uint32)
     if keys.v is not None:
-        value = (keys.v.astype(np.int16) - least).astype(np.uint8).ravel()
-        start = start - challenges.v * least
-    key = (keys.u.astype(np.int32) - first).astype(np.uint32).ravel()
-    sign = None if keys.s is None else keys.s.astype(np.uint8).ravel()
-    return UnitLeaves(key, value, sign, (start, challenges.u, challenges.v, challenges.s))
+        v = keys.v.astype(np.int8, copy=False).ravel().view(np.uint8) - np.uint8(table.least % 256)  # modulo 256
+    sign = None if keys.s is None else keys.s.astype(np.uint8, copy=False).ravel()
+    return UnitLeaves(key, v, sign, _constants(table, challenges))
 
 
 def _fractions(keys: Keys, challenges: Challenges, backend: Backend) -> tuple[ExtWords, ExtWords]:

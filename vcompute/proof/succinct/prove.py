@@ -17,7 +17,6 @@ from vcompute.proof.succinct.public import public_values, revealed_bytes
 from vcompute.proof.succinct.publish import committed_weights
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, absorb_statement, make_setting
 from vcompute.proof.succinct.sumcheck import prove as sumcheck
-from vcompute.proof.succinct.weight_layout import weight_columns
 from vcompute.proof.succinct.weights import weight_claim
 from vcompute.proof.succinct.witness import make_witness
 from vcompute.task import Batch
@@ -52,7 +51,8 @@ def prove(
     # 4. The lookups.
     transcript.grind("lookup work", setting.lookup_grinding)
     challenges = Challenges(*transcript.challenges("lookup", 4))
-    point, numerator, denominator = lookup.prove(transcript, leaf_tree(circuit, witness, challenges, backend))
+    tree = leaf_tree(circuit, witness, challenges, backend, setting.kept)
+    point, numerator, denominator = lookup.prove(transcript, tree)
     # 5. What they leave: columns, public values, and the linear nodes' sum.
     leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
     left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)
@@ -90,7 +90,6 @@ def prove(
         for form, value in forms
     ]
     if tables:
-        columns = weight_columns(model.graph, prepared.plans)
-        claims.append(claim(1, weight_claim(columns, product.left, backend), left_value))
+        claims.append(claim(1, weight_claim(prepared.weight_columns, product.left, backend), left_value))
     open_claims(transcript, [committed, *tables], claims, setting.parameters, backend)
     return outputs, transcript.finish()

@@ -15,7 +15,6 @@ from vcompute.proof.succinct.commitment import (
     NumberedPlan,
 )
 from vcompute.proof.succinct.setting import PARAMETERS, Prepared, clear_constants, prepare
-from vcompute.proof.succinct.weight_layout import weight_columns
 from vcompute.proof.succinct.weights import weight_table
 from vcompute.registry import ErrorCode
 from vcompute.task import Model
@@ -25,9 +24,8 @@ def committed_weights(prepared: Prepared, parameters: CommitmentParameters, back
     """The weights' commitment with all that openings need; kept for many proofs."""
     found = prepared.kept.get(parameters.name)
     if not isinstance(found, Committed):
-        columns = weight_columns(prepared.model.graph, prepared.plans)
         with memory.plain():
-            found = commit(weight_table(prepared, columns, backend), parameters, backend)
+            found = commit(weight_table(prepared, prepared.weight_columns, backend), parameters, backend)
         prepared.kept[parameters.name] = found
     return found
 

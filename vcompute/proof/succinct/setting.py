@@ -23,7 +23,7 @@ from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.layout import Layout, lay_out
 from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.roles import LINEAR, Role, assign_roles
-from vcompute.proof.succinct.weight_layout import weight_columns
+from vcompute.proof.succinct.weight_layout import WeightColumns, weight_columns
 from vcompute.registry import ErrorCode, ParameterSetId
 from vcompute.soundness import Report, Term
 from vcompute.task import Graph, Model
@@ -68,6 +68,11 @@ class Prepared:
     def constant(self, number: int) -> IntArray:
         """A constant of the graph."""
         return self.model.constants[number]
+
+    @cached_property
+    def weight_columns(self) -> WeightColumns:
+        """The layout of the committed weights."""
+        return weight_columns(self.graph, self.plans)
 
     @cached_property
     def weights(self) -> dict[int, dict[str, Words]]:
@@ -178,7 +183,7 @@ class Setting:
     weights: Layout | None
     """The layout of the committed weights, where the proof opens them."""
     kept: dict[str, object] = field(default_factory=dict, repr=False)
-    """What a verifier derived from it once (see :mod:`program`)."""
+    """What was derived from it once: a verifier's program (see :mod:`program`), a prover's :class:`LeafPlan`."""
 
     @property
     def shape(self) -> TableShape:

@@ -110,6 +110,21 @@ def _axes(stack: Stack, box: int) -> tuple[int, ...]:
     return tuple(size for size in stack.boxes[box] if size > 1)
 
 
+def denominators_of(leaves: UnitLeaves) -> ExtWords:
+    """The denominators of a box."""
+    out, handle = np.empty((leaves.key.size, 2), np.uint64), _native.ffi.new("vc_gkr_leaf *")
+    _describe(handle, leaves)
+    _native.lib.vc_gkr_leaves(_words(out), handle, _words(to_array(leaves.constants)))
+    return out
+
+
+def _describe(handle: Any, leaves: UnitLeaves) -> None:
+    """A box of leaves as C sees it; the arrays are held by ``leaves``."""
+    handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
+    handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
+    handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
+
+
 def supports(stack: Stack) -> bool:
     """Whether every box fits the kernel's description of a level."""
     return all(len(_axes(stack, box)) <= MOST_AXES for box in range(len(stack.boxes)))
@@ -149,9 +164,7 @@ class NativeTree:
         self._unit = [unit[box] for box in geometry.unit]
         self._leaves = _native.ffi.new("vc_gkr_leaf[]", max(len(self._unit), 1))
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
-            handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
-            handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
-            handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
+            _describe(handle, leaves)
         self._constants = to_array([word for leaves in self._unit for word in leaves.constants])
         # Level 1 is half of the tree: it is made twice, rather than kept while the layers above it need their tables.
         # `low` holds it and every layer's tables but its own; `high` the levels above it, and then its own tables.
@@ -186,19 +199,19 @@ class NativeTree:
 
     def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> _Level:
         """The leaves that are no unit boxes."""
-        unit, parts, tail = set(self._geometry.unit), ([], []), ([], [])  # type: ignore[var-annotated]
-        for box in stack.order:
-            if box not in unit:
-                for to, table, default in zip(parts if stack.bits[box] else tail, general[box], (0, 1), strict=True):
-                    axes = _axes(stack, box)
-                    padded = np.empty(((1 << bits_of(axes[0])) * prod(axes[1:]) if axes else 1, 2), np.uint64)
-                    padded[: table.shape[0]] = table
-                    padded[table.shape[0] :] = default, 0
-                    to.append(padded)
-        nothing = np.zeros((0, 2), np.uint64)
-        n, d = (np.concatenate([nothing, *part]) for part in parts)
+        unit = set(self._geometry.unit)
+        boxes = [box for box in stack.order if box not in unit and stack.bits[box]]
+        padded = [(1 << bits_of(axes[0])) * prod(axes[1:]) for axes in (_axes(stack, box) for box in boxes)]
+        n, d = (np.empty((sum(padded), 2), np.uint64) for _ in range(2))
         level = _Level((n, d), stack.levels[0].tail)
-        level.tail_n[...], level.tail_d[...] = (np.concatenate([nothing, *part]) for part in tail)
+        for to, side, default in ((n, 0, 0), (d, 1, 1)):
+            for part, box in zip(_parts(to, padded), boxes, strict=True):
+                table = general[box][side]
+                part[: table.shape[0]] = table
+                part[table.shape[0] :] = default, 0
+        single = [box for box in stack.order if not stack.bits[box]]
+        for place, box in enumerate(single):
+            level.tail_n[place], level.tail_d[place] = general[box][0][0], general[box][1][0]
         return level
 
     def top(self) -> Pair:
