@@ -10,7 +10,7 @@ from vcompute.codec import Variant, cddl
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.cose import MAX_PAYLOAD
 from vcompute.identity.keys import COSE_KEY_SIZE
-from vcompute.identity.lifecycle import Evidence, Revocation, Rotation, Successor
+from vcompute.identity.lifecycle import Enrolment, Evidence, Revocation, Rotation, Successor
 from vcompute.identity.quorum import QuorumCertificate, VerifierSet
 from vcompute.messages.envelope import BODY
 from vcompute.proof.statement import StatementRecord
@@ -36,7 +36,7 @@ signed-message = #6.18([
 
 FILES: Final[dict[str, tuple[str, str, tuple[type[Any] | Variant, ...]]]] = {
     "messages": ("Messages of the protocol", ENVELOPE, (BODY,)),
-    "keys": ("The life of keys: payloads of COSE_Sign1", "\n", (Rotation, Successor, Revocation, Evidence)),
+    "keys": ("The life of keys: payloads of COSE_Sign1", "\n", (Enrolment, Rotation, Successor, Revocation, Evidence)),
     "inputs": ("Confidential inputs", "\n", (EncryptionKey, TaskConfiguration, SealedInput)),
     "quorums": ("Verifier sets and their certificates", "\n", (VerifierSet, QuorumCertificate)),
     "task": ("Model files and batches", "\n", (ModelFile, BatchRecord)),

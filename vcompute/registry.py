@@ -129,6 +129,15 @@ class ErrorCode(IntEnum):
     KEY_REUSED = 323
     """a key that was replaced cannot come back"""
 
+    KEY_ROTATED = 324
+    """the signer's party signs with another key since a rotation"""
+
+    KEY_REVOKED = 325
+    """the signer's key is revoked: nothing it signs counts any more"""
+
+    EVIDENCE_REJECTED = 326
+    """the attestation evidence is missing, of an unknown attester, or does not say what the policy requires"""
+
     UNEXPECTED_MESSAGE = 400
     """the message does not fit the state of the session"""
 
@@ -404,6 +413,15 @@ class MessageType(IntEnum):
     OPENING = 22
     """the requester's sealed opening of its inputs for one reader"""
 
+    KEY_CHANGE = 23
+    """a signed record of a party's keys: enrolment, rotation or revocation, for the coordinator"""
+
+    LOOKUP = 24
+    """asks for the records of a party's keys"""
+
+    KEYS = 25
+    """the coordinator passes on records of a party's keys"""
+
 
 @unique
 class Basis(IntEnum):
@@ -610,6 +628,9 @@ HTTP_STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.QUORUM_NOT_REACHED: 422,
     ErrorCode.EVIDENCE_STALE: 422,
     ErrorCode.KEY_REUSED: 422,
+    ErrorCode.KEY_ROTATED: 403,
+    ErrorCode.KEY_REVOKED: 403,
+    ErrorCode.EVIDENCE_REJECTED: 403,
     ErrorCode.UNEXPECTED_MESSAGE: 409,
     ErrorCode.UNKNOWN_SESSION: 401,
     ErrorCode.UNKNOWN_TASK: 404,

@@ -24,9 +24,9 @@ from vcompute.identity import PrivateKey, PublicKey, bls, hpke, load_key, reopen
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.cose import sign1
 from vcompute.identity.ed25519 import Ed25519PublicKey
+from vcompute.identity.history import KeyHistory
 from vcompute.identity.lifecycle import (
     Evidence,
-    KeyHistory,
     Measurement,
     Revocation,
     Rotation,

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """All roles under a network and a fate that Hypothesis controls: messages dropped, duplicated, reordered, corrupted,
-clocks that jump, crashes at any step, cheats, yields, cancellations, a settlement that does not answer.
+clocks that jump, crashes at any step, cheats, yields, cancellations, keys that rotate and are revoked, a settlement
+that does not answer.
 
 Always: no money appears or vanishes, no final state changes. In the end, once faults stop: every task is final and
 all parties agree with the ledger about it.
 """
 
+import contextlib
 import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, VERIFIER
-from tests.session.world import FUNDS, PROOF, World
+from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, SETTLEMENT, VERIFIER
+from tests.session.world import FUNDS, PROOF, Client, World
+from vcompute.errors import ProtocolError
+from vcompute.identity import PrivateKey
 from vcompute.messages import OnChallenge, Receipt, Sampled, SuiteChoice, open_message
 from vcompute.registry import Outcome, YieldReason
 from vcompute.session.coordinator_table import TASK_TABLE, TaskState
@@ -33,19 +37,21 @@ class Protocol(RuleBasedStateMachine):
         self.world = World(workers=WORKERS, seed=seed)
         self.finals: dict[bytes, TaskState] = {}
         self.cancelled: set[bytes] = set()
+        self.revoked: set[bytes] = set()
+        self.keys = 0
 
     @rule()
-    @precondition(lambda self: len(self.world.tasks) < 6)
+    @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
     def offer(self) -> None:
         self.world.offer()
 
     @rule(rate=st.sampled_from([1, 1 << 15, 1 << 16]))
-    @precondition(lambda self: len(self.world.tasks) < 6)
+    @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
     def offer_sampled(self, rate: int) -> None:
         self.world.offer(policy=Sampled((PROOF if rate & 1 else REPLAY,), rate, 2_000, 5))
 
     @rule(suite=st.sampled_from([REPLAY, PROOF]))
-    @precondition(lambda self: len(self.world.tasks) < 6)
+    @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
     def offer_on_challenge(self, suite: SuiteChoice) -> None:
         self.world.offer(policy=OnChallenge((suite,), 6_000, 3_000, 5))
 
@@ -119,6 +125,25 @@ class Protocol(RuleBasedStateMachine):
     def cancel(self, index: int) -> None:
         task = self.world.tasks[index % len(self.world.tasks)]
         self.world.requester.act(self.world.requester.session.cancel(task, self.world.now))
+
+    @rule(who=st.integers(0, WORKERS + 1))
+    @precondition(lambda self: self.keys < 40)
+    def rotate(self, who: int) -> None:
+        """A party changes its key; while the settlement does not answer, it goes on trying."""
+        self.keys += 1
+        self.party(who).rotate(PrivateKey.from_seed(b"stateful %d" % self.keys))
+
+    @rule(who=st.integers(0, WORKERS), by_operator=st.booleans())
+    @precondition(lambda self: len(self.revoked) < 2 and self.world.settlement_up)
+    def revoke(self, who: int, by_operator: bool) -> None:
+        """A worker's or the verifier's key ends; its requester goes on."""
+        party = self.party(who)
+        self.revoked.add(party.name)
+        with contextlib.suppress(ProtocolError):  # a rotation is recorded that the party has not heard of
+            party.revoke(SETTLEMENT if by_operator else None)
+
+    def party(self, who: int) -> Client:
+        return (*self.world.workers, self.world.verifier, self.world.requester)[who]
 
     @rule(up=st.booleans(), silent=st.booleans())
     def settlement(self, up: bool, silent: bool) -> None:

@@ -12,8 +12,9 @@ from vcompute.codec import Limits, decode, encode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey, load_backend
-from vcompute.messages import Advertise, Check, Draw, Hello, Offer, Signed, SuiteChoice, open_message, seal
-from vcompute.registry import ErrorCode, ParameterSetId, Role, YieldReason
+from vcompute.identity.lifecycle import KeyRecord, RecordKind, revoke, rotate
+from vcompute.messages import Advertise, Check, Draw, Hello, KeyChange, Offer, Signed, SuiteChoice, open_message, seal
+from vcompute.registry import ErrorCode, ParameterSetId, RevocationReason, Role, YieldReason
 from vcompute.session import (
     Abort,
     Action,
@@ -24,6 +25,7 @@ from vcompute.session import (
     Operation,
     Prove,
     Publish,
+    Record,
     RequesterSession,
     Run,
     Save,
@@ -33,8 +35,10 @@ from vcompute.session import (
     WorkerSession,
 )
 from vcompute.session.coordinator_table import TaskRecord
+from vcompute.session.identity import ClientIdentity
 from vcompute.session.requester import RequesterRecord, RequesterState
 from vcompute.session.roster import Standing
+from vcompute.session.rotation import in_flight
 from vcompute.session.verifier_table import VerifierRecord
 from vcompute.session.worker import Product
 from vcompute.session.worker_table import WorkerRecord
@@ -48,6 +52,7 @@ RECORDS: dict[str, type[Any]] = {
     "requester": RequesterRecord,
 }
 FUNDS = 10_000
+STRANGER = PrivateKey.from_seed(b"stranger")
 PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
 CLOSED = 1
 """Closed records that a session keeps in memory: others are read back from its disk."""
@@ -88,6 +93,9 @@ class Client:
 
     def __init__(self, world: "World", key: PrivateKey, role: Role) -> None:
         self.world, self.key, self.role = world, key, role
+        self.name = key.thumbprint
+        self.changes: list[KeyRecord] = []
+        self.pending: tuple[KeyRecord, PrivateKey] | None = None
         self.disk = Disk()
         self.sequence = 0
         self.checks = 0
@@ -102,6 +110,9 @@ class Client:
         self.jobs.clear()
         self.judging.clear()
         self.proving.clear()
+        self.who = ClientIdentity(self.key, self.name)
+        for record in self.changes:
+            self.who.keys.apply(record, 2**62)
         self.handshake = ClientHandshake(self.key, self.role, self.world.nonce(), COORDINATOR.thumbprint)
         self.session: Any = self.make()
         kind = {Role.WORKER: "worker", Role.REQUESTER: "requester", Role.VERIFIER: "verifier"}[self.role]
@@ -109,19 +120,19 @@ class Client:
         self.draws: Any = None
         if self.role is Role.REQUESTER:
             watched, shelf = (lambda job: self.world.watched), self.shelf("verifier")
-            self.draws = VerifierSession(self.key, self.world.random.randbytes, None, watched, **shelf)
+            self.draws = VerifierSession(self.key, self.world.random.randbytes, None, watched, who=self.who, **shelf)
             self.act(self.draws.restore(self.disk.load("verifier"), self.world.now))
-        self.world.post(self.key.thumbprint, None, self.handshake.hello.data)
+        self.world.post(self.name, None, self.handshake.hello.data)
 
     def make(self) -> Any:
         match self.role:
             case Role.WORKER:
-                return WorkerSession(self.key, self.willing, **self.shelf("worker"))
+                return WorkerSession(self.key, self.willing, who=self.who, **self.shelf("worker"))
             case Role.VERIFIER:
-                unwatched = partial(VerifierSession, watch=lambda job: False, **self.shelf("verifier"))
+                unwatched = partial(VerifierSession, watch=lambda job: False, who=self.who, **self.shelf("verifier"))
                 return unwatched(self.key, self.world.random.randbytes, self.world.member)
             case _:
-                return RequesterSession(self.key, **self.shelf("requester"))
+                return RequesterSession(self.key, who=self.who, **self.shelf("requester"))
 
     def shelf(self, kind: str) -> dict[str, Any]:
         return {"recall": lambda name: self.disk.recall(kind, name), "closed": CLOSED}
@@ -143,12 +154,44 @@ class Client:
             self.act(self.draws.receive(message, self.world.now))
         self.act(session.receive(message, self.world.now))
 
+    def rotate(self, new: PrivateKey) -> None:
+        """Begin to change the key; what the old one said may still arrive."""
+        if self.pending is None:
+            records = [*self.session.records.values(), *(self.draws.records.values() if self.draws else ())]
+            own = [said for said in in_flight(records) if self.who.name_of(said[1]) == self.name]
+            if any(key != self.key.thumbprint for _, key in own):
+                return  # what an earlier key said is still under way
+            carried = tuple(digest for digest, _ in own)
+            data = rotate(self.key, new, len(self.changes) + 1, self.world.now, carried)
+            self.pending = KeyRecord(RecordKind.ROTATION, data), new
+        self.push()
+
+    def push(self) -> None:
+        """Go on with a change of key: the new one is used once the coordinator has recorded it."""
+        if self.pending is None:
+            return
+        world, (record, new) = self.world, self.pending
+        try:
+            world.act(world.coordinator.receive(seal(new, KeyChange(record)), world.now))
+        except VcomputeError:
+            return
+        if world.coordinator.keys.current(self.name) == new.thumbprint:
+            self.changes.append(record)
+            self.key, self.pending = new, None
+            self.start()
+
+    def revoke(self, by: PrivateKey | None = None) -> None:
+        """Revoke the current key."""
+        data = revoke(by or self.key, self.key.thumbprint, self.world.now, RevocationReason.COMPROMISED)
+        change = seal(STRANGER, KeyChange(KeyRecord(RecordKind.REVOCATION, data)))
+        self.world.act(self.world.coordinator.receive(change, self.world.now))
+
     def advertise(self) -> None:
         session = self.handshake.session
         if self.role is Role.WORKER and session is not None:
             self.sequence += 1
             body = Advertise(session, self.sequence, Role.WORKER, 1, (REPLAY, PROOF), 2, 0, 1000, 60_000)
-            self.world.post(self.key.thumbprint, None, seal(self.key, body).data)
+            self.world.post(self.name, None, seal(self.key, body).data)
 
     def act(self, actions: list[Action]) -> None:
         for action in actions:
@@ -157,7 +200,7 @@ class Client:
         for action in actions:
             match action:
                 case Send(_, data):
-                    self.world.post(self.key.thumbprint, None, data)
+                    self.world.post(self.name, None, data)
                 case Publish(_, blobs):
                     self.world.upload(blobs)
                 case Stage(task, blobs):
@@ -251,11 +294,12 @@ class World:
             closed=CLOSED,
         )
         self.staging.clear()
-        self.act(self.coordinator.restore(self.disk.load("task"), (), self.now))
+        records = self.ledger.keys.all_records()
+        self.act(self.coordinator.restore(self.disk.load("task"), (), self.now, records))
 
     def offer(self, **changes: Any) -> bytes:
         terms = replace(OFFER, nonce=self.nonce(), deadline=self.now + 60_000, **changes)
-        offer = seal(REQUESTER, terms).of(Offer)
+        offer = seal(self.requester.key, terms).of(Offer)
         self.tasks.append(offer.digest)
         self.requester.act(self.requester.session.offer(offer, self.now))
         return offer.digest
@@ -311,9 +355,21 @@ class World:
                     self.staging[task] = blobs
                 case Call():
                     self.call(action)
+                case Record(record):
+                    self.record(record)
                 case _:
                     pass
         self.stage()
+
+    def record(self, record: KeyRecord) -> None:
+        if not self.settlement_up:
+            return
+        try:
+            self.ledger.take(record, self.now)
+        except VcomputeError:
+            return
+        if not self.crash_after_call:
+            self.act(self.coordinator.recorded(record, self.now))
 
     def call(self, call: Call) -> None:
         if not self.settlement_up:
@@ -335,6 +391,7 @@ class World:
         self.now += milliseconds
         self.act(self.coordinator.tick(self.now))
         for client in self.clients.values():
+            client.push()
             client.act(client.session.tick(self.now))
             if client.draws is not None:
                 client.act(client.draws.tick(self.now))
@@ -370,9 +427,7 @@ class World:
         return self.requester.session.records[task].state
 
     def balances(self) -> dict[bytes, int]:
-        return {
-            key: self.ledger.balance(key) for key in (REQUESTER.thumbprint, *(w.key.thumbprint for w in self.workers))
-        }
+        return {key: self.ledger.balance(key) for key in (REQUESTER.thumbprint, *(w.name for w in self.workers))}
 
     def check_money(self) -> None:
         report = self.ledger.audit()
@@ -388,7 +443,7 @@ class World:
     def lose(self, worker: Client) -> None:
         """A worker vanishes for good."""
         self.workers.remove(worker)
-        del self.clients[worker.key.thumbprint]
+        del self.clients[worker.name]
 
     def heal(self) -> None:
         """No more faults; whoever lost its session says hello again."""

@@ -21,7 +21,8 @@ from vcompute.errors import VcomputeError
 from vcompute.identity import PrivateKey, bls, hpke
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.ed25519 import Ed25519PublicKey
-from vcompute.identity.lifecycle import Evidence, KeyHistory, Revocation, Rotation, Successor, open_evidence
+from vcompute.identity.history import KeyHistory
+from vcompute.identity.lifecycle import Evidence, Revocation, Rotation, Successor, open_evidence
 from vcompute.identity.quorum import Quorum, QuorumCertificate, VerifierSet
 from vcompute.policy.device import DevicePolicy, Reading
 from vcompute.policy.device.trace import parse_trace

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from vcompute.codec import encode
 from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey, sign1
+from vcompute.identity.history import KeyHistory
 from vcompute.identity.lifecycle import (
     EAT_PROFILE,
     EVIDENCE_AAD,
@@ -16,7 +17,6 @@ from vcompute.identity.lifecycle import (
     SUCCESSOR_AAD,
     Confirmation,
     Evidence,
-    KeyHistory,
     Measurement,
     Rotation,
     Successor,

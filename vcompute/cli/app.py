@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "keygen": Entry(
         "vcompute.cli.keygen", "keygen", "Make a device key and write it to PATH, a new file that only its owner reads."
     ),
+    "key": Entry("vcompute.cli.key", "key", "Show, enrol, rotate, revoke and recover the key of a party."),
     "coordinator": Entry(
         "vcompute.cli.coordinator",
         "coordinator",

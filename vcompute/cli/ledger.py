@@ -71,6 +71,23 @@ def verify(reporter: Reporter, state: Path, passphrase_file: Path | None) -> int
     return 0 if report.conserved else 1
 
 
+@ledger.command("transfer", cls=Command)
+@state_option
+@passphrase_option
+@click.argument("party")
+@click.argument("to")
+@click.option("--operation", required=True, help="Name of this transfer: the same name moves once.")
+@pass_reporter
+def transfer(
+    reporter: Reporter, state: Path, passphrase_file: Path | None, party: str, to: str, operation: str
+) -> None:
+    """Move the balance of PARTY, whose key is revoked, to TO: thumbprints. Make sure first who its owner is."""
+    book = _open(state, passphrase_file)
+    now = time.time_ns() // 1_000_000
+    amount = book.transfer(thumbprint(party), thumbprint(to), operation.encode(), now)
+    reporter.result({"moved": amount, "to": to, "balance": book.balance(thumbprint(to))})
+
+
 @ledger.command("fund", cls=Command)
 @state_option
 @passphrase_option

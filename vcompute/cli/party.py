@@ -164,13 +164,19 @@ class Connection:
         import os
 
         from vcompute.blobs import BlobCache
+        from vcompute.node.keychain import Keychain
         from vcompute.node.store import Store, lock, state_directory
         from vcompute.transport.http import HttpLink
 
         link = HttpLink(self.url, authority=self.authority, insecure=self.insecure)
         directory = state_directory(self.state)
+        passphrase = passphrase_of(self.passphrase_file)
+        key = key_in(directory, "key", passphrase)
+        chain = Keychain(directory, passphrase)
+        chain.require_settled()
         return {
-            "key": key_in(directory, "key", passphrase_of(self.passphrase_file)),
+            "key": key,
+            "who": chain.who,
             "link": link,
             "store": Store(directory / "state.db"),
             "blobs": BlobCache(directory / "blobs", CACHE, durable=False),

@@ -252,7 +252,7 @@ def _report(node: "RequesterNode", records: "list[RequesterRecord]", terms: "Ter
     count = {state: sum(record.state is state for record in records) for state in RequesterState}
     codes = sorted({record.code.name.lower() for record in records if record.code is not None})
     return {
-        "requester": node.key.thumbprint.hex(),
+        "requester": node.who.name.hex(),
         "tasks": len(records),
         "accepted": count[RequesterState.DONE],
         "rejected": sum(record.rejected for record in records),

@@ -84,7 +84,7 @@ def verifier(reporter: Reporter, /, threads: int, watch: float, member: bool, **
 
     secret = member_key_in(connection["state"]) if member else None
     arguments = Connection(**connection).arguments()
-    shown = {} if secret is None else {"member": encode(entry_of(secret, arguments["key"].thumbprint)).hex()}
+    shown = {} if secret is None else {"member": encode(entry_of(secret, arguments["who"].name)).hex()}
 
     def build() -> VerifierNode:
         return VerifierNode(
@@ -108,7 +108,7 @@ def _run(reporter: Reporter, name: str, build: Any, before_stop: Any, shown: dic
             asyncio.get_running_loop().call_later(0.5, node.stop)
 
         with on_signals(stop):
-            reporter.result({name: node.key.thumbprint.hex(), **shown})
+            reporter.result({name: node.who.name.hex(), **shown})
             sys.stdout.flush()
             await node.run()
 

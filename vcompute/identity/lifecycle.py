@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a device key: enrolment with optional evidence, rotation, revocation.
+"""The records of a device key's life: enrolment, rotation, revocation, evidence.
 
 Each record is the payload of a COSE_Sign1 envelope. A rotation is signed by the old key around an envelope of the new
 one, so that nobody can rotate to a key it does not hold. A revocation is signed by the key itself or by a successor. A
 party's name stays the thumbprint it enrolled with; history, quota and money stay with it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import IntEnum, unique
 from typing import Any, Final
 
-from vcompute.codec import Bytes, Enum, Int, Kind, Record, Text, decode, encode, field
+from vcompute.codec import Array, Bytes, Enum, Int, Kind, Record, Text, decode, encode, field
 from vcompute.codec.cbor import Value
 from vcompute.errors import EncodingError, ProtocolError
-from vcompute.identity.cose import Sealed, open1, sign1
+from vcompute.identity.cose import open1, sign1
 from vcompute.identity.keys import PrivateKey
-from vcompute.registry import AttestationType, ErrorCode, RevocationReason
+from vcompute.registry import AttestationType, ErrorCode, RevocationReason, Role
 
+ENROLMENT_AAD: Final = b"vcompute/1/enrolment"
 ROTATION_AAD: Final = b"vcompute/1/rotation"
 SUCCESSOR_AAD: Final = b"vcompute/1/successor"
 REVOCATION_AAD: Final = b"vcompute/1/revocation"
@@ -24,9 +26,24 @@ EAT_PROFILE: Final = "tag:vcompute,2026:eat/1"
 MAX_EVIDENCE: Final = 1 << 14
 MAX_ROTATIONS: Final = 1024
 """Rotations of one party; a peer that needs more enrols again."""
+MAX_CARRIED: Final = 64
+"""Messages of the old key that a rotation lets arrive late."""
+MAX_RECORD: Final = 4096
+"""Bytes of a signed record."""
 
 _DIGEST: Final = Bytes(32, 32)
 _TIME: Final = Int(0, 2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A party's first word: what it is and which key stands behind its device key; signed by that device key."""
+
+    role: Role = field(0, Enum(Role), "what it enrols as")
+    time: int = field(1, _TIME, "when")
+    recovery: bytes | None = field(
+        2, _DIGEST, "thumbprint of a key kept elsewhere that may revoke and replace the party's keys", optional=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +56,39 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A party's change of key; signed by the key that is replaced."""
+    """A party's change of key; signed by the key that is replaced, or by the party's recovery key."""
 
     successor: bytes = field(0, Bytes(1, 1024), "the signed Successor")
     time: int = field(1, _TIME, "from when the new key signs and the old one no longer does")
+    carried: tuple[bytes, ...] | None = field(
+        2, Array(_DIGEST, 1, MAX_CARRIED), "digests of messages of the old key that may still arrive", optional=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A key that must not be believed any more; signed by that key or a later one of the same party."""
+    """A key that must not be believed any more; signed by that key, a later one of the party or its recovery key."""
 
     key: bytes = field(0, _DIGEST, "thumbprint of the revoked key")
     time: int = field(1, _TIME, "from when its signatures count for nothing")
     reason: RevocationReason = field(2, Enum(RevocationReason), "why")
+
+
+@unique
+class RecordKind(IntEnum):
+    """Which record an envelope holds."""
+
+    ENROLMENT = 1
+    ROTATION = 2
+    REVOCATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A signed record of a party's keys, as it is stored and passed on."""
+
+    kind: RecordKind = field(0, Enum(RecordKind), "1 enrolment, 2 rotation, 3 revocation")
+    data: bytes = field(1, Bytes(1, MAX_RECORD), "the signed record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +137,24 @@ class Evidence:
     measurement: Measurement = field(273, _Measurements(), "measurements: the platform's evidence")
 
 
-def rotate(old: PrivateKey, new: PrivateKey, sequence: int, time: int) -> bytes:
-    """The signed rotation from one key to another, effective at ``time`` (milliseconds)."""
+def enrol(key: PrivateKey, role: Role, time: int, recovery: bytes | None = None) -> bytes:
+    """The signed enrolment of a device key; ``recovery`` is the thumbprint of the key behind it."""
+    return sign1(key, encode(Enrolment(role, time, recovery)), ENROLMENT_AAD)
+
+
+def rotate(old: PrivateKey, new: PrivateKey, sequence: int, time: int, carried: tuple[bytes, ...] = ()) -> bytes:
+    """The signed rotation from one key to another, effective at ``time`` (milliseconds).
+
+    ``carried`` are the digests of messages that the old key signed and that may arrive after the rotation.
+    """
     successor = sign1(new, encode(Successor(old.thumbprint, sequence)), SUCCESSOR_AAD)
-    return sign1(old, encode(Rotation(successor, time)), ROTATION_AAD)
+    return sign1(old, encode(Rotation(successor, time, carried or None)), ROTATION_AAD)
+
+
+def recover(recovery: PrivateKey, lost: bytes, new: PrivateKey, sequence: int, time: int) -> bytes:
+    """The rotation that a recovery key signs in the place of the lost key of thumbprint ``lost``."""
+    successor = sign1(new, encode(Successor(lost, sequence)), SUCCESSOR_AAD)
+    return sign1(recovery, encode(Rotation(successor, time)), ROTATION_AAD)
 
 
 def revoke(signer: PrivateKey, key: bytes, time: int, reason: RevocationReason) -> bytes:
@@ -135,99 +186,3 @@ def open_evidence(data: bytes, nonce: bytes) -> Evidence:
     if evidence.nonce != nonce:
         raise ProtocolError("evidence for another challenge", code=ErrorCode.EVIDENCE_STALE)
     return evidence
-
-
-@dataclass(frozen=True, slots=True)
-class _Tenure:
-    """A key of a party and the times, in milliseconds, between which it signs."""
-
-    key: bytes
-    since: int
-    until: int | None = None
-    revoked: int | None = None
-
-    def valid_at(self, time: int) -> bool:
-        ends = [end for end in (self.until, self.revoked) if end is not None]
-        return time >= self.since and all(time < end for end in ends)
-
-
-class KeyHistory:
-    """The keys of one party, named by the thumbprint it enrolled with. Fails closed."""
-
-    def __init__(self, enrolled: bytes, since: int) -> None:
-        """Begin with the key of thumbprint ``enrolled``, valid from ``since`` (milliseconds)."""
-        self.name: Final = enrolled
-        self._tenures = [_Tenure(enrolled, since)]
-
-    @property
-    def current(self) -> bytes:
-        """Thumbprint of the newest key; it may be revoked."""
-        return self._tenures[-1].key
-
-    def valid_at(self, key: bytes, time: int) -> bool:
-        """Whether a signature made by ``key`` at ``time`` counts for this party."""
-        return any(tenure.key == key and tenure.valid_at(time) for tenure in self._tenures)
-
-    def apply_rotation(self, data: bytes) -> None:
-        """Apply a signed rotation; the same one again changes nothing.
-
-        Raises:
-            EncodingError: not the schema.
-            ProtocolError: the envelope is refused; ``unexpected_signer``: not by the newest key, or that key is
-                revoked; ``key_reused``: the new key was used before; ``schema_violation``: out of sequence, or
-                effective before the key it replaces.
-        """
-        sealed = open1(data, ROTATION_AAD)
-        rotation = decode(Rotation, sealed.payload)
-        new = open1(rotation.successor, SUCCESSOR_AAD)
-        successor = decode(Successor, new.payload)
-        if self._already(sealed, new, successor, rotation):
-            return
-        last = self._tenures[-1]
-        if sealed.signer.thumbprint != last.key or successor.previous != last.key or last.revoked is not None:
-            raise ProtocolError(
-                "a rotation by another key than the newest one",
-                code=ErrorCode.UNEXPECTED_SIGNER,
-                expected=last.key.hex(),
-            )
-        if successor.sequence != len(self._tenures):
-            raise ProtocolError("a rotation out of sequence", expected=len(self._tenures), got=successor.sequence)
-        if rotation.time < last.since:
-            raise ProtocolError("a rotation before the key it replaces", expected=f">= {last.since}", got=rotation.time)
-        if any(tenure.key == new.signer.thumbprint for tenure in self._tenures):
-            raise ProtocolError("a key cannot come back", code=ErrorCode.KEY_REUSED, got=new.signer.thumbprint.hex())
-        self._tenures[-1] = replace(last, until=rotation.time)
-        self._tenures.append(_Tenure(new.signer.thumbprint, rotation.time))
-
-    def _already(self, sealed: Sealed, new: Sealed, successor: Successor, rotation: Rotation) -> bool:
-        at = successor.sequence
-        if at >= len(self._tenures):
-            return False
-        before, after = self._tenures[at - 1], self._tenures[at]
-        return (before.key, after.key, after.since) == (
-            sealed.signer.thumbprint,
-            new.signer.thumbprint,
-            rotation.time,
-        ) and successor.previous == before.key
-
-    def apply_revocation(self, data: bytes) -> None:
-        """Apply a signed revocation; of two for one key the earlier time counts.
-
-        Raises:
-            EncodingError: not the schema.
-            ProtocolError: the envelope is refused; ``unexpected_signer``: not a key of this party at or after the
-                revoked one; ``invalid_key``: the revoked key is not of this party.
-        """
-        sealed = open1(data, REVOCATION_AAD)
-        revocation = decode(Revocation, sealed.payload)
-        keys = [tenure.key for tenure in self._tenures]
-        if revocation.key not in keys:
-            raise ProtocolError("not a key of this party", code=ErrorCode.INVALID_KEY, got=revocation.key.hex())
-        position = keys.index(revocation.key)
-        if sealed.signer.thumbprint not in keys[position:]:
-            raise ProtocolError(
-                "a revocation is signed by the key itself or a later one of the party", code=ErrorCode.UNEXPECTED_SIGNER
-            )
-        tenure = self._tenures[position]
-        earlier = revocation.time if tenure.revoked is None else min(tenure.revoked, revocation.time)
-        self._tenures[position] = replace(tenure, revoked=earlier)

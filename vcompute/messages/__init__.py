@@ -2,7 +2,19 @@
 """The messages of the protocol: one schema each, signed envelopes, names by digest."""
 
 from vcompute.messages.draw import Draw, SampleCommit, SampleReveal
-from vcompute.messages.envelope import AAD, MAX_MESSAGE, Message, Signed, message_type, open_message, reopen, seal
+from vcompute.messages.envelope import (
+    AAD,
+    MAX_MESSAGE,
+    Message,
+    Names,
+    Signed,
+    by_name,
+    itself,
+    message_type,
+    open_message,
+    reopen,
+    seal,
+)
 from vcompute.messages.flow import (
     Accept,
     Answer,
@@ -16,6 +28,7 @@ from vcompute.messages.flow import (
     Verdict,
     Yield,
 )
+from vcompute.messages.keys import KeyChange, Keys, Lookup
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Always, Confidential, Offer, OnChallenge, Policy, Sampled, SuiteChoice
 from vcompute.messages.primitives import BlobRef, Extension
@@ -41,7 +54,11 @@ __all__ = [
     "Extension",
     "Fetch",
     "Hello",
+    "KeyChange",
+    "Keys",
+    "Lookup",
     "Message",
+    "Names",
     "Offer",
     "OnChallenge",
     "Opening",
@@ -57,6 +74,8 @@ __all__ = [
     "SuiteChoice",
     "Verdict",
     "Yield",
+    "by_name",
+    "itself",
     "message_type",
     "open_message",
     "reopen",

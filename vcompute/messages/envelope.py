@@ -7,7 +7,8 @@ the lease that of its Accept.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from vcompute.codec import Limits, Variant, dumps, loads
@@ -27,6 +28,7 @@ from vcompute.messages.flow import (
     Verdict,
     Yield,
 )
+from vcompute.messages.keys import KeyChange, Keys, Lookup
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Offer
 from vcompute.messages.secret import Opening, Reader
@@ -62,6 +64,9 @@ Message: TypeAlias = (
     | Answer
     | Reader
     | Opening
+    | KeyChange
+    | Lookup
+    | Keys
 )
 
 TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
@@ -87,6 +92,9 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.ANSWER, Answer),
     (MessageType.READER, Reader),
     (MessageType.OPENING, Opening),
+    (MessageType.KEY_CHANGE, KeyChange),
+    (MessageType.LOOKUP, Lookup),
+    (MessageType.KEYS, Keys),
 )
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""
@@ -98,6 +106,13 @@ _LIMITS: Final = Limits(bytes=MAX_PAYLOAD, depth=8, items=1024)
 
 M_co = TypeVar("M_co", covariant=True)
 M = TypeVar("M")
+Names: TypeAlias = Callable[[bytes], bytes]
+"""Which party a key speaks or spoke for, by thumbprint: a keyring's :meth:`~vcompute.identity.Keyring.name_of`."""
+
+
+def itself(key: bytes) -> bytes:
+    """The names of parties that never changed their keys."""
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ class Signed(Generic[M_co]):
     body: M_co
     """The message."""
     signer: bytes
-    """Thumbprint of the signer's key."""
+    """Who signed: thumbprint of the signer's key, or its party's name where the reader knows names."""
     data: bytes
     """The envelope as received: what is stored, forwarded and hashed."""
     digest: bytes
@@ -182,8 +197,8 @@ _CHECKED: Final = _Known()
 _UNCHECKED: Final = _Known()
 
 
-def open_message(data: bytes) -> Signed[Message]:
-    """Check and decode a message: bounds, signature, schema.
+def open_message(data: bytes, names: Names = itself) -> Signed[Message]:
+    """Check and decode a message: bounds, signature, schema; its signer as ``names`` calls it.
 
     Raises:
         EncodingError: not the deterministic profile, the schema or the bounds.
@@ -193,10 +208,10 @@ def open_message(data: bytes) -> Signed[Message]:
     if known is None:
         known = read(open1(data, AAD))
         _CHECKED.add(known.data, known)
-    return known
+    return by_name(known, names)
 
 
-def reopen(data: bytes) -> Signed[Message]:
+def reopen(data: bytes, names: Names = itself) -> Signed[Message]:
     """Decode a message that this party opened before and kept in its own store, without checking it again.
 
     Raises:
@@ -207,7 +222,13 @@ def reopen(data: bytes) -> Signed[Message]:
     if known is None:
         known = read(reopen1(data))
         _UNCHECKED.add(known.data, known)
-    return known
+    return by_name(known, names)
+
+
+def by_name(message: Signed[M], names: Names) -> Signed[M]:
+    """A message as its party's."""
+    name = names(message.signer)
+    return message if name == message.signer else replace(message, signer=name)
 
 
 def read(sealed: Sealed) -> Signed[Message]:

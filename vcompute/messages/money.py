@@ -2,6 +2,7 @@
 """The receipt: what the settlement did, with the signed evidence inside, checkable by anyone offline."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from vcompute.codec import Array, Enum, Int, Record, Uint, field
 from vcompute.identity.quorum import QuorumCertificate
@@ -9,6 +10,9 @@ from vcompute.messages.draw import MAX_PARTIES
 from vcompute.messages.flow import ENVELOPE
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
 from vcompute.registry import Outcome
+
+MAX_ROTATED: Final = 64
+"""Rotations that a receipt names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +37,10 @@ class Receipt:
     challenge: bytes | None = field(13, ENVELOPE, "the signed Challenge of the result", optional=True)
     draw: tuple[bytes, ...] | None = field(
         14, Array(ENVELOPE, 1, 2 * MAX_PARTIES), "the signed commitments and nonces of the draw", optional=True
+    )
+    rotations: tuple[bytes, ...] | None = field(
+        15,
+        Array(DIGEST, 1, MAX_ROTATED),
+        "digests of the signed Rotations from the names in this receipt and its offer to the keys that signed",
+        optional=True,
     )

@@ -24,6 +24,7 @@ from vcompute.node.store import Store
 from vcompute.policy.pacing import back_off
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, ClientHandshake, Job, Publish, Save, Send
+from vcompute.session.identity import ClientIdentity
 from vcompute.transport import Link
 
 logger = logging.getLogger(__name__)
@@ -71,13 +72,15 @@ class ClientNode(ABC):
         nonce: Callable[[int], bytes],
         held: object = None,
         seed: bytes | None = None,
+        who: ClientIdentity | None = None,
     ) -> None:
         """Prepare; ``coordinator`` is the thumbprint to insist on, ``nonce(n)`` gives fresh random bytes, ``held``
         is kept as long as the node lives (the lock of its state directory), ``seed`` is where keys for confidential
-        inputs come from."""
+        inputs come from, ``who`` the party's name and what is known of keys where the key is not its first."""
         self._held = held
         self.seed = seed
         self.key = key
+        self.who = who or ClientIdentity(key)
         self.role = role
         self.link = link
         self.store = store
@@ -161,6 +164,7 @@ class ClientNode(ABC):
             raise ProtocolError("the coordinator did not answer the greeting", code=ErrorCode.TRANSPORT_FAILED)
         handshake.receive(open_message(answer).of(Hello))
         self.handshake = handshake
+        self.who.keys.authority = handshake.peer.body.settlement if handshake.peer is not None else None
         await self.greeted()
         self.connected.set()
 
@@ -352,6 +356,6 @@ class ClientNode(ABC):
             raise ProtocolError("the inputs are not opened to this party", code=ErrorCode.BLOB_UNKNOWN)
         data = await self.download(job.opening.body.sealed)
         sealed = decode(SealedInput, data, Limits(bytes=max(len(data), 1)))
-        reader = self.key.thumbprint
+        reader = self.who.name
         configuration = TaskConfiguration(job.task, offer.model.digest, offer.inputs.digest, reader, role)
         return open_input(configuration, reader_key(self.seed, job.lease), sealed)

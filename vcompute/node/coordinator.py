@@ -12,7 +12,9 @@ from vcompute.blobs import BlobCache, Chunk, Upload
 from vcompute.codec import fields_of
 from vcompute.errors import EncodingError, ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
-from vcompute.messages import BlobRef, Fetch, Hello, Message, Signed, open_message
+from vcompute.identity.lifecycle import KeyRecord
+from vcompute.messages import BlobRef, Fetch, Hello, KeyChange, Keys, Lookup, Message, Signed, open_message
+from vcompute.messages.keys import page_of
 from vcompute.node.client import Clock, wall_clock
 from vcompute.node.inbox import Delivery, Inbox
 from vcompute.node.mailbox import Mailboxes
@@ -20,7 +22,7 @@ from vcompute.node.metrics import NOTHING, Meter, Totals, Traffic, prometheus
 from vcompute.node.store import Store
 from vcompute.policy.pacing import RateLimit
 from vcompute.registry import ErrorCode, Role
-from vcompute.session import Action, Call, Closed, CoordinatorSession, Operation, Save, Send, Stage
+from vcompute.session import Action, Call, Closed, CoordinatorSession, Operation, Record, Save, Send, Stage
 from vcompute.session.coordinator_table import TaskRecord
 from vcompute.session.roster import Standing
 from vcompute.settlement import ESCROW_TABLE, Holding, Settlement
@@ -71,6 +73,7 @@ class CoordinatorNode:
         self.traffic = Traffic()
         self._status: tuple[int, dict[str, Any]] | None = None
         self._changed = asyncio.Event()
+        self._unrecorded: dict[KeyRecord, VcomputeError] = {}
 
     async def run(self) -> None:
         """Go on from the stored state, take messages and keep time, until cancelled.
@@ -99,7 +102,8 @@ class CoordinatorNode:
     def restore(self) -> None:
         """Go on from the stored state."""
         self.meter.totals = self.store.recall("totals", b"", Totals) or NOTHING
-        self.act(self.session.restore(self.store.load("task", TaskRecord), (), self.clock()))
+        keys = self.settlement.keys.all_records()
+        self.act(self.session.restore(self.store.load("task", TaskRecord), (), self.clock(), keys))
 
     def _step(self) -> None:
         """Take a batch of messages; each is answered once all that they caused is stored."""
@@ -111,7 +115,13 @@ class CoordinatorNode:
                 delivery.refuse(error)
             raise
         for delivery, answer in taken:
-            delivery.done(answer)
+            body = delivery.message.body
+            refusal = self._unrecorded.get(body.record) if isinstance(body, KeyChange) else None
+            if refusal is None:
+                delivery.done(answer)
+            else:
+                delivery.refuse(refusal)
+        self._unrecorded.clear()
 
     def _taken(self, batch: list[Delivery], now: int) -> list[tuple[Delivery, bytes | None]]:
         """Refuse what the session refuses, do what it asks for, and return the others with their answers."""
@@ -125,7 +135,9 @@ class CoordinatorNode:
                 continue
             answer = None
             if isinstance(delivery.message.body, Hello):
-                answer, step = self._greeting(delivery.message.signer, step)
+                answer, step = self._greeting(self.session.keys.name_of(delivery.message.signer), step)
+            elif isinstance(delivery.message.body, Lookup):
+                answer, step = _sent(step), []
             taken.append((delivery, answer))
             actions += step
         self.act(actions)
@@ -135,7 +147,8 @@ class CoordinatorNode:
         """The answer to a Hello, which goes back at once, and the other actions of its step."""
         self._mailboxes.of(party).restart()
         answers = [action for action in step if isinstance(action, Send) and action.to == party]
-        return answers[0].data, [action for action in step if action not in answers]
+        hello = next(action for action in answers if isinstance(open_message(action.data).body, Hello))
+        return hello.data, [action for action in step if action is not hello]
 
     # The hub.
 
@@ -161,8 +174,10 @@ class CoordinatorNode:
         return await answer
 
     async def _fetch(self, fetch: Signed[Fetch]) -> bytes | None:
-        self.session.roster.session(fetch.signer, fetch.body.session)
-        return await self._mailboxes.of(fetch.signer).fetch(fetch.body.sequence, fetch.body.wait)
+        self.session.keys.require_live(fetch.signer, fetch.digest)
+        party = self.session.keys.name_of(fetch.signer)
+        self.session.roster.session(party, fetch.body.session)
+        return await self._mailboxes.of(party).fetch(fetch.body.sequence, fetch.body.wait)
 
     def wanted(self, blob: BlobRef) -> list[int]:
         """See :class:`vcompute.transport.Hub`."""
@@ -197,6 +212,11 @@ class CoordinatorNode:
         self._readers.move_to_end(blob.digest)
         return reader.chunk(index)
 
+    def keys(self, key: bytes, after: int) -> Keys:
+        """See :class:`vcompute.transport.Hub`."""
+        name = self.session.keys.name_of(key)
+        return page_of(name, self.session.keys.records(name), after)
+
     def _require_announced(self, blob: BlobRef) -> None:
         if blob not in self._announced:
             raise ProtocolError("no signed message here announced this blob", code=ErrorCode.BLOB_UNWANTED)
@@ -217,7 +237,7 @@ class CoordinatorNode:
                         following += self._stage(action)
                     case _:
                         pass
-            pending = following + self._call([action for action in pending if isinstance(action, Call)])
+            pending = following + self._call([action for action in pending if isinstance(action, Call | Record)])
         self._changed.set()
 
     def _save(self, step: list[Action]) -> None:
@@ -248,12 +268,12 @@ class CoordinatorNode:
                 self._unstage(task)
                 self.act(self.session.staged(task, self.clock()))
 
-    def _call(self, calls: list[Call]) -> list[Action]:
+    def _call(self, calls: list[Call | Record]) -> list[Action]:
         """Ask the settlement, all in one transaction of it; the session hears of answers that are durable alone."""
         if not calls:
             return []
         now = self.clock()
-        answers: list[Holding | VcomputeError]
+        answers: list[Holding | bytes | VcomputeError]
         try:
             with self.settlement.group():
                 answers = [self._ask(call, now) for call in calls]
@@ -261,7 +281,11 @@ class CoordinatorNode:
             answers = [error] * len(calls)
         following: list[Action] = []
         for call, answer in zip(calls, answers, strict=True):
-            if isinstance(answer, Holding):
+            if isinstance(call, Record):
+                following += self._recorded(call, answer, now)
+            elif isinstance(answer, bytes):
+                pass  # a name, the answer to a record
+            elif isinstance(answer, Holding):
                 following += self.session.answered(call, answer.receipt, answer.until, now)
             elif answer.code is ErrorCode.SETTLEMENT_UNKNOWN:
                 logger.warning("%s", answer)
@@ -271,8 +295,18 @@ class CoordinatorNode:
                 following += self.session.refused(call, answer.code, now)
         return following
 
-    def _ask(self, call: Call, now: int) -> Holding | VcomputeError:
+    def _recorded(self, call: Record, answer: Holding | bytes | VcomputeError, now: int) -> list[Action]:
+        """What follows from a change of keys, or its refusal for whoever brought it."""
+        if isinstance(answer, VcomputeError):
+            logger.info("the settlement does not record a change of keys: %s", answer)
+            self._unrecorded[call.record] = answer
+            return []
+        return self.session.recorded(call.record, now)
+
+    def _ask(self, call: Call | Record, now: int) -> Holding | bytes | VcomputeError:
         try:
+            if isinstance(call, Record):
+                return self.settlement.take(call.record, now)
             return ask(self.settlement, call, now)
         except VcomputeError as error:
             return error
@@ -299,6 +333,11 @@ class CoordinatorNode:
     def metrics(self) -> str:
         """The same and more in Prometheus' text format."""
         return prometheus(self.status(), self.meter.totals, self.traffic)
+
+
+def _sent(step: list[Action]) -> bytes | None:
+    """The one message of a step."""
+    return next((action.data for action in step if isinstance(action, Send)), None)
 
 
 def ask(settlement: Settlement, call: Call, now: int) -> Holding:

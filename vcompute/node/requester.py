@@ -63,7 +63,7 @@ class RequesterNode(VerifierNode):
     def __init__(self, *args: Any, seen: Callable[[RequesterRecord], None] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.requester = RequesterSession(
-            self.key, recall=lambda task: self.store.recall("requester", task, RequesterRecord)
+            self.key, who=self.who, recall=lambda task: self.store.recall("requester", task, RequesterRecord)
         )
         self._seen = seen
         self._progress = asyncio.Event()
@@ -121,7 +121,7 @@ class RequesterNode(VerifierNode):
             return known
         named, salt = self._keep(inputs), None
         if terms.confidential is not None:
-            others = set(terms.verifiers) - {self.key.thumbprint}
+            others = set(terms.verifiers) - {self.who.name}
             if others and not terms.confidential.verifiers:
                 raise ProtocolError(
                     "verifiers that cannot read the inputs cannot judge", code=ErrorCode.TERMS_NOT_ACCEPTABLE
@@ -136,7 +136,7 @@ class RequesterNode(VerifierNode):
             batch=batch,
             work_units=work_units,
             policy=terms.policy,
-            verifiers=terms.verifiers or (self.key.thumbprint,),
+            verifiers=terms.verifiers or (self.who.name,),
             quorum=terms.quorum,
             price=terms.price,
             bond=terms.bond,

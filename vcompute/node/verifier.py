@@ -41,6 +41,7 @@ class VerifierNode(ClientNode):
             member,
             self._watches,
             self.seed,
+            who=self.who,
             recall=lambda lease: self.store.recall("verifier", lease, VerifierRecord),
         )
 

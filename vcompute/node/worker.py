@@ -51,7 +51,11 @@ class WorkerNode(ClientNode):
         self._stops: dict[bytes, Stop] = {}
         self._ending = Stop()
         self.session = WorkerSession(
-            self.key, self._willing, self.seed, recall=lambda task: self.store.recall("worker", task, WorkerRecord)
+            self.key,
+            self._willing,
+            self.seed,
+            who=self.who,
+            recall=lambda task: self.store.recall("worker", task, WorkerRecord),
         )
 
     @property

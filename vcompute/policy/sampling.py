@@ -20,7 +20,7 @@ from typing import Final
 
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
-from vcompute.messages import SampleCommit, SampleReveal, open_message, seal
+from vcompute.messages import Names, SampleCommit, SampleReveal, itself, open_message, seal
 from vcompute.messages.offer import RATE_ONE
 from vcompute.registry import ErrorCode
 from vcompute.task.digest import tagged
@@ -31,12 +31,12 @@ NONCE_SIZE: Final = 32
 
 
 def commitment(result: bytes, party: bytes, nonce: bytes) -> bytes:
-    """A party's commitment: all arguments are 32 bytes, ``party`` the thumbprint of its key."""
+    """A party's commitment: all arguments are 32 bytes, ``party`` its name."""
     return tagged(COMMIT_TAG, result, party, nonce)
 
 
 def drawn(result: bytes, nonces: Mapping[bytes, bytes], rate: int) -> bool:
-    """Whether the result is checked, given every party's nonce by thumbprint, at ``rate`` in 1/65536.
+    """Whether the result is checked, given every party's nonce by its name, at ``rate`` in 1/65536.
 
     The first 128 bits of the draw, as a fraction, are below the rate with a bias under 2^-112.
     """
@@ -45,9 +45,9 @@ def drawn(result: bytes, nonces: Mapping[bytes, bytes], rate: int) -> bool:
     return int.from_bytes(seed[:16], "big") * RATE_ONE < rate << 128
 
 
-def seal_commit(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
-    """The signed commitment of the holder of ``key``."""
-    return seal(key, SampleCommit(result, commitment(result, key.thumbprint, nonce))).data
+def seal_commit(key: PrivateKey, result: bytes, nonce: bytes, party: bytes | None = None) -> bytes:
+    """The signed commitment of the holder of ``key``; ``party`` is its name where that is another than the key's."""
+    return seal(key, SampleCommit(result, commitment(result, party or key.thumbprint, nonce))).data
 
 
 def seal_reveal(key: PrivateKey, result: bytes, nonce: bytes) -> bytes:
@@ -68,15 +68,24 @@ class RoundState(Enum):
 class SamplingRound:
     """The draw for one result. Signed records in, a state out; time is an argument."""
 
-    def __init__(self, result: bytes, parties: frozenset[bytes], rate: int, reveal_within: int, now: int) -> None:
+    def __init__(
+        self,
+        result: bytes,
+        parties: frozenset[bytes],
+        rate: int,
+        reveal_within: int,
+        now: int,
+        names: Names = itself,
+    ) -> None:
         """Begin once the worker's Result is recorded.
 
         Args:
             result: digest of the signed Result.
-            parties: thumbprints of the requester and the verifiers that take part, at least one.
+            parties: the requester and the verifiers that take part, at least one.
             rate: share of results that are checked, in 1/65536, at least 1.
             reveal_within: milliseconds for commitments, and again for reveals.
             now: milliseconds.
+            names: which party a key speaks for.
 
         Raises:
             ProtocolError: ``terms_not_acceptable``: no party, or a rate outside 1 to 65536.
@@ -95,19 +104,26 @@ class SamplingRound:
         self._parties = parties
         self._rate = rate
         self._within = reveal_within
+        self._names = names
         self._commits: dict[bytes, bytes] = {}
         self._nonces: dict[bytes, bytes] = {}
 
     @classmethod
     def replay(
-        cls, result: bytes, parties: frozenset[bytes], rate: int, commits: Sequence[bytes], reveals: Sequence[bytes]
+        cls,
+        result: bytes,
+        parties: frozenset[bytes],
+        rate: int,
+        commits: Sequence[bytes],
+        reveals: Sequence[bytes],
+        names: Names = itself,
     ) -> "SamplingRound":
         """The round of a signed Result whose signed records are these, time left out.
 
         Raises:
             EncodingError, ProtocolError: a record is not admitted, as :meth:`commit` and :meth:`reveal` say.
         """
-        draw = cls(hashlib.sha256(result).digest(), parties, rate, 1, 0)
+        draw = cls(hashlib.sha256(result).digest(), parties, rate, 1, 0, names)
         for record in commits:
             draw.commit(record, 0)
         for record in reveals if draw.state is RoundState.REVEALING else ():
@@ -122,7 +138,7 @@ class SamplingRound:
             ProtocolError: the envelope is refused; ``unexpected_signer``: not a party; ``statement_mismatch``: for
                 another result; ``operation_conflict``: a second, different commitment; ``unexpected_message``: late.
         """
-        signed = open_message(data).of(SampleCommit)
+        signed = open_message(data, self._names).of(SampleCommit)
         party, body = signed.signer, signed.body
         self._check(party, body.result)
         if party in self._commits:
@@ -140,7 +156,7 @@ class SamplingRound:
             EncodingError: not the schema.
             ProtocolError: as :meth:`commit`, and ``digest_mismatch`` where the nonce is not the one committed to.
         """
-        signed = open_message(data).of(SampleReveal)
+        signed = open_message(data, self._names).of(SampleReveal)
         party, body = signed.signer, signed.body
         self._check(party, body.result)
         if party in self._nonces:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any, TypeAlias
 
+from vcompute.identity.lifecycle import KeyRecord
 from vcompute.messages import Answer, BlobRef, Offer, Opening, Result, Signed
 from vcompute.registry import Role
 
@@ -145,10 +146,18 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Ask the settlement to record a change of a party's keys; report ``recorded`` once it has. Where it refuses or
+    does not answer, nothing is reported: the sender asks again."""
+
+    record: KeyRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A task came to its end here."""
 
     task: bytes
 
 
-Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Prove | Seal | Judge | Call | Closed
+Action: TypeAlias = Send | Save | Stage | Publish | Run | Abort | Prove | Seal | Judge | Call | Record | Closed

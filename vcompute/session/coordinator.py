@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from vcompute.identity import PrivateKey
-from vcompute.messages import Message, OnChallenge, Receipt, SampleCommit, Signed, reopen
+from vcompute.identity import Keyring, PrivateKey
+from vcompute.identity.lifecycle import KeyRecord
+from vcompute.messages import KeyChange, Lookup, Message, OnChallenge, Receipt, SampleCommit, Signed, reopen
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Call, Operation
 from vcompute.session.coordinator_intake import Intake
+from vcompute.session.coordinator_keys import Registrar
 from vcompute.session.coordinator_messages import (
     Speaker,
     appeal_until,
@@ -47,16 +49,27 @@ class CoordinatorSession:
         standing: Callable[[bytes], Standing | None] = lambda _: None,
         closed: int = MAX_CLOSED,
     ) -> None:
+        self.keys = Keyring(settlement)
         speaker = Speaker(key)
         self.roster = Roster(standing)
         self.records = TaskShelf(recall, closed)
         self._tasks = Tasks(speaker, self.roster, self.records)
-        self._intake = Intake(key, settlement, nonce, speaker, self._tasks)
+        self._intake = Intake(key, settlement, nonce, speaker, self._tasks, self.keys.name_of)
+        self._registrar = Registrar(key, self.keys, self._tasks)
         self.timers = self._tasks.timers
 
-    def restore(self, records: Iterable[TaskRecord], standings: Iterable[Standing], now: int) -> list[Action]:
-        """Go on after a restart: every open task asks again for what its state waits for."""
-        return self._tasks.restore(records, standings, now)
+    def restore(
+        self,
+        records: Iterable[TaskRecord],
+        standings: Iterable[Standing],
+        now: int,
+        keys: tuple[KeyRecord, ...] = (),
+    ) -> list[Action]:
+        """Go on after a restart: every open task asks again for what its state waits for. ``keys`` are the records of
+        keys that the settlement holds."""
+        actions = self._tasks.restore(records, standings, now)
+        actions += self._registrar.restore(keys, now)
+        return self._registrar.with_keys(actions)
 
     def receive(self, message: Signed[Message], now: int) -> list[Action]:
         """A message from any party.
@@ -64,19 +77,32 @@ class CoordinatorSession:
         Raises:
             ProtocolError: the message is refused.
         """
-        return self._intake.received(message, now) + self._tasks.dispatch(now)
+        match message.body:
+            case KeyChange():
+                return self._registrar.changed(message.body, now)
+            case Lookup():
+                return self._registrar.looked_up(message.of(Lookup))
+            case _:
+                admitted = self._registrar.admit(message)
+        return self._done(self._intake.received(admitted, now), now)
+
+    def recorded(self, record: KeyRecord, now: int) -> list[Action]:
+        """The settlement recorded a change of a party's keys: it is in force."""
+        return self._done(self._registrar.recorded(record, now), now)
+
+    def _done(self, actions: list[Action], now: int) -> list[Action]:
+        """The actions of a step, with the tasks that it leaves to give out and the keys that it speaks of."""
+        return self._registrar.with_keys(actions + self._tasks.dispatch(now))
 
     def staged(self, task: bytes, now: int) -> list[Action]:
         """The blobs a task waits for are here."""
         opened = self._intake.opening(task)
         if opened:
-            return opened
+            return self._registrar.with_keys(opened)
         record = self.records.get(task)
         draws = record is not None and record.state is TaskState.COLLECTING and has_draw(record)
         draws = draws and record is not None and record.answer is None
-        return self._tasks.event(task, TaskEvent.DRAWABLE if draws else TaskEvent.STAGED, now) + self._tasks.dispatch(
-            now
-        )
+        return self._done(self._tasks.event(task, TaskEvent.DRAWABLE if draws else TaskEvent.STAGED, now), now)
 
     def answered(self, call: Call, receipt: bytes | None, until: int, now: int) -> list[Action]:
         """The settlement did as asked; ``receipt`` is what it signed, ``until`` the end of lease or window."""
@@ -86,7 +112,7 @@ class CoordinatorSession:
                 return []
             return self._tasks.apply(replace(record, until=until), TaskEvent.RENEWED, now)
         if call.operation is Operation.DRAW:
-            return self._recorded(record, call, now)
+            return self._registrar.with_keys(self._drawn(record, call, now))
         if not self._tasks.waits_for(call):
             return []
         event = TaskEvent.DONE
@@ -96,11 +122,11 @@ class CoordinatorSession:
             event = {Outcome.PAID: TaskEvent.PAID, Outcome.SLASHED: TaskEvent.SLASHED}.get(outcome, TaskEvent.DONE)
         elif call.operation is Operation.COMMIT and isinstance(policy_of(record), OnChallenge):
             event = TaskEvent.WINDOW
-        return self._tasks.apply(replace(record, until=until), event, now) + self._tasks.dispatch(now)
+        return self._done(self._tasks.apply(replace(record, until=until), event, now), now)
 
     def refused(self, call: Call, code: ErrorCode, now: int) -> list[Action]:
         """The settlement refused."""
-        return self._outcome(call, TaskEvent.DENIED, code, now) + self._tasks.dispatch(now)
+        return self._done(self._outcome(call, TaskEvent.DENIED, code, now), now)
 
     def unknown(self, call: Call, now: int) -> list[Action]:
         """The settlement did not answer; it is asked again later, and never does twice what it did."""
@@ -115,23 +141,24 @@ class CoordinatorSession:
         for task, is_timeout in self.timers.due(now):
             event = self._timed(self.records[task], now) if is_timeout else TaskEvent.RESEND
             actions += self._tasks.event(task, event, now)
-        return actions + self._tasks.dispatch(now)
+        return self._done(actions, now)
 
-    @staticmethod
-    def _timed(record: TaskRecord, now: int) -> TaskEvent:
+    def _timed(self, record: TaskRecord, now: int) -> TaskEvent:
         """What the end of a state's time means."""
-        if record.state is TaskState.DRAWING and draw_asks(record):
+        if record.state is TaskState.DRAWING and draw_asks(record, self.keys.name_of):
             return TaskEvent.DEMAND
         appeals = record.state is TaskState.JUDGING and appeal_until(record) > now
         return TaskEvent.APPEAL if appeals else TaskEvent.TIMEOUT
 
-    def _recorded(self, record: TaskRecord, call: Call, now: int) -> list[Action]:
+    def _drawn(self, record: TaskRecord, call: Call, now: int) -> list[Action]:
         data = call.data or b""
         if record.state is not TaskState.DRAWING or record.lease != call.lease:
             return []
-        if data in (*record.commits, *record.reveals):
+        message, names = reopen(data, self.keys.name_of), self.keys.name_of
+        said = record.commits if isinstance(message.body, SampleCommit) else record.reveals
+        if message.signer in {reopen(known, names).signer for known in said}:
             return []  # the timer sends again what was lost; an answer here would let two parties echo for ever
-        if isinstance(reopen(data).body, SampleCommit):
+        if isinstance(message.body, SampleCommit):
             record = replace(record, commits=(*record.commits, data))
             if len(record.commits) == len(draw_parties(record)):
                 record = replace(record, draw_until=now + reveal_within(record))
@@ -139,7 +166,9 @@ class CoordinatorSession:
             record = replace(record, reveals=(*record.reveals, data))
         if len(record.reveals) < len(draw_parties(record)):
             return self._tasks.apply(record, TaskEvent.RECORDED, now)
-        return self._tasks.apply(record, TaskEvent.DEMAND if draw_asks(record) else TaskEvent.DRAWN, now)
+        return self._tasks.apply(
+            record, TaskEvent.DEMAND if draw_asks(record, self.keys.name_of) else TaskEvent.DRAWN, now
+        )
 
     def _outcome(self, call: Call, event: TaskEvent, code: ErrorCode, now: int) -> list[Action]:
         record = self.records[call.task]

@@ -16,6 +16,7 @@ from vcompute.messages import (
     Decline,
     Hello,
     Message,
+    Names,
     Offer,
     Opening,
     Progress,
@@ -45,13 +46,20 @@ class Intake:
     """Takes a coordinator's messages. ``nonce`` gives 16 fresh random bytes."""
 
     def __init__(
-        self, key: PrivateKey, settlement: bytes, nonce: Callable[[], bytes], speaker: Speaker, tasks: Tasks
+        self,
+        key: PrivateKey,
+        settlement: bytes,
+        nonce: Callable[[], bytes],
+        speaker: Speaker,
+        tasks: Tasks,
+        names: Names,
     ) -> None:
         self._key = key
         self._settlement = settlement
         self._nonce = nonce
         self._speaker = speaker
         self._tasks = tasks
+        self._names = names
         self._roster = tasks.roster
         self._records = tasks.records
         self._openings: dict[bytes, tuple[bytes, bytes]] = {}
@@ -163,7 +171,7 @@ class Intake:
         lease = message.digest if isinstance(body, Accept) else getattr(body, "lease", None)
         for receipt in record.receipts:
             known = reopen(receipt).of(Receipt).body
-            if lease is not None and known.lease == lease and message.signer in _concerned(known):
+            if lease is not None and known.lease == lease and message.signer in _concerned(known, self._names):
                 return [Send(message.signer, receipt)]
         if isinstance(body, Decline | Yield):
             return []
@@ -234,7 +242,7 @@ class Intake:
         return self._tasks.apply(replace(record, cancel=cancel.data), TaskEvent.CANCEL, now)
 
 
-def _concerned(receipt: Receipt) -> set[bytes | None]:
+def _concerned(receipt: Receipt, names: Names) -> set[bytes | None]:
     """Whose lease or challenge a receipt ended."""
-    challenger = None if receipt.challenge is None else reopen(receipt.challenge).signer
+    challenger = None if receipt.challenge is None else reopen(receipt.challenge, names).signer
     return {receipt.worker, challenger}

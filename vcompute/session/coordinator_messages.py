@@ -11,11 +11,13 @@ from vcompute.messages import (
     Check,
     Decline,
     Draw,
+    Names,
     Offer,
     Policy,
     Receipt,
     Result,
     Sampled,
+    itself,
     reopen,
     seal,
 )
@@ -124,7 +126,7 @@ def policy_of(record: TaskRecord) -> Policy:
     return reopen(record.offer).of(Offer).body.policy
 
 
-def draw_asks(record: TaskRecord) -> bool:
+def draw_asks(record: TaskRecord, names: Names = itself) -> bool:
     """Whether a draw that is over asks for a proof: the result has none, and not every nonce spares it."""
     policy = policy_of(record)
     if record.result is None or not isinstance(policy, Sampled):
@@ -132,7 +134,7 @@ def draw_asks(record: TaskRecord) -> bool:
     if not owes_proof(policy, reopen(record.result).of(Result).body):
         return False
     parties = frozenset(draw_parties(record))
-    draw = SamplingRound.replay(record.result, parties, policy.rate, record.commits, record.reveals)
+    draw = SamplingRound.replay(record.result, parties, policy.rate, record.commits, record.reveals, names)
     return draw.state is not RoundState.NOT_SAMPLED
 
 

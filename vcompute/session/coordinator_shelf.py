@@ -33,6 +33,12 @@ class TaskShelf(Shelf[TaskRecord]):
         if name in self._open:
             self._of[record.requester] += 1
 
+    def open_of(self, requester: bytes) -> list[TaskRecord]:
+        """The open tasks of a requester."""
+        if requester not in self._of:
+            return []
+        return [record for record in self.under_way if record.requester == requester]
+
     def admit(self, requester: bytes) -> None:
         """Refuse one more open task where there are too many.
 

@@ -16,6 +16,7 @@ from vcompute.messages import (
     BlobRef,
     Cancel,
     Decline,
+    Keys,
     Message,
     Offer,
     Opening,
@@ -23,6 +24,7 @@ from vcompute.messages import (
     Receipt,
     Result,
     Signed,
+    by_name,
     reopen,
     seal,
 )
@@ -32,6 +34,7 @@ from vcompute.policy.receipt import check_receipt
 from vcompute.registry import ErrorCode, Outcome, Role
 from vcompute.session.actions import Action, Closed, Publish, Save, Seal, Send, Stage
 from vcompute.session.coordinator_messages import contents
+from vcompute.session.identity import ClientIdentity
 from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 
@@ -157,11 +160,14 @@ class RequesterSession:
         self,
         key: PrivateKey,
         *,
+        who: ClientIdentity | None = None,
         recall: Callable[[bytes], RequesterRecord | None] = lambda _: None,
         closed: int = MAX_CLOSED,
     ) -> None:
-        """``recall`` reads back what was stored of a task, or gives None; ``closed`` records stay in memory."""
+        """``who``: the party's name and what it knows of others, where the key is not its first;
+        ``recall`` reads back what was stored of a task, or gives None; ``closed`` records stay in memory."""
         self._key = key
+        self._who = who or ClientIdentity(key)
         self.records = Shelf(_closed, recall, closed)
         self.timers: Timers[bytes] = Timers()
         self._tries: dict[bytes, int] = {}
@@ -204,7 +210,11 @@ class RequesterSession:
         Raises:
             ProtocolError: the message is refused.
         """
+        message = by_name(message, self._who.name_of)
         match message.body:
+            case Keys():
+                self._who.learn(message.body, now)
+                return []
             case Accept(task=task):
                 return self._accepted(task, message.data, now)
             case Reader():
@@ -252,7 +262,7 @@ class RequesterSession:
         if record is None or record.state not in _OPEN or record.accept is None:
             return []
         offer = reopen(record.offer).of(Offer).body
-        accept = reopen(record.accept)
+        accept = self._who.reopen(record.accept)
         if body.lease != accept.digest or record.salt is None or offer.confidential is None:
             return []
         worker = body.role is Role.WORKER and reader.signer == accept.signer
@@ -265,7 +275,7 @@ class RequesterSession:
         record = self.records.get(receipt.body.task)
         if record is None or receipt.body.entry <= record.seen:
             return []
-        check_receipt(receipt, reopen(record.offer).of(Offer))
+        check_receipt(receipt, reopen(record.offer).of(Offer), self._who.keys)
         record = replace(record, seen=receipt.body.entry)
         match receipt.body.outcome:
             case Outcome.PAID:

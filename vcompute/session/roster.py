@@ -166,6 +166,11 @@ class Roster:
             party.expires = 0
             self._ready.pop(thumbprint, None)
 
+    def drop(self, thumbprint: bytes) -> None:
+        """A party's session ends."""
+        self.parties.pop(thumbprint, None)
+        self._ready.pop(thumbprint, None)
+
     def lapse(self, thumbprint: bytes) -> Standing:
         """A worker let a lease lapse: nothing more until it advertises again."""
         self.rest(thumbprint)

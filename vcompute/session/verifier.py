@@ -19,6 +19,7 @@ from vcompute.messages import (
     Challenge,
     Check,
     Draw,
+    Keys,
     Message,
     Offer,
     OnChallenge,
@@ -30,7 +31,7 @@ from vcompute.messages import (
     Sampled,
     Signed,
     Verdict,
-    open_message,
+    by_name,
     reopen,
     seal,
 )
@@ -39,6 +40,7 @@ from vcompute.policy.sampling import NONCE_SIZE, RoundState, SamplingRound, comm
 from vcompute.policy.verification import basis_of, owes_proof
 from vcompute.registry import Basis, ErrorCode, Role
 from vcompute.session.actions import Action, Closed, Job, Judge, Save, Send
+from vcompute.session.identity import ClientIdentity
 from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.verifier_table import (
@@ -63,16 +65,19 @@ class VerifierSession:
         watch: Callable[[Job], bool] = lambda job: True,
         seed: bytes | None = None,
         *,
+        who: ClientIdentity | None = None,
         recall: Callable[[bytes], VerifierRecord | None] = lambda _: None,
         closed: int = MAX_CLOSED,
     ) -> None:
         """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
         verifier sets; ``watch`` says which results that may be challenged are run again;
-        ``seed``: at least 32 secret bytes that keys for confidential inputs come from; ``recall`` reads back what was
-        stored under a lease, or gives None; ``closed`` records stay in memory."""
+        ``seed``: at least 32 secret bytes that keys for confidential inputs come from; ``who``: the party's name
+        and what it knows of others, where the key is not its first; ``recall`` reads back what was stored under a
+        lease, or gives None; ``closed`` records stay in memory."""
         self._seed = seed
         self._watch = watch
         self._key = key
+        self._who = who or ClientIdentity(key)
         self._member = member
         self._nonce = nonce
         self.records = Shelf(_closed, recall, closed)
@@ -94,7 +99,11 @@ class VerifierSession:
         Raises:
             ProtocolError: the message is refused.
         """
+        message = by_name(message, self._who.name_of)
         match message.body:
+            case Keys():
+                self._who.learn(message.body, now)
+                return []
             case Check():
                 return self._checked(message.body, now)
             case Draw():
@@ -128,7 +137,7 @@ class VerifierSession:
     def _spoken(self, record: VerifierRecord, basis: Basis, code: ErrorCode | None) -> VerifierRecord:
         result = reopen(record.result).of(Result)
         body = Verdict(result.body.task, record.lease, result.digest, code is None, basis, code)
-        if self._member is not None and self._key.thumbprint in reopen(record.offer).of(Offer).body.verifiers:
+        if self._member is not None and self._who.name in reopen(record.offer).of(Offer).body.verifiers:
             body = replace(body, share=share_of(reopen(record.offer).of(Offer).body, body, self._member))
         return replace(record, verdict=seal(self._key, body).data)
 
@@ -142,18 +151,18 @@ class VerifierSession:
         return actions
 
     def _checked(self, check: Check, now: int) -> list[Action]:
-        offer = open_message(check.offer).of(Offer)
-        accept = open_message(check.accept).of(Accept)
-        result = open_message(check.result).of(Result)
+        offer = self._who.open(check.offer).of(Offer)
+        accept = self._who.open(check.accept).of(Accept)
+        result = self._who.open(check.result).of(Result)
         check_evidence(offer, accept, result)
-        answer = None if check.answer is None else check_answer(open_message(check.answer).of(Answer), accept, result)
-        listed = self._key.thumbprint in offer.body.verifiers
+        answer = None if check.answer is None else check_answer(self._who.open(check.answer).of(Answer), accept, result)
+        listed = self._who.name in offer.body.verifiers
         if offer.body.verifier_set is not None and self._member is None and listed:
             raise ProtocolError("this verifier has no BLS key for the offer's set", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
         secret = offer.body.confidential
-        if secret is not None and offer.signer != self._key.thumbprint and not (secret.verifiers and self._seed):
+        if secret is not None and offer.signer != self._who.name and not (secret.verifiers and self._seed):
             raise ProtocolError("the inputs are not opened to this verifier", code=ErrorCode.TERMS_NOT_ACCEPTABLE)
-        if self._key.thumbprint not in parties_of(offer):
+        if self._who.name not in parties_of(offer):
             raise ProtocolError("the offer names other verifiers", code=ErrorCode.UNEXPECTED_MESSAGE)
         known = self.records.get(accept.digest)
         if known is not None:
@@ -164,7 +173,7 @@ class VerifierSession:
             return self._apply(known, VerifierEvent.CHECK, now)
         self.records.require_place()
         record = VerifierRecord(accept.digest, VerifierState.CHECKING, offer.data, accept.data, result.data, now)
-        fallback = self._key.thumbprint in (offer.body.fallback or ())
+        fallback = self._who.name in (offer.body.fallback or ())
         if fallback:
             pass  # it is asked when draws and windows are over
         elif isinstance(offer.body.policy, Sampled):
@@ -182,15 +191,15 @@ class VerifierSession:
         record = self.records.get(opening.body.lease)
         if record is None or record.opening is not None:
             return []
-        opening.require_signer(reopen(record.offer).signer)
-        if opening.body.reader != self._key.thumbprint:
+        opening.require_signer(self._who.reopen(record.offer).signer)
+        if opening.body.reader != self._who.name:
             raise ProtocolError("an opening for another reader", code=ErrorCode.UNEXPECTED_MESSAGE)
         return self._apply(replace(record, opening=opening.data), VerifierEvent.OPENED, now)
 
     def _judge(self, record: VerifierRecord, watch: bool) -> Action:
         """The check, or the request for the opening of the inputs; the requester itself has them."""
-        offer = reopen(record.offer).of(Offer)
-        own = offer.signer == self._key.thumbprint
+        offer = self._who.reopen(record.offer).of(Offer)
+        own = offer.signer == self._who.name
         if offer.body.confidential is None or own or record.opening is not None:
             answer = None if record.answer is None else reopen(record.answer).of(Answer)
             return Judge(self._job(record), reopen(record.result).of(Result), answer, watch)
@@ -199,12 +208,11 @@ class VerifierSession:
 
     def _answered(self, record: VerifierRecord, now: int) -> list[Action]:
         offer = reopen(record.offer).of(Offer).body
-        judges = self._key.thumbprint in (*offer.verifiers, *(offer.fallback or ()))
+        judges = self._who.name in (*offer.verifiers, *(offer.fallback or ()))
         return self._apply(record, VerifierEvent.ANSWERED if judges else VerifierEvent.PASSED, now)
 
-    @staticmethod
-    def _job(record: VerifierRecord) -> Job:
-        offer, accept = reopen(record.offer).of(Offer), reopen(record.accept)
+    def _job(self, record: VerifierRecord) -> Job:
+        offer, accept = self._who.reopen(record.offer).of(Offer), self._who.reopen(record.accept)
         opening = None if record.opening is None else reopen(record.opening).of(Opening)
         return Job(offer.digest, accept.digest, accept.signer, offer, opening)
 
@@ -213,14 +221,16 @@ class VerifierSession:
         record = self.records.get(draw.lease)
         if record is None or record.state not in (VerifierState.DRAWING, VerifierState.REVEALED):
             return []
-        offer = reopen(record.offer).of(Offer)
+        offer = self._who.reopen(record.offer).of(Offer)
         policy = offer.body.policy
         if not isinstance(policy, Sampled):
             return []
-        rounds = SamplingRound(hashlib.sha256(record.result).digest(), parties_of(offer), policy.rate, 1, 0)
+        rounds = SamplingRound(
+            hashlib.sha256(record.result).digest(), parties_of(offer), policy.rate, 1, 0, self._who.name_of
+        )
         for commit in draw.commits:
             rounds.commit(commit, 0)
-        own = commitment(hashlib.sha256(record.result).digest(), self._key.thumbprint, record.nonce or b"")
+        own = commitment(hashlib.sha256(record.result).digest(), self._who.name, record.nonce or b"")
         if rounds.state is RoundState.REVEALING and own not in {_commitment(commit) for commit in draw.commits}:
             raise ProtocolError("the draw holds another commitment of this party", code=ErrorCode.UNEXPECTED_MESSAGE)
         if rounds.state is RoundState.REVEALING:
@@ -230,7 +240,7 @@ class VerifierSession:
             return self._apply(record, VerifierEvent.OPEN, now)
         if not (draw.closed or rounds.state in (RoundState.CHECKED, RoundState.NOT_SAMPLED)):
             return []
-        if self._key.thumbprint not in offer.body.verifiers:
+        if self._who.name not in offer.body.verifiers:
             return self._apply(record, VerifierEvent.PASSED, now)
         if rounds.state is RoundState.NOT_SAMPLED:
             return self._apply(self._spoken(record, Basis.NOT_SAMPLED, None), VerifierEvent.SPARED, now)
@@ -256,8 +266,12 @@ class VerifierSession:
             match effect:
                 case VerifierEffect.COMMIT | VerifierEffect.REVEAL if record.nonce is not None:
                     result = hashlib.sha256(record.result).digest()
-                    seal_record = seal_commit if effect is VerifierEffect.COMMIT else seal_reveal
-                    actions.append(Send(None, seal_record(self._key, result, record.nonce)))
+                    said = (
+                        seal_commit(self._key, result, record.nonce, self._who.name)
+                        if effect is VerifierEffect.COMMIT
+                        else seal_reveal(self._key, result, record.nonce)
+                    )
+                    actions.append(Send(None, said))
                 case VerifierEffect.START | VerifierEffect.WATCH:
                     actions.append(self._judge(record, effect is VerifierEffect.WATCH))
                 case VerifierEffect.CHALLENGE:

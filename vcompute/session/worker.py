@@ -19,6 +19,7 @@ from vcompute.messages import (
     Challenge,
     Decline,
     Draw,
+    Keys,
     Message,
     Offer,
     OnChallenge,
@@ -31,7 +32,7 @@ from vcompute.messages import (
     Signed,
     SuiteChoice,
     Yield,
-    open_message,
+    by_name,
     reopen,
     seal,
 )
@@ -40,6 +41,7 @@ from vcompute.policy.sampling import RoundState, SamplingRound
 from vcompute.policy.verification import appeal_of, check_terms, owes_proof
 from vcompute.registry import ErrorCode, Outcome, Role, YieldReason
 from vcompute.session.actions import Abort, Action, Closed, Job, Prove, Publish, Run, Save, Send
+from vcompute.session.identity import ClientIdentity
 from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
 from vcompute.session.worker_table import WORKER_TABLE, WorkerEffect, WorkerEvent, WorkerRecord, WorkerState
@@ -73,13 +75,16 @@ class WorkerSession:
         willing: Callable[[Signed[Offer], int], None],
         seed: bytes | None = None,
         *,
+        who: ClientIdentity | None = None,
         recall: Callable[[bytes], WorkerRecord | None] = lambda _: None,
         closed: int = MAX_CLOSED,
     ) -> None:
         """``seed``: at least 32 secret bytes that keys for confidential inputs come from; None to decline them.
-        ``recall`` reads back what was stored of a task, or gives None; ``closed`` records stay in memory."""
+        ``who``: the party's name and what it knows of others, where the key is not its first; ``recall`` reads back
+        what was stored of a task, or gives None; ``closed`` records stay in memory."""
         self._seed = seed
         self._key = key
+        self._who = who or ClientIdentity(key)
         self._willing = willing
         self.records = Shelf(_closed, recall, closed)
         self.timers: Timers[bytes] = Timers()
@@ -112,7 +117,11 @@ class WorkerSession:
         Raises:
             ProtocolError: the message is refused.
         """
+        message = by_name(message, self._who.name_of)
         match message.body:
+            case Keys():
+                self._who.learn(message.body, now)
+                return []
             case Assign():
                 return self._assigned(message.body, now)
             case Cancel(task, _, lease):
@@ -171,7 +180,7 @@ class WorkerSession:
     # From messages to events.
 
     def _assigned(self, assign: Assign, now: int) -> list[Action]:
-        offer = open_message(assign.offer).of(Offer)
+        offer = self._who.open(assign.offer).of(Offer)
         record = self.records.get(offer.digest)
         if record is None:
             record = WorkerRecord(offer.digest, WorkerState.IDLE, offer.data, 0, now, 0)
@@ -211,8 +220,8 @@ class WorkerSession:
         record = self.records.get(body.task)
         if record is None or body.lease != record.lease or record.opening is not None:
             return []
-        opening.require_signer(reopen(record.offer).signer)
-        if body.reader != self._key.thumbprint:
+        opening.require_signer(self._who.reopen(record.offer).signer)
+        if body.reader != self._who.name:
             raise ProtocolError("an opening for another reader", code=ErrorCode.UNEXPECTED_MESSAGE)
         return self._apply(replace(record, opening=opening.data), WorkerEvent.OPENED, now)
 
@@ -221,19 +230,20 @@ class WorkerSession:
         record = self.records.get(draw.task)
         if record is None or record.result is None or draw.lease != record.lease or not draw.closed:
             return []
-        offer = reopen(record.offer).of(Offer)
+        offer = self._who.reopen(record.offer).of(Offer)
         policy = offer.body.policy
         if not isinstance(policy, Sampled) or not owes_proof(policy, reopen(record.result).of(Result).body):
             raise ProtocolError("no draw asks for this proof", code=ErrorCode.UNEXPECTED_MESSAGE)
         parties = frozenset({offer.signer, *offer.body.verifiers})
-        state = SamplingRound.replay(record.result, parties, policy.rate, draw.commits, draw.reveals).state
+        names = self._who.name_of
+        state = SamplingRound.replay(record.result, parties, policy.rate, draw.commits, draw.reveals, names).state
         return [] if state is RoundState.NOT_SAMPLED else self._apply(record, WorkerEvent.ASKED, now)
 
     def _received(self, receipt: Signed[Receipt], now: int) -> list[Action]:
         record = self.records.get(receipt.body.task)
         if record is None or receipt.body.lease is None or receipt.body.lease != record.lease:
             return []
-        check_receipt(receipt, reopen(record.offer).of(Offer))
+        check_receipt(receipt, reopen(record.offer).of(Offer), self._who.keys)
         event = {
             Outcome.PAID: WorkerEvent.PAID,
             Outcome.SLASHED: WorkerEvent.SLASHED,
@@ -356,9 +366,9 @@ class WorkerSession:
         return (result.outputs,) if proof is None else (result.outputs, proof)
 
     def _job(self, record: WorkerRecord) -> Job:
-        offer = reopen(record.offer).of(Offer)
+        offer = self._who.reopen(record.offer).of(Offer)
         opening = None if record.opening is None else reopen(record.opening).of(Opening)
-        return Job(record.task, record.lease or bytes(32), self._key.thumbprint, offer, opening)
+        return Job(record.task, record.lease or bytes(32), self._who.name, offer, opening)
 
     @staticmethod
     def _waits(record: WorkerRecord) -> bool:

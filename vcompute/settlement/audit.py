@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from vcompute.codec import decode
 from vcompute.errors import VcomputeError
-from vcompute.messages import Offer, OnChallenge, Verdict, open_message, reopen
+from vcompute.identity import Keyring
+from vcompute.identity.lifecycle import KeyRecord
+from vcompute.messages import Names, Offer, OnChallenge, Verdict, open_message, reopen
 from vcompute.policy.verification import judged_bases
 from vcompute.registry import Basis
 from vcompute.settlement.base import AuditReport
@@ -24,6 +26,7 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         balances: Counter[bytes] = Counter()
         sums: Counter[EntryKind] = Counter()
         problems: list[str] = []
+        keys = _keys(book, settlement, problems)
         count = 0
         for entry in _chain(book, problems):
             count += 1
@@ -35,7 +38,7 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         stored = {name: amount for name, amount in book.balances() if amount}
         if stored != {name: amount for name, amount in balances.items() if amount}:
             problems.append("the stored balances are not those of the journal")
-        expected = _held(book, settlement, problems)
+        expected = _held(book, settlement, keys, problems)
         held = {name: amount for name, amount in stored.items() if name[:1] in _HELD}
         if held != {name: amount for name, amount in expected.items() if amount}:
             problems.append("what is held is not what the open escrows and leases say")
@@ -50,6 +53,20 @@ def audit(book: Book, settlement: bytes) -> AuditReport:
         held=sum(held.values()),
         problems=tuple(problems),
     )
+
+
+def _keys(book: Book, settlement: bytes, problems: list[str]) -> Keyring:
+    """The parties' keys, every record checked again."""
+    keys = Keyring(settlement)
+    for number, party, data in book.key_records(0):
+        try:
+            right = keys.apply(decode(KeyRecord, data), 2**62)[0] == party
+        except VcomputeError as error:
+            problems.append(f"key record {number} is refused: {error}")
+            continue
+        if not right:
+            problems.append(f"key record {number} is of another party")
+    return keys
 
 
 def _chain(book: Book, problems: list[str]) -> Iterator[Entry]:
@@ -68,16 +85,16 @@ def _chain(book: Book, problems: list[str]) -> Iterator[Entry]:
         yield entry
 
 
-def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
+def _held(book: Book, settlement: bytes, keys: Keyring, problems: list[str]) -> Counter[bytes]:
     """What the escrows say is held; their evidence is checked on the way."""
     expected: Counter[bytes] = Counter()
     for row in book.escrows():
         try:
-            offer = open_message(row.offer).of(Offer)
+            offer = open_message(row.offer, keys.name_of).of(Offer)
             if offer.digest != row.task or offer.body.settlement != settlement:
                 problems.append(f"task {row.task.hex()} is not its offer's")
             if row.state is EscrowState.PAID:
-                _check_payment(row, offer.body, problems)
+                _check_payment(row, offer.body, keys.name_of, problems)
         except VcomputeError as error:
             problems.append(f"task {row.task.hex()}: evidence is refused: {error}")
             continue
@@ -86,20 +103,20 @@ def _held(book: Book, settlement: bytes, problems: list[str]) -> Counter[bytes]:
         if row.state in BONDED and row.lease is not None:
             expected[account(AccountKind.BOND, row.lease)] += row.bond or 0
         if row.state in (EscrowState.CHALLENGED, EscrowState.ANSWERED):
-            stake, _, staked = challenge_stake(row, offer.body)
+            stake, _, staked = challenge_stake(row, offer.body, keys.name_of)
             expected[stake] += staked
         if row.state in BONDED:
             for record in row.commits:
-                expected[account_of(row, reopen(record).signer)] += stake_of(offer.body)
+                expected[account_of(row, reopen(record, keys.name_of).signer)] += stake_of(offer.body)
     return expected
 
 
-def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
+def _check_payment(row: EscrowRow, offer: Offer, names: Names, problems: list[str]) -> None:
     """A paid task has a quorum of accepting verdicts of its verifiers on admitted bases."""
     signers = set()
     unchallenged = isinstance(offer.policy, OnChallenge) and row.challenge is None
     for data in row.verdicts:
-        verdict = open_message(data).of(Verdict)
+        verdict = open_message(data, names).of(Verdict)
         body = verdict.body
         if unchallenged and verdict.signer == offer.settlement and body.basis is Basis.UNCHALLENGED:
             return
@@ -110,7 +127,7 @@ def _check_payment(row: EscrowRow, offer: Offer, problems: list[str]) -> None:
             and body.basis in judged_bases(offer.policy, accepted=True)
         ):
             if body.basis is Basis.NOT_SAMPLED:
-                require_not_sampled(row, offer, row.reveal_since)
+                require_not_sampled(row, offer, row.reveal_since, names)
             signers.add(verdict.signer)
             if verdict.signer in (offer.fallback or ()):
                 return

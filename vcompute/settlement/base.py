@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vcompute.codec import Bytes, Enum, Int, field
+from vcompute.errors import ProtocolError
+from vcompute.identity import Keyring
+from vcompute.identity.lifecycle import KeyRecord
 from vcompute.messages.primitives import AMOUNT, DIGEST, TIME
+from vcompute.registry import ErrorCode
 from vcompute.settlement.rules import EscrowState
 
 
@@ -134,6 +138,19 @@ class Settlement(ABC):
     @abstractmethod
     def holding(self, task: bytes) -> Holding | None:
         """What is held for a task, or None where it was never opened."""
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys of the parties as recorded here. A settlement that records none knows each key as itself."""
+        return Keyring()
+
+    def take(self, record: KeyRecord, now: int) -> bytes:
+        """Record a rotation, revocation or enrolment of a party's keys; the party's name. It is in force at once.
+
+        Raises:
+            ProtocolError: the record is refused; ``unexpected_message`` where this settlement records none.
+        """
+        raise ProtocolError("this settlement records no keys", code=ErrorCode.UNEXPECTED_MESSAGE)
 
     @abstractmethod
     def audit(self) -> AuditReport:

@@ -64,6 +64,15 @@ class Book(Protocol):
     def balance(self, account: bytes) -> int:
         """The balance of an account; 0 where it was never used."""
 
+    def has_account(self, account: bytes) -> bool:
+        """Whether an account was ever used."""
+
+    def key_records(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Records of parties' keys in the order in which they came, after the ``after``-th: number, party, record."""
+
+    def store_key_record(self, party: bytes, record: bytes) -> int:
+        """Append a record of a party's keys; its number, from 1."""
+
     def head(self) -> tuple[int, bytes]:
         """Sequence and digest of the last entry; 0 and the genesis digest where there is none."""
 

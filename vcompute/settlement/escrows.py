@@ -15,6 +15,7 @@ from vcompute.settlement.base import Holding
 from vcompute.settlement.book import Book, EscrowRow
 from vcompute.settlement.evidence import refuse
 from vcompute.settlement.journal import ISSUE, AccountKind, Entry, EntryKind, account
+from vcompute.settlement.keys import PartyKeys
 from vcompute.settlement.receipts import holding_of, sign_receipt
 from vcompute.settlement.rules import ESCROW_TABLE, EscrowEvent, EscrowState, Movement
 
@@ -38,9 +39,10 @@ def operation_id(name: bytes, *parts: bytes) -> bytes:
 class Escrows:
     """The escrows, accounts and answers of a book, changed in whole steps."""
 
-    def __init__(self, book: Book, key: PrivateKey) -> None:
+    def __init__(self, book: Book, key: PrivateKey, parties: PartyKeys) -> None:
         self.book = book
         self._key = key
+        self._parties = parties
 
     def covers(self, party: bytes, amount: int, code: ErrorCode) -> None:
         """Refuse to hold more than a party has.
@@ -94,7 +96,9 @@ class Escrows:
         self._end_draw(row, offer, event, operation, now)
         receipt = None
         if event in _OUTCOMES:
-            receipt = sign_receipt(self._key, self.book.head()[0], _OUTCOMES[event], row, offer, now).data
+            receipt = sign_receipt(
+                self._key, self.book.head()[0], _OUTCOMES[event], row, offer, now, self._parties.ring
+            ).data
         after = replace(row, state=rule.to)
         if rule.to in (EscrowState.OPEN, EscrowState.REFUNDED):
             after = replace(after, lease=None, worker=None, bond=None, result=None, verdicts=(), until=0)
@@ -106,7 +110,7 @@ class Escrows:
         """Give stakes back when a lease ends; a silent party's goes to the worker, or past a convicted one."""
         if not row.commits or event not in _OUTCOMES:
             return
-        draw, stake = draws.replay(row, offer, now), draws.stake_of(offer)
+        draw, stake = draws.replay(row, offer, now, self._parties.ring.name_of), draws.stake_of(offer)
         convicted = event in (EscrowEvent.REJECT, EscrowEvent.DEFAULT)
         harmed = row.requester if convicted else row.worker or row.requester
         for party in sorted(draw.staked):
@@ -121,7 +125,7 @@ class Escrows:
         bond = account(AccountKind.BOND, row.lease or bytes(32))
         worker = account(AccountKind.PARTY, row.worker or bytes(32))
         held = row.bond or 0
-        stake, challenger, staked = draws.challenge_stake(row, offer)
+        stake, challenger, staked = draws.challenge_stake(row, offer, self._parties.ring.name_of)
         moves = {
             Movement.HOLD_PRICE: (EntryKind.HOLD_PRICE, requester, escrow, offer.price),
             Movement.HOLD_BOND: (EntryKind.HOLD_BOND, worker, bond, held),

@@ -4,10 +4,13 @@
 import hashlib
 
 from vcompute.errors import ProtocolError
+from vcompute.identity import Keyring
 from vcompute.messages import (
     Answer,
     Cancel,
     Challenge,
+    Message,
+    Names,
     Offer,
     OnChallenge,
     Progress,
@@ -15,6 +18,8 @@ from vcompute.messages import (
     Signed,
     Verdict,
     Yield,
+    by_name,
+    itself,
     open_message,
     reopen,
 )
@@ -54,15 +59,17 @@ def require_live(row: EscrowRow, signed: Signed[Progress] | Signed[Result], now:
         raise refuse("the lease is over", ErrorCode.LEASE_EXPIRED, f"< {row.until}", now)
 
 
-def check_release(row: EscrowRow, lease: bytes, evidence: bytes | None) -> None:
-    """A lease ends before its time by its worker's Yield or its requester's Cancel.
+def check_release(row: EscrowRow, lease: bytes, evidence: bytes | None, keys: Keyring) -> None:
+    """A lease ends before its time by its worker's Yield, its requester's Cancel, or the revocation of either's key.
 
     Raises:
-        ProtocolError: ``not_due``, ``unexpected_signer``, ``stale_lease``.
+        ProtocolError: ``not_due``, ``unexpected_signer``, ``stale_lease``; ``key_rotated``, ``key_revoked``.
     """
+    if keys.ended(row.requester) or keys.ended(row.worker or bytes(32)):
+        return
     if evidence is None:
         raise refuse("the lease's time is not over and there is no evidence", ErrorCode.NOT_DUE)
-    message = open_message(evidence)
+    message = _live(evidence, keys)
     body = message.body
     if isinstance(body, Yield):
         message.require_signer(row.worker or bytes(32))
@@ -76,21 +83,30 @@ def check_release(row: EscrowRow, lease: bytes, evidence: bytes | None) -> None:
         raise refuse("the evidence is of another lease", ErrorCode.STALE_LEASE)
 
 
-def check_cancellation(row: EscrowRow, evidence: bytes | None) -> None:
-    """An escrow goes back before the deadline by its requester's Cancel of the whole task.
+def _live(evidence: bytes, keys: Keyring) -> Signed[Message]:
+    """A message of a key that speaks, as its party's."""
+    message = open_message(evidence)
+    keys.require_live(message.signer, message.digest)
+    return by_name(message, keys.name_of)
+
+
+def check_cancellation(row: EscrowRow, evidence: bytes | None, keys: Keyring) -> None:
+    """An escrow goes back before the deadline by its requester's Cancel of the whole task, or its key's revocation.
 
     Raises:
-        ProtocolError: ``not_due``, ``unexpected_signer``.
+        ProtocolError: ``not_due``, ``unexpected_signer``; ``key_rotated``, ``key_revoked``.
     """
+    if keys.ended(row.requester):
+        return
     if evidence is None:
         raise refuse("the deadline has not passed and there is no cancellation", ErrorCode.NOT_DUE)
-    cancel = open_message(evidence).of(Cancel)
+    cancel = _live(evidence, keys).of(Cancel)
     cancel.require_signer(row.requester)
     if cancel.body.task != row.task or cancel.body.lease is not None:
         raise refuse("the cancellation is of something else", ErrorCode.NOT_DUE)
 
 
-def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: int) -> None:
+def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: int, names: Names = itself) -> None:
     """Whether the offer's policy admits this verdict: signer, result, basis.
 
     Raises:
@@ -114,10 +130,10 @@ def check_verdict(row: EscrowRow, offer: Offer, signed: Signed[Verdict], now: in
         )
     require_state(row, _judged_in(row, offer, verdict))
     if verdict.basis is Basis.NOT_SAMPLED:
-        require_not_sampled(row, offer, now)
+        require_not_sampled(row, offer, now, names)
     if not appealed:
         check_share(offer, signed)
-    if any(reopen(known).signer == signed.signer for known in row.verdicts):
+    if any(reopen(known, names).signer == signed.signer for known in row.verdicts):
         raise refuse("this verifier gave a verdict before", ErrorCode.VERDICT_NOT_ADMITTED)
 
 
@@ -150,7 +166,7 @@ def check_challenge(row: EscrowRow, offer: Offer, signed: Signed[Challenge], now
     return policy
 
 
-def check_demand(row: EscrowRow, offer: Offer, now: int) -> None:
+def check_demand(row: EscrowRow, offer: Offer, now: int, names: Names = itself) -> None:
     """Whether a draw asks for the proof of the recorded result.
 
     Raises:
@@ -158,7 +174,7 @@ def check_demand(row: EscrowRow, offer: Offer, now: int) -> None:
             result, or the result has its proof.
     """
     require_state(row, EscrowState.COMMITTED)
-    drawn = replay(row, offer, now).state is RoundState.CHECKED
+    drawn = replay(row, offer, now, names).state is RoundState.CHECKED
     if not drawn or row.result is None or not owes_proof(offer.policy, reopen(row.result).of(Result).body):
         raise refuse("no draw asks for a proof", ErrorCode.NOT_DUE)
 

@@ -54,6 +54,8 @@ class EntryKind(IntEnum):
     """stake to its party"""
     FORFEIT_STAKE = 10
     """stake of a silent party to the worker, or past a convicted one to the requester"""
+    TRANSFER = 11
+    """balance of a party whose key is revoked to a party that the operator names"""
 
 
 def account(kind: AccountKind, name: bytes) -> bytes:

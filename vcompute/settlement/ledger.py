@@ -2,11 +2,13 @@
 """The ledger: checks the evidence of each operation, then lets the escrow step by its table."""
 
 import hashlib
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from vcompute.codec import decode
-from vcompute.identity import PrivateKey
+from vcompute.identity import Keyring, PrivateKey
+from vcompute.identity.lifecycle import KeyRecord
 from vcompute.messages import (
     Accept,
     Answer,
@@ -18,7 +20,6 @@ from vcompute.messages import (
     SampleCommit,
     SampleReveal,
     Verdict,
-    open_message,
     reopen,
 )
 from vcompute.policy.verification import appeal_of, check_terms
@@ -31,6 +32,7 @@ from vcompute.settlement.book import Book, EscrowRow
 from vcompute.settlement.escrows import Escrows, Prepared, operation_id
 from vcompute.settlement.evidence import refuse
 from vcompute.settlement.journal import ISSUE, AccountKind, EntryKind, account
+from vcompute.settlement.keys import PartyKeys
 from vcompute.settlement.receipts import holding_of, unchallenged
 from vcompute.settlement.rules import EscrowEvent, EscrowState
 
@@ -43,25 +45,48 @@ class Ledger(Settlement):
     def __init__(self, book: Book, key: PrivateKey) -> None:
         self.book = book
         self._key = key
-        self._escrows = Escrows(book, key)
+        self._parties = PartyKeys(book, key.thumbprint)
+        self._escrows = Escrows(book, key, self._parties)
 
     @property
     def thumbprint(self) -> bytes:
         """The key that signs receipts."""
         return self._key.thumbprint
 
-    def group(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def group(self) -> Iterator[None]:
         """One transaction around several operations."""
-        return self.book.transaction()
+        done = False
+        try:
+            with self.book.transaction():
+                yield
+            done = True
+        finally:
+            if not done:
+                self._parties.forget()
 
     def balance(self, party: bytes) -> int:
         """The free balance of a party."""
-        return self.book.balance(account(AccountKind.PARTY, party))
+        return self.book.balance(account(AccountKind.PARTY, self.keys.name_of(party)))
 
     def holding(self, task: bytes) -> Holding | None:
         """What is held for a task."""
         row = self.book.escrow(task)
         return None if row is None else holding_of(row)
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys of the parties."""
+        return self._parties.ring
+
+    def take(self, record: KeyRecord, now: int) -> bytes:
+        """Record a rotation, revocation or enrolment; the party's name.
+
+        Raises:
+            EncodingError, ProtocolError: as :meth:`PartyKeys.take`.
+        """
+        with self.group():
+            return self._parties.take(record, now)
 
     def audit(self) -> AuditReport:
         """Recompute everything from the journal and the evidence."""
@@ -75,6 +100,7 @@ class Ledger(Settlement):
         Raises:
             ProtocolError: ``operation_conflict`` where the id was used for another amount or party.
         """
+        party = self.keys.name_of(party)
         name = operation_id(b"fund", operation)
         content = hashlib.sha256(party + amount.to_bytes(8, "big")).digest()
         with self.book.transaction():
@@ -86,6 +112,33 @@ class Ledger(Settlement):
                 self.book.store_answer(name, content)
             return self.balance(party)
 
+    def transfer(self, party: bytes, to: bytes, operation: bytes, now: int) -> int:
+        """Move the whole balance of a party whose key is revoked to another party, once for each operation id; what
+        was moved. The operator has made sure who the owner is.
+
+        Raises:
+            ProtocolError: ``not_due``: the party's key is not revoked; ``terms_not_acceptable``: to itself or to a
+                revoked party; ``operation_conflict``: the id was used for others.
+        """
+        keys = self.keys
+        party, to = keys.name_of(party), keys.name_of(to)
+        name = operation_id(b"transfer", operation)
+        with self.group():
+            done = self.book.answer(name)
+            if done is not None:
+                if done[8:] != party + to:
+                    raise refuse("this operation moved something else before", ErrorCode.OPERATION_CONFLICT)
+                return int.from_bytes(done[:8], "big")
+            if not keys.ended(party):
+                raise refuse("the key of the party is not revoked", ErrorCode.NOT_DUE, got=party.hex())
+            if to == party or keys.ended(to):
+                raise refuse("the balance goes to another party that can use it", ErrorCode.TERMS_NOT_ACCEPTABLE)
+            amount = self.balance(party)
+            source, target = (account(AccountKind.PARTY, each) for each in (party, to))
+            self._escrows.move(EntryKind.TRANSFER, source, target, amount, name, now)
+            self.book.store_answer(name, amount.to_bytes(8, "big") + party + to)
+            return amount
+
     def open(self, offer: bytes, now: int) -> Holding:
         """Hold the price of an offer.
 
@@ -93,12 +146,14 @@ class Ledger(Settlement):
             ProtocolError: ``wrong_settlement``, ``deadline_passed``, ``terms_not_acceptable``,
                 ``insufficient_funds``, or the envelope's own errors.
         """
-        signed = open_message(offer).of(Offer)
+        signed = self._parties.open(offer).of(Offer)
 
         def prepare() -> Prepared:
+            self._parties.require_live(offer)
             if signed.body.settlement != self.thumbprint:
                 raise refuse("the offer names another settlement", ErrorCode.WRONG_SETTLEMENT)
             check_terms(signed.body, now)
+            self._parties.require_names(signed.body)
             self._escrows.covers(signed.signer, signed.body.price, ErrorCode.INSUFFICIENT_FUNDS)
             row = EscrowRow(signed.digest, EscrowState.NONE, signed.data, signed.signer, 0, 0, (), (), (), 0, 0)
             return row, EscrowEvent.OPEN
@@ -112,9 +167,10 @@ class Ledger(Settlement):
             ProtocolError: ``escrow_missing``, ``deadline_passed``, ``lease_conflict``, ``terms_not_acceptable`` for
                 another bond than the offer's or a verifier of the task, ``insufficient_bond``.
         """
-        signed = open_message(accept).of(Accept)
+        signed = self._parties.open(accept).of(Accept)
 
         def prepare() -> Prepared:
+            self._parties.require_live(accept)
             row, offer = self._escrows.row(signed.body.task)
             rules.require_state(row, EscrowState.OPEN)
             if now >= offer.deadline:
@@ -138,9 +194,10 @@ class Ledger(Settlement):
         Raises:
             ProtocolError: ``stale_lease``, ``lease_expired``, ``unexpected_signer``.
         """
-        signed = open_message(progress).of(Progress)
+        signed = self._parties.open(progress).of(Progress)
 
         def prepare() -> Prepared:
+            self._parties.require_live(progress)
             row, offer = self._escrows.active(signed.body.task, signed.body.lease)
             rules.require_live(row, signed, now)
             return replace(row, until=max(row.until, min(now + offer.lease, offer.deadline))), EscrowEvent.RENEW
@@ -154,9 +211,10 @@ class Ledger(Settlement):
             ProtocolError: ``stale_lease``, ``lease_expired``, ``unexpected_signer``, ``lease_conflict``,
                 ``no_common_suite`` for a suite that the policy does not admit.
         """
-        signed = open_message(result).of(Result)
+        signed = self._parties.open(result).of(Result)
 
         def prepare() -> Prepared:
+            self._parties.require_live(result)
             row, offer = self._escrows.active(signed.body.task, signed.body.lease)
             rules.require_live(row, signed, now)
             if signed.body.suite not in offer.policy.suites:
@@ -172,16 +230,17 @@ class Ledger(Settlement):
         Raises:
             ProtocolError: ``lease_conflict`` without a recorded result, ``insufficient_bond``, or the draw's own.
         """
-        signed = open_message(record)
+        signed = self._parties.open(record)
         if not isinstance(signed.body, SampleCommit | SampleReveal):
             raise refuse("not a record of a draw", ErrorCode.UNKNOWN_MESSAGE, got=type(signed.body).__name__)
         with self.book.transaction():
             done = self.book.answer(signed.digest)
             if done is not None:
                 return decode(Holding, done)
+            self._parties.require_live(record)
             row, offer = self._escrows.row(task)
             rules.require_state(row, EscrowState.COMMITTED)
-            after = draws.record(row, offer, signed, now)
+            after = draws.record(row, offer, signed, now, self.keys.name_of)
             if len(after.commits) > len(row.commits):
                 stake = draws.stake_of(offer)
                 self._escrows.covers(signed.signer, stake, ErrorCode.INSUFFICIENT_BOND)
@@ -199,15 +258,16 @@ class Ledger(Settlement):
                 ``terms_not_acceptable``, ``statement_mismatch``, ``unexpected_signer``, ``not_due``; for a draw
                 ``lease_conflict``, ``verdict_not_admitted``, ``not_due``.
         """
-        signed = None if challenge is None else open_message(challenge).of(Challenge)
+        signed = None if challenge is None else self._parties.open(challenge).of(Challenge)
 
         def prepare() -> Prepared:
             row, offer = self._escrows.active(task, lease)
             if signed is None:
-                rules.check_demand(row, offer, now)
+                rules.check_demand(row, offer, now, self.keys.name_of)
                 return replace(row, until=now + offer.verdict_within), EscrowEvent.DEMAND
             if (signed.body.task, signed.body.lease) != (task, lease):
                 raise refuse("the challenge is of another lease", ErrorCode.STALE_LEASE)
+            self._parties.require_live(signed.data)
             policy = rules.check_challenge(row, offer, signed, now)
             self._escrows.covers(signed.signer, policy.stake, ErrorCode.INSUFFICIENT_BOND)
             return replace(row, challenge=signed.data, until=now + policy.answer_within), EscrowEvent.CHALLENGE
@@ -222,9 +282,10 @@ class Ledger(Settlement):
             ProtocolError: ``stale_lease``, ``unexpected_signer``, ``lease_conflict``, ``statement_mismatch``,
                 ``not_due``.
         """
-        signed = open_message(answer).of(Answer)
+        signed = self._parties.open(answer).of(Answer)
 
         def prepare() -> Prepared:
+            self._parties.require_live(answer)
             row, offer = self._escrows.active(signed.body.task, signed.body.lease)
             rules.check_answer(row, signed, now)
             return replace(row, answer=signed.data, until=now + offer.verdict_within), EscrowEvent.ANSWER
@@ -238,22 +299,28 @@ class Ledger(Settlement):
             ProtocolError: ``stale_lease``, ``lease_conflict``, ``verdict_not_admitted`` for a signer or basis
                 outside the policy, a verdict on another result or a second one of the same verifier.
         """
-        signed = open_message(verdict).of(Verdict)
+        signed = self._parties.open(verdict).of(Verdict)
         with self.book.transaction():
             done = self.book.answer(signed.digest)
             if done is not None:
                 return decode(Holding, done)
+            self._parties.require_live(verdict)
             row, offer = self._escrows.active(signed.body.task, signed.body.lease)
-            rules.check_verdict(row, offer, signed, now)
+            rules.check_verdict(row, offer, signed, now, self.keys.name_of)
             row = replace(row, verdicts=(*row.verdicts, signed.data))
             event = EscrowEvent.ACCEPT if signed.body.accepted else EscrowEvent.REJECT
             if signed.signer in (offer.fallback or ()):
                 return self._escrows.apply(signed.digest, replace(row, verdicts=(signed.data,)), event, now)
-            agreeing = [v for v in row.verdicts if _agree(offer, reopen(v).of(Verdict).body, signed.body)]
+            agreeing = [v for v in row.verdicts if self._counts(offer, v, signed.body)]
             if len(agreeing) < offer.quorum:
                 self.book.store_escrow(row)
                 return self._escrows.answered(signed.digest, holding_of(row))
             return self._escrows.apply(signed.digest, replace(row, verdicts=tuple(agreeing)), event, now)
+
+    def _counts(self, offer: Offer, verdict: bytes, with_: Verdict) -> bool:
+        """Whether a recorded verdict counts together with another: its key was not revoked since."""
+        known = reopen(verdict).of(Verdict)
+        return self.keys.revoked_at(known.signer) is None and _agree(offer, known.body, with_)
 
     def release(self, task: bytes, lease: bytes, evidence: bytes | None, now: int) -> Holding:
         """End a lease without fault, or do what is due once its time is over.
@@ -267,7 +334,7 @@ class Ledger(Settlement):
             row, offer = self._escrows.active(task, lease)
             if now < row.until:
                 rules.require_state(row, EscrowState.LEASED)
-                rules.check_release(row, lease, evidence)
+                rules.check_release(row, lease, evidence, self.keys)
             by_time = row.state in (EscrowState.LEASED, EscrowState.CHALLENGED) or isinstance(offer.policy, OnChallenge)
             judged = row.state is EscrowState.ANSWERED or not by_time
             if judged and now < row.until + appeal_of(offer):
@@ -290,7 +357,7 @@ class Ledger(Settlement):
             row, offer = self._escrows.row(task)
             rules.require_state(row, EscrowState.OPEN)
             if now < offer.deadline:
-                rules.check_cancellation(row, evidence)
+                rules.check_cancellation(row, evidence, self.keys)
             return row, EscrowEvent.REFUND
 
         return self._escrows.once(operation_id(b"refund", task), now, prepare)

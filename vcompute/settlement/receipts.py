@@ -2,9 +2,10 @@
 """What a settlement says of an escrow: what it holds, and the receipt it signs at an end."""
 
 import hashlib
+from dataclasses import replace
 
-from vcompute.identity import PrivateKey
-from vcompute.messages import Offer, Receipt, Signed, Verdict, reopen, seal
+from vcompute.identity import Keyring, PrivateKey
+from vcompute.messages import Names, Offer, Receipt, Signed, Verdict, reopen, seal
 from vcompute.policy.certificate import certify
 from vcompute.registry import Basis, Outcome
 from vcompute.settlement import draws
@@ -14,12 +15,16 @@ from vcompute.settlement.rules import BONDED, EscrowState
 
 
 def sign_receipt(
-    key: PrivateKey, entry: int, outcome: Outcome, row: EscrowRow, offer: Offer, now: int
+    key: PrivateKey, entry: int, outcome: Outcome, row: EscrowRow, offer: Offer, now: int, keys: Keyring
 ) -> Signed[Receipt]:
-    """The receipt of a lease or escrow that ends, after entry ``entry`` of the journal."""
+    """The receipt of a lease or escrow that ends, after entry ``entry`` of the journal.
+
+    It names the rotation to each key that signed what it holds, so that its reader can follow the parties' names.
+    """
+    names = keys.name_of
     judged = outcome in (Outcome.PAID, Outcome.SLASHED)
-    by_verifiers = judged and offer.verifier_set is not None and _by_verifiers(row, offer)
-    certificate = certify(offer, [reopen(v).of(Verdict) for v in row.verdicts]) if by_verifiers else None
+    by_verifiers = judged and offer.verifier_set is not None and _by_verifiers(row, offer, names)
+    certificate = certify(offer, [reopen(v, names).of(Verdict) for v in row.verdicts]) if by_verifiers else None
     body = Receipt(
         task=row.task,
         outcome=outcome,
@@ -37,7 +42,14 @@ def sign_receipt(
         challenge=row.challenge if judged else None,
         draw=((*row.commits, *row.reveals) or None) if judged else None,
     )
-    return seal(key, body).of(Receipt)
+    rotations = _rotations((row.offer, body.result, body.challenge, *body.verdicts, *(body.draw or ())), keys)
+    return seal(key, replace(body, rotations=rotations)).of(Receipt)
+
+
+def _rotations(signed: tuple[bytes | None, ...], keys: Keyring) -> tuple[bytes, ...] | None:
+    """The rotations to the keys that signed these messages, each once; None where there is none."""
+    found = [keys.rotation_to(reopen(data).signer) for data in signed if data is not None]
+    return tuple(dict.fromkeys(rotation for rotation in found if rotation is not None)) or None
 
 
 def unchallenged(key: PrivateKey, row: EscrowRow) -> Signed[Verdict]:
@@ -47,9 +59,9 @@ def unchallenged(key: PrivateKey, row: EscrowRow) -> Signed[Verdict]:
     return seal(key, body).of(Verdict)
 
 
-def _by_verifiers(row: EscrowRow, offer: Offer) -> bool:
+def _by_verifiers(row: EscrowRow, offer: Offer, names: Names) -> bool:
     """Whether verifiers judged, rather than time."""
-    return bool(row.verdicts) and all(reopen(v).signer in offer.verifiers for v in row.verdicts)
+    return bool(row.verdicts) and all(reopen(v, names).signer in offer.verifiers for v in row.verdicts)
 
 
 def holding_of(row: EscrowRow, receipt: bytes | None = None) -> Holding:

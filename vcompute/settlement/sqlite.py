@@ -18,6 +18,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS balances (account BLOB PRIMARY KEY, amount INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS escrows (task BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS operations (id BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (sequence INTEGER PRIMARY KEY, party BLOB NOT NULL, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL, digest BLOB NOT NULL);
 """
 BROKEN = (sqlite3.Error, UnicodeDecodeError)
@@ -118,6 +119,31 @@ class SqliteBook:
         """The balance of an account."""
         row = self._db.execute("SELECT amount FROM balances WHERE account = ?", (account,)).fetchone()
         return 0 if row is None else _integer(row[0])
+
+    def has_account(self, account: bytes) -> bool:
+        """Whether an account was ever used."""
+        return self._db.execute("SELECT 1 FROM balances WHERE account = ?", (account,)).fetchone() is not None
+
+    def key_records(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Records of parties' keys in order.
+
+        Raises:
+            ProtocolError: ``settlement_unknown`` where the database does not answer.
+        """
+        query = "SELECT sequence, party, record FROM keys WHERE sequence > ? ORDER BY sequence"
+        try:
+            rows = self._db.execute(query, (after,)).fetchall()
+        except BROKEN as error:
+            raise ProtocolError(
+                f"the ledger's database did not answer: {error}", code=ErrorCode.SETTLEMENT_UNKNOWN
+            ) from error
+        for sequence, party, record in rows:
+            yield _integer(sequence), _blob(party), _blob(record)
+
+    def store_key_record(self, party: bytes, record: bytes) -> int:
+        """Append a record of a party's keys."""
+        row = self._db.execute("INSERT INTO keys (party, record) VALUES (?, ?) RETURNING sequence", (party, record))
+        return _integer(row.fetchone()[0])
 
     def head(self) -> tuple[int, bytes]:
         """Sequence and digest of the last entry."""

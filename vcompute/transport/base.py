@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from vcompute.blobs import Chunk
-from vcompute.messages import BlobRef
+from vcompute.errors import ProtocolError
+from vcompute.messages import BlobRef, Keys
+from vcompute.registry import ErrorCode
 
 
 class Hub(Protocol):
@@ -28,6 +30,9 @@ class Hub(Protocol):
 
     def get_chunk(self, blob: BlobRef, index: int) -> Chunk:
         """A chunk of a blob held here."""
+
+    def keys(self, key: bytes, after: int) -> Keys:
+        """Records of the party that a key speaks or spoke for, behind its first ``after``."""
 
 
 class Link(ABC):
@@ -58,6 +63,10 @@ class Link(ABC):
     @abstractmethod
     async def get_chunk(self, blob: BlobRef, index: int) -> Chunk:
         """Download a chunk; the caller checks it against the blob's name."""
+
+    async def keys(self, key: bytes, after: int) -> Keys:
+        """Records of the party that a key speaks or spoke for, behind its first ``after``; to be checked."""
+        raise ProtocolError("this transport does not ask for keys", code=ErrorCode.TRANSPORT_FAILED)
 
     async def close(self) -> None:
         """Give the connection up."""

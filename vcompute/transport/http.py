@@ -13,7 +13,7 @@ import httpx
 from vcompute.blobs import Chunk
 from vcompute.codec import Limits, decode
 from vcompute.errors import ProtocolError, UsageError
-from vcompute.messages import MAX_MESSAGE, BlobRef
+from vcompute.messages import MAX_MESSAGE, BlobRef, Keys
 from vcompute.registry import TRANSPORT_SCHEMES, ErrorCode, TransportId
 from vcompute.transport.base import Link
 from vcompute.transport.http_common import CBOR_TYPE, MAX_CHUNK, MESSAGE_TYPE, Wanted, require_secure
@@ -68,6 +68,11 @@ class HttpLink(Link):
     async def get_chunk(self, blob: BlobRef, index: int) -> Chunk:
         """See :class:`Link`."""
         return Chunk.decode(await self._request("GET", _path(blob, index), MAX_CHUNK))
+
+    async def keys(self, key: bytes, after: int) -> Keys:
+        """See :class:`Link`."""
+        body = await self._request("GET", f"/v1/keys/{key.hex()}?after={after}", MAX_MESSAGE)
+        return decode(Keys, body, Limits(bytes=MAX_MESSAGE, depth=4))
 
     async def _request(self, method: str, path: str, limit: int, body: bytes = b"", media: str = "") -> bytes:
         """One request; the body of a good answer, at most ``limit`` bytes."""

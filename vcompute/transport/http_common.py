@@ -5,6 +5,7 @@
     GET  /v1/blobs/{digest}?size=         the chunks wanted, as CBOR
     PUT  /v1/blobs/{digest}/{index}?size= a chunk; 204
     GET  /v1/blobs/{digest}/{index}?size= a chunk
+    GET  /v1/keys/{key}?after=            records of the keys of the party of a thumbprint, as CBOR
 
 Digests are lower-case hexadecimal. A refusal is a problem details object (RFC 9457) of which ``code`` is the
 registered number; ``retry_after`` stands beside it in milliseconds where trying again may help. The chapter

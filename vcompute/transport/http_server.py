@@ -107,6 +107,12 @@ def application(
     async def get(request: Request) -> Response:
         return Response(hub.get_chunk(_blob(request), request.path_params["index"]).encode(), media_type=CBOR_TYPE)
 
+    async def keys(request: Request) -> Response:
+        name, after = request.path_params["key"], request.query_params.get("after", "0")
+        if len(name) != 64 or set(name) - set("0123456789abcdef") or not after.isdecimal() or len(after) > 5:
+            raise ProtocolError("keys are named by a thumbprint in hexadecimal")
+        return Response(encode(hub.keys(bytes.fromhex(name), min(int(after), 0xFFFF))), media_type=CBOR_TYPE)
+
     async def state(_: Request) -> Response:
         return JSONResponse(status() if status is not None else {})
 
@@ -120,6 +126,7 @@ def application(
             Route("/v1/blobs/{digest}", _typed(wanted), methods=["GET"]),
             Route("/v1/blobs/{digest}/{index:int}", _typed(put), methods=["PUT"]),
             Route("/v1/blobs/{digest}/{index:int}", _typed(get), methods=["GET"]),
+            Route("/v1/keys/{key}", _typed(keys), methods=["GET"]),
             Route("/v1/status", state, methods=["GET"]),
             Route("/metrics", scraped, methods=["GET"]),
         ]

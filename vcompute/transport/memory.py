@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from vcompute.blobs import Chunk
-from vcompute.messages import BlobRef
+from vcompute.messages import BlobRef, Keys
 from vcompute.registry import TransportId
 from vcompute.transport.base import Hub, Link
 
@@ -24,6 +24,10 @@ class MemoryLink(Link):
     async def receive(self, fetch: Callable[[], bytes]) -> bytes | None:
         """See :class:`Link`."""
         return await self._hub.message(fetch())
+
+    async def keys(self, key: bytes, after: int) -> Keys:
+        """See :class:`Link`."""
+        return self._hub.keys(key, after)
 
     async def wanted(self, blob: BlobRef) -> list[int]:
         """See :class:`Link`."""

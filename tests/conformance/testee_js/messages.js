@@ -36,6 +36,8 @@ const CERTIFICATE = record([[0, 'set', DIGEST], [1, 'statement', DIGEST], [2, 's
 const MEMBER = record([[0, 'key', bytes(48, 48)], [1, 'possession', bytes(96, 96)], [2, 'device', DIGEST]]);
 const VERIFIERS = record([[0, 'members', array(MEMBER, 1, 256)], [1, 'threshold', int(1, 256)]]);
 
+const KEY_RECORD = record([[0, 'kind', oneOf(1, 2, 3)], [1, 'data', bytes(1, 4096)]]);
+
 const BODIES = {
   1: record([
     [0, 'role', ROLE], [1, 'nonce', NONCE], [2, 'versions', array(ID, 1, 16)], [3, 'suites', array(ID, 0, 64)],
@@ -71,6 +73,7 @@ const BODIES = {
     [5, 'work', AMOUNT], [6, 'time', AMOUNT], [7, 'entry', uint(53)], [8, 'verdicts', array(ENVELOPE, 0, 32)],
     [9, 'worker', DIGEST, true], [10, 'lease', DIGEST, true], [11, 'result', ENVELOPE, true],
     [12, 'certificate', CERTIFICATE, true], [13, 'challenge', ENVELOPE, true], [14, 'draw', array(ENVELOPE, 1, 16), true],
+    [15, 'rotations', array(DIGEST, 1, 64), true],
   ]),
   13: record([[0, 'task', DIGEST], [1, 'code', CODE], [2, 'lease', DIGEST, true]]),
   14: record([[0, 'code', CODE], [1, 'detail', text(512)], [2, 'regarding', DIGEST, true], [3, 'retry', DURATION, true]]),
@@ -85,6 +88,9 @@ const BODIES = {
   20: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'result', DIGEST], [3, 'proof', BLOB, true]]),
   21: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'role', ROLE], [3, 'key', bytes(65, 65)]]),
   22: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'reader', DIGEST], [3, 'sealed', BLOB]]),
+  23: record([[0, 'record', KEY_RECORD]]),
+  24: record([[0, 'key', DIGEST], [1, 'after', uint(16)]]),
+  25: record([[0, 'party', DIGEST], [1, 'after', uint(16)], [2, 'records', array(KEY_RECORD, 0, 7)], [3, 'more', bool]]),
 };
 
 const AAD = Buffer.from('vcompute/1');
@@ -92,6 +98,7 @@ const AAD = Buffer.from('vcompute/1');
 export const TYPE = {
   hello: 1, advertise: 2, offer: 3, assign: 4, accept: 5, decline: 6, progress: 7, yield: 8, result: 9, check: 10, verdict: 11,
   receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18, challenge: 19, answer: 20, reader: 21, opening: 22,
+  key_change: 23, lookup: 24, keys: 25,
 };
 export const NAMES = Object.fromEntries(Object.entries(TYPE).map(([name, number]) => [number, name]));
 export const CODES = Object.fromEntries([...ERRORS].map(([number, { name }]) => [name, number]));

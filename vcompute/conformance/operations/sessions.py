@@ -15,6 +15,7 @@ from vcompute.conformance.operations.messages import private_key
 from vcompute.conformance.wire import to_bytes, to_text
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.identity import PrivateKey
+from vcompute.identity.lifecycle import KeyRecord
 from vcompute.messages import Advertise, BlobRef, Hello, Message, Offer, Signed, SuiteChoice, open_message, seal
 from vcompute.messages.envelope import message_type
 from vcompute.registry import ErrorCode, MessageType, ParameterSetId, Role, YieldReason
@@ -28,6 +29,7 @@ from vcompute.session import (
     Judge,
     Prove,
     Publish,
+    Record,
     RequesterSession,
     Run,
     Save,
@@ -149,6 +151,8 @@ class Peer(ABC):
             case Seal(task, lease, reader, role, key):
                 sealed: Json = {"do": "seal", "task": to_text(task), "lease": to_text(lease), "reader": to_text(reader)}
                 return [sealed | {"role": role.name.lower(), "key": to_text(key)}]
+            case Record(record):
+                return [{"do": "record", "record": to_text(encode(record))}]
             case Save():
                 return []
 
@@ -230,10 +234,11 @@ class Coordinator(Peer):
         super().__init__(request)
         self.settlement = to_bytes(request["settlement"])
         self.session: CoordinatorSession
+        self.recorded: list[KeyRecord] = []
 
     def boot(self, now: int) -> list[Action]:
         self.session = CoordinatorSession(self.key, self.settlement, self.nonce)
-        return self.session.restore(self.load("task"), self.load("standing"), now)
+        return self.session.restore(self.load("task"), self.load("standing"), now, tuple(self.recorded))
 
     def receive(self, data: bytes, now: int) -> list[Action]:
         return self.session.receive(open_message(data), now)
@@ -244,6 +249,9 @@ class Coordinator(Peer):
     def tell(self, what: str, request: Mapping[str, Any], now: int) -> list[Action]:
         if what == "staged":
             return self.session.staged(to_bytes(request["task"]), now)
+        if what == "recorded":
+            self.recorded.append(decode(KeyRecord, to_bytes(request["record"])))
+            return self.session.recorded(self.recorded[-1], now)
         call = self.calls[int(request["call"])]
         match what:
             case "answered":
@@ -262,9 +270,18 @@ class Coordinator(Peer):
 class Settlement(Peer):
     """A settlement: every operation is told, its answer is the receipt and the end of the lease or window."""
 
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        super().__init__(request)
+        self.book = SqliteBook(":memory:")
+
     def boot(self, now: int) -> list[Action]:
-        self.ledger = Ledger(SqliteBook(":memory:"), self.key)
+        self.ledger = Ledger(self.book, self.key)
         return []
+
+    def take(self, request: Mapping[str, Any]) -> Json:
+        """``{record, now}``, an encoded KeyRecord -> ``{party}``."""
+        record = decode(KeyRecord, to_bytes(request["record"]))
+        return {"party": to_text(self.ledger.take(record, int(request["now"])))}
 
     def receive(self, data: bytes, now: int) -> list[Action]:
         raise ProtocolError("a settlement takes no messages", code=ErrorCode.UNEXPECTED_MESSAGE)
@@ -283,6 +300,9 @@ class Settlement(Peer):
         if operation == "fund":
             party = to_bytes(request["party"])
             return {"balance": ledger.fund(party, int(request["amount"]), data, now)}
+        if operation == "transfer":
+            party, to = to_bytes(request["party"]), to_bytes(request["to"])
+            return {"balance": ledger.transfer(party, to, data, now)}
         if operation in ("release", "refund", "challenge"):
             task, evidence = to_bytes(request["task"]), data or None
             holding = (
@@ -365,6 +385,12 @@ def operations() -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
             raise UsageError("not a settlement", got=type(peer).__name__)
         return peer.settle(request)
 
+    def keys(request: Mapping[str, Any]) -> Json:
+        peer, _ = of(request)
+        if not isinstance(peer, Settlement):
+            raise UsageError("not a settlement", got=type(peer).__name__)
+        return peer.take(request)
+
     return {
         "session.start": start,
         "session.receive": receive,
@@ -373,4 +399,5 @@ def operations() -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
         "session.restart": restart,
         "session.state": state,
         "session.settle": settle,
+        "session.keys": keys,
     }

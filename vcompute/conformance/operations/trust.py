@@ -12,7 +12,8 @@ from vcompute.errors import UsageError
 from vcompute.identity import bls, hpke
 from vcompute.identity.confidential import SealedInput, TaskConfiguration, commit_input, open_input
 from vcompute.identity.ed25519 import Ed25519PublicKey
-from vcompute.identity.lifecycle import KeyHistory, open_evidence
+from vcompute.identity.history import KeyHistory
+from vcompute.identity.lifecycle import open_evidence
 from vcompute.identity.quorum import Quorum, QuorumCertificate, VerifierSet
 
 Request = Mapping[str, Any]

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from vcompute.conformance.case import Case
-from vcompute.conformance.scenarios import adversary, challenges, closed, live, machines, money
+from vcompute.conformance.scenarios import adversary, challenges, closed, keys, live, machines, money
 
 
 def scenarios() -> Iterator[Case]:
@@ -13,5 +13,6 @@ def scenarios() -> Iterator[Case]:
     yield from closed.cases()
     yield from challenges.cases()
     yield from money.cases()
+    yield from keys.cases()
     yield from live.cases()
     yield from adversary.cases()

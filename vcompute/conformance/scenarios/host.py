@@ -20,7 +20,7 @@ from vcompute.blobs.chunk import verified_leaf
 from vcompute.conformance.case import Failure
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.identity import PrivateKey
-from vcompute.messages import Advertise, BlobRef, Error, Fetch, Hello, Message, Signed, open_message, seal
+from vcompute.messages import Advertise, BlobRef, Error, Fetch, Hello, Keys, Message, Signed, open_message, seal
 from vcompute.node.mailbox import Mailbox
 from vcompute.node.serve import Endpoint
 from vcompute.registry import ErrorCode, Role
@@ -90,6 +90,10 @@ class Host:
         """Take a chunk of any blob; it is checked."""
         verified_leaf(blob.digest, blob.size, chunk)
         self._taken.setdefault(blob.digest, {})[chunk.index] = chunk
+
+    def keys(self, key: bytes, after: int) -> Keys:
+        """No key ever changed here."""
+        return Keys(key, after, (), False)
 
     def get_chunk(self, blob: BlobRef, index: int) -> Chunk:
         """A chunk of a blob that a case offers."""
