@@ -88,11 +88,18 @@ void vc_fraction_round(uint64_t *sums, const uint64_t *const *low, const uint64_
 /* table[i * n + j] += outer[i] * inner[j], i < m, j < n. */
 void vc_ext_add_outer(uint64_t *table, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);
 
-/* Reed-Solomon code of `count` lanes of 2^log_lane elements of `words` (1 or 2) words each, one lane after another:
- * out has 2^(log_lane + rate_bits) rows of count * words words, in bit-reversed order of the domain's points. */
-size_t vc_rs_scratch(uint32_t log_lane, uint32_t rate_bits);
-void vc_rs_encode(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words,
-                  uint32_t rate_bits, uint64_t *scratch);
+/* Reed-Solomon code of `count` lanes of 2^log_lane elements of `words` (1 or 2) words each, one lane after another: out has
+ * 2^(log_lane + rate_bits) rows of width = count * words words, in bit-reversed order of the domain's points. First a table
+ * of twiddles; then vc_rs_begin for all of vc_rs_rows, in any parts, each with scratch of its own; then vc_rs_finish for all
+ * of vc_rs_blocks, in any parts. Parts of a step may run at the same time. */
+size_t vc_rs_twiddles_size(uint32_t log_lane, uint32_t rate_bits);
+void vc_rs_twiddles(uint64_t *table, uint32_t log_lane, uint32_t rate_bits);
+size_t vc_rs_rows(uint32_t log_lane);
+size_t vc_rs_scratch(size_t width);
+void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
+                 const uint64_t *table, size_t first, size_t rows, uint64_t *scratch);
+size_t vc_rs_blocks(uint32_t log_lane, uint32_t rate_bits);
+void vc_rs_finish(uint64_t *out, size_t width, uint32_t log_lane, const uint64_t *table, size_t first, size_t blocks);
 
 /* table[b] += the sum of scales[i] * x_i^b, b < 2^log_table, x_i the point at positions[i] (sorted, distinct) of the
  * domain of size 2^log_domain; log_domain >= log_table. */

@@ -49,9 +49,9 @@ typedef struct {
                  const uint64_t constants[8]);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
-  /* Two layers of a transform on four streams of n words: out[k * n + i] from in[k * n + i], k < 4; z[0] belongs to the
+  /* Two layers of a transform on four streams of n words: out[k * to + i] from in[k * from + i], k < 4; z[0] belongs to the
    * upper layer, z[1] to the lower layer's first block, z[2] = z[0] * z[1]. out may be in. */
-  void (*butterfly4)(uint64_t *out, const uint64_t *in, size_t n, const uint64_t z[3]);
+  void (*butterfly4)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t z[3]);
   /* One layer: out[i] = in[i] + z * in[n + i], out[n + i] = in[i] - z * in[n + i]. */
   void (*butterfly2)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */

@@ -290,16 +290,16 @@ static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
   });
 }
 
-static void butterfly4(uint64_t *out, const uint64_t *in, size_t n, const uint64_t z[3]) {
+static void butterfly4(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t z[3]) {
   const vec z0 = v_set1(z[0]), z1 = v_set1(z[1]), z2 = v_set1(z[2]);
   EACH(n, {
-    vec x0 = load_some(in + i, k), x1 = v_mul(load_some(in + n + i, k), z1);
-    vec x2 = v_mul(load_some(in + 2 * n + i, k), z0), x3 = v_mul(load_some(in + 3 * n + i, k), z2);
+    vec x0 = load_some(in + i, k), x1 = v_mul(load_some(in + from + i, k), z1);
+    vec x2 = v_mul(load_some(in + 2 * from + i, k), z0), x3 = v_mul(load_some(in + 3 * from + i, k), z2);
     vec even = v_add(x0, x2), odd = v_add(x1, x3), below = v_sub(x0, x2), turned = v_turn(v_sub(x1, x3));
     store_some(out + i, v_add(even, odd), k);
-    store_some(out + n + i, v_sub(even, odd), k);
-    store_some(out + 2 * n + i, v_add(below, turned), k);
-    store_some(out + 3 * n + i, v_sub(below, turned), k);
+    store_some(out + to + i, v_sub(even, odd), k);
+    store_some(out + 2 * to + i, v_add(below, turned), k);
+    store_some(out + 3 * to + i, v_sub(below, turned), k);
   });
 }
 static void butterfly2(uint64_t *out, const uint64_t *in, size_t n, uint64_t z) {

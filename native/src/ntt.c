@@ -17,61 +17,82 @@ static void twiddles(const vc_field_kernels *k, uint64_t *table, unsigned log) {
   for (unsigned i = 0; i < log; i++) k->scale(table + ((size_t)1 << i), table, (size_t)1 << i, vc_gl_root(i + 2));
 }
 
-static void four(const vc_field_kernels *k, uint64_t *out, const uint64_t *in, size_t stream, size_t block,
-                 const uint64_t *table) {
+/* Two layers of `block`, from streams `from` words apart to streams `to` words apart. */
+static void four(const vc_field_kernels *k, uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t words,
+                 size_t block, const uint64_t *table) {
   const uint64_t z[3] = {table[block], table[2 * block], vc_gl_mul(table[block], table[2 * block])};
-  k->butterfly4(out, in, stream, z);
+  k->butterfly4(out, to, in, from, words, z);
 }
 
-/* Transform m = 4^j rows of w words in place, depth first so that small blocks stay in the cache. */
-static void transform(const vc_field_kernels *k, uint64_t *data, size_t m, size_t w, size_t block,
+/* Transform a block of 2^log rows of w words in place, depth first so that small blocks stay in the cache. */
+static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, size_t w, size_t block,
                       const uint64_t *table) {
-  if (m < 4) return;
-  four(k, data, data, m / 4 * w, block, table);
-  if (m > 4)
-    for (size_t i = 0; i < 4; i++) transform(k, data + i * (m / 4 * w), m / 4, w, 4 * block + i, table);
-}
-
-/* One block of the code from the same coefficients; out may be in. */
-static void code_block(const vc_field_kernels *k, uint64_t *out, const uint64_t *in, unsigned log, size_t w,
-                       size_t block, const uint64_t *table) {
-  const size_t m = (size_t)1 << log;
-  if (log == 0) {
-    if (out != in) memcpy(out, in, w * sizeof *out);
-  } else if (log % 2) {
-    k->butterfly2(out, in, m / 2 * w, table[block]);
-    for (size_t i = 0; i < 2; i++) transform(k, out + i * (m / 2 * w), m / 2, w, 2 * block + i, table);
-  } else {
-    four(k, out, in, m / 4 * w, block, table);
-    for (size_t i = 0; i < 4; i++) transform(k, out + i * (m / 4 * w), m / 4, w, 4 * block + i, table);
-  }
-}
-
-#define TILE 16
-
-/* rows[i][j] = lanes[j][i], elements of `words` words. */
-static void transpose(uint64_t *rows, const uint64_t *lanes, size_t count, size_t n, size_t words) {
-  for (size_t start = 0; start < n; start += TILE) {
-    size_t stop = start + TILE < n ? start + TILE : n;
-    for (size_t j = 0; j < count; j++)
-      for (size_t i = start; i < stop; i++)
-        for (size_t c = 0; c < words; c++) rows[(i * count + j) * words + c] = lanes[(j * n + i) * words + c];
-  }
-}
-
-size_t vc_rs_scratch(uint32_t log_lane, uint32_t rate_bits) { return ((size_t)1 << (log_lane + rate_bits)) / 2 + 1; }
-
-void vc_rs_encode(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words,
-                  uint32_t rate_bits, uint64_t *scratch) {
-  const vc_field_kernels *k = vc_field();
-  const size_t n = (size_t)1 << log_lane, w = count * words, blocks = (size_t)1 << rate_bits;
-  twiddles(k, scratch, log_lane + rate_bits ? log_lane + rate_bits - 1 : 0);
-  uint64_t *rows = out + (blocks - 1) * n * w; /* the last block's place holds the coefficients until its turn */
-  if (words == 1)
-    transpose(rows, lanes, count, n, 1);
+  if (log == 0) return;
+  const size_t parts = log % 2 ? 2 : 4, part = (w << log) / parts;
+  if (parts == 2)
+    k->butterfly2(data, data, part, table[block]);
   else
-    transpose(rows, lanes, count, n, 2);
-  for (size_t b = 0; b < blocks; b++) code_block(k, out + b * n * w, rows, log_lane, w, b, scratch);
+    four(k, data, part, data, part, part, block, table);
+  if (log > 2)
+    for (size_t i = 0; i < parts; i++)
+      transform(k, data + i * part, log % 2 ? log - 1 : log - 2, w, parts * block + i, table);
+}
+
+/* rows[i][j] = lanes[j][i] for i < rows, elements of `words` words, a lane `n` elements after the other. */
+static inline void transpose(uint64_t *to, const uint64_t *lanes, size_t count, size_t n, size_t rows, size_t words) {
+  for (size_t j = 0; j < count; j++)
+    for (size_t i = 0; i < rows; i++)
+      for (size_t c = 0; c < words; c++) to[(i * count + j) * words + c] = lanes[(j * n + i) * words + c];
+}
+
+/* A code is made in two passes. The first one takes a few rows of four streams of consecutive rows from the lanes, through
+ * two layers of every block of the code; what it leaves are smaller blocks, each of which the second pass finishes by itself.
+ * Rows, and then blocks, are independent of one another.
+ */
+#define TILE 32 /* rows of a stream at a time */
+
+static unsigned top_layers(uint32_t log_lane) { return log_lane < 2 ? 0 : 2; }
+
+size_t vc_rs_twiddles_size(uint32_t log_lane, uint32_t rate_bits) {
+  return ((size_t)1 << (log_lane + rate_bits)) / 2 + 1;
+}
+
+void vc_rs_twiddles(uint64_t *table, uint32_t log_lane, uint32_t rate_bits) {
+  twiddles(vc_field(), table, log_lane + rate_bits ? log_lane + rate_bits - 1 : 0);
+}
+
+size_t vc_rs_rows(uint32_t log_lane) { return (size_t)1 << (log_lane - top_layers(log_lane)); }
+
+size_t vc_rs_scratch(size_t width) { return 4 * TILE * width; }
+
+void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
+                 const uint64_t *table, size_t first, size_t rows, uint64_t *scratch) {
+  const vc_field_kernels *k = vc_field();
+  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << top_layers(log_lane);
+  const size_t stream = vc_rs_rows(log_lane), stop = first + rows;
+  for (size_t start = first; start < stop; start += TILE) {
+    const size_t tile = stop - start < TILE ? stop - start : TILE, part = tile * w;
+    for (size_t s = 0; s < streams; s++) {
+      if (words == 1)
+        transpose(scratch + s * part, lanes + s * stream + start, count, n, tile, 1);
+      else
+        transpose(scratch + s * part, lanes + 2 * (s * stream + start), count, n, tile, 2);
+    }
+    for (size_t b = 0; b < (size_t)1 << rate_bits; b++) {
+      uint64_t *to = out + (b * n + start) * w;
+      if (streams == 4)
+        four(k, to, stream * w, scratch, part, part, b, table);
+      else
+        memcpy(to, scratch, part * sizeof *to);
+    }
+  }
+}
+
+size_t vc_rs_blocks(uint32_t log_lane, uint32_t rate_bits) { return (size_t)1 << (top_layers(log_lane) + rate_bits); }
+
+void vc_rs_finish(uint64_t *out, size_t width, uint32_t log_lane, const uint64_t *table, size_t first, size_t blocks) {
+  const unsigned left = log_lane - top_layers(log_lane);
+  for (size_t b = first; b < first + blocks; b++) transform(vc_field(), out + (b * width << left), left, width, b, table);
 }
 
 /* acc (n pairs) = the sum over the positions in the block of scales[i] * x_i^b: the transpose of a block's transform.

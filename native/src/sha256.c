@@ -40,71 +40,68 @@ const vc_sha256_kernel *vc_sha256(void) {
 #define BLOCK 64
 #define GROUP VC_SHA256_MAX_LANES /* messages laid out at a time: a multiple of every kernel's lanes */
 
-/* Messages of one length, after an optional prefix byte: whole blocks are read in place; the rest of a message goes into
- * last blocks of its own, whose prefix and padding are written once. */
-typedef struct {
-  size_t whole, rest, tail; /* blocks, bytes, blocks */
-  size_t offset;            /* of the rest in the tail: the prefix's place */
-  uint8_t tails[GROUP][2 * BLOCK];
-} layout;
-
-static void lay_out(layout *m, size_t length, int prefix) {
-  m->offset = prefix >= 0; /* only with messages shorter than a block */
-  m->whole = length / BLOCK;
-  m->rest = length % BLOCK;
-  m->tail = m->offset + m->rest + 9 <= BLOCK ? 1 : 2;
-  const uint64_t bits = (uint64_t)(length + m->offset) * 8;
-  for (size_t l = 0; l < GROUP; l++) {
-    uint8_t *tail = m->tails[l];
-    memset(tail, 0, sizeof m->tails[l]);
-    if (prefix >= 0) tail[0] = (uint8_t)prefix;
-    tail[m->offset + m->rest] = 0x80;
-    for (unsigned i = 0; i < 8; i++) tail[m->tail * BLOCK - 1 - i] = (uint8_t)(bits >> (8 * i));
+/* vc_sha256_kernel.digests of any kernel. */
+static void digests_of(const vc_sha256_kernel *k, uint8_t *out, const uint8_t *const *whole, size_t count,
+                       const uint8_t *const *tails, size_t tail) {
+  const size_t lanes = k->lanes;
+  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  for (size_t i = 0; i < 8; i++)
+    for (size_t l = 0; l < lanes; l++) state[i * lanes + l] = vc_sha256_initial[i];
+  if (count) k->compress(state, whole, count);
+  k->compress(state, tails, tail);
+  for (size_t i = 0; i < 8 * lanes; i++) { /* big-endian bytes on any machine */
+    const uint32_t word = state[i];
+    const uint8_t bytes[4] = {(uint8_t)(word >> 24), (uint8_t)(word >> 16), (uint8_t)(word >> 8), (uint8_t)word};
+    memcpy(state + i, bytes, sizeof bytes);
   }
-}
-
-/* The first DIGEST bytes of lane l's state. */
-static void store_digest(uint8_t *out, const uint32_t *state, size_t lanes, size_t l) {
-  uint8_t digest[32];
-  for (size_t i = 0; i < 8; i++) {
-    uint32_t word = state[i * lanes + l];
-    digest[4 * i] = (uint8_t)(word >> 24), digest[4 * i + 1] = (uint8_t)(word >> 16);
-    digest[4 * i + 2] = (uint8_t)(word >> 8), digest[4 * i + 3] = (uint8_t)word;
-  }
-  memcpy(out, digest, DIGEST);
+  for (size_t l = 0; l < lanes; l++)
+    for (size_t i = 0; i < 8; i++) memcpy(out + 32 * l + 4 * i, state + i * lanes + l, 4);
 }
 
 /* Hash `used` > 0 messages of a group, of which lanes first .. first + lanes are this call's; spare lanes repeat the last. */
-static void hash_lanes(const vc_sha256_kernel *k, uint8_t *out, const uint8_t *messages, size_t length,
-                       const layout *m, size_t first, size_t used, const uint32_t *initial) {
-  const size_t lanes = k->lanes;
-  uint32_t state[8 * VC_SHA256_MAX_LANES];
-  const uint8_t *pointers[VC_SHA256_MAX_LANES];
-  memcpy(state, initial, 8 * lanes * sizeof *state);
-  for (size_t part = m->whole ? 0 : 1; part < 2; part++) {
-    for (size_t l = 0; l < lanes; l++) {
-      size_t i = first + l < used ? first + l : used - 1;
-      pointers[l] = part ? m->tails[i] : messages + i * length;
-    }
-    k->compress(state, pointers, part ? m->tail : m->whole);
+static void hash_lanes(const vc_sha256_kernel *k, uint8_t *out, const uint8_t *messages, size_t length, size_t whole,
+                       const uint8_t (*tails)[2 * BLOCK], size_t tail, size_t first, size_t used) {
+  uint8_t digests[32 * VC_SHA256_MAX_LANES];
+  const uint8_t *starts[VC_SHA256_MAX_LANES], *ends[VC_SHA256_MAX_LANES];
+  for (size_t l = 0; l < k->lanes; l++) {
+    const size_t i = first + l < used ? first + l : used - 1;
+    starts[l] = messages + i * length;
+    ends[l] = tails[i];
   }
-  for (size_t l = 0; l < lanes && first + l < used; l++) store_digest(out + (first + l) * DIGEST, state, lanes, l);
+  if (k->digests)
+    k->digests(digests, starts, whole, ends, tail);
+  else
+    digests_of(k, digests, starts, whole, ends, tail);
+  for (size_t l = 0; l < k->lanes && first + l < used; l++) memcpy(out + (first + l) * DIGEST, digests + 32 * l, DIGEST);
 }
 
-/* out (DIGEST bytes each) = the truncated digests of `count` messages, one after another in memory. The tails of a group are
- * written before any of them is read, so that loads do not wait for stores. */
-static void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
+/* out (DIGEST bytes each) = the truncated digests of `count` messages of one length, one after another in memory, each after
+ * an optional prefix byte (only with messages shorter than a block). Whole blocks are read in place; the rest of a message
+ * goes into last blocks of its own, whose prefix and padding are written once. The last blocks of a group are written before
+ * any of them is read, so that loads do not wait for stores. Inlined, so that sizes known to the caller are constants. */
+static inline void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
   const vc_sha256_kernel *k = vc_sha256();
-  uint32_t initial[8 * VC_SHA256_MAX_LANES];
-  layout m;
-  lay_out(&m, length, prefix);
-  for (size_t i = 0; i < 8 * k->lanes; i++) initial[i] = vc_sha256_initial[i / k->lanes];
+  const size_t offset = prefix >= 0, whole = length / BLOCK, rest = length % BLOCK;
+  const size_t tail = offset + rest + 9 <= BLOCK ? 1 : 2; /* last blocks */
+  const uint64_t bits = (uint64_t)(length + offset) * 8;
+  uint8_t tails[GROUP][2 * BLOCK];
+  for (size_t l = 0; l < GROUP; l++) {
+    memset(tails[l], 0, sizeof tails[l]);
+    if (prefix >= 0) tails[l][0] = (uint8_t)prefix;
+    tails[l][offset + rest] = 0x80;
+    for (unsigned i = 0; i < 8; i++) tails[l][tail * BLOCK - 1 - i] = (uint8_t)(bits >> (8 * i));
+  }
   for (size_t first = 0; first < count; first += GROUP) {
     const size_t used = count - first < GROUP ? count - first : GROUP;
     const uint8_t *start = messages + first * length;
-    for (size_t i = 0; i < used && m.rest; i++) memcpy(m.tails[i] + m.offset, start + i * length + m.whole * BLOCK, m.rest);
+    for (size_t i = 0; i < used; i++) {
+      if (rest % 8)
+        memcpy(tails[i] + offset, start + i * length + whole * BLOCK, rest);
+      else /* words: faster than a call */
+        for (size_t at = 0; at < rest; at += 8) memcpy(tails[i] + offset + at, start + i * length + whole * BLOCK + at, 8);
+    }
     for (size_t i = 0; i < used; i += k->lanes)
-      hash_lanes(k, out + first * DIGEST, start, length, &m, i, used, initial);
+      hash_lanes(k, out + first * DIGEST, start, length, whole, tails, tail, i, used);
   }
 }
 

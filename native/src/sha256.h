@@ -15,6 +15,8 @@ typedef struct {
   size_t lanes;
   /* Compress `count` blocks of 64 bytes of each lane: state[i * lanes + l] is word i of lane l, data[l] lane l's blocks. */
   void (*compress)(uint32_t *state, const uint8_t *const *data, size_t count);
+  /* The digest of each lane's `count` blocks and `tail` more, 32 bytes each. Null: by `compress` (see sha256.c). */
+  void (*digests)(uint8_t *out, const uint8_t *const *whole, size_t count, const uint8_t *const *tails, size_t tail);
 } vc_sha256_kernel;
 
 extern const vc_sha256_kernel vc_sha256_portable;

@@ -59,7 +59,7 @@ static void compress(uint32_t *state, const uint8_t *const *data, size_t count) 
   }
 }
 
-const vc_sha256_kernel vc_sha256_armv8 = {LANES, compress};
+const vc_sha256_kernel vc_sha256_armv8 = {LANES, compress, NULL};
 #else
 typedef int vc_sha256_armv8_not_built;
 #endif

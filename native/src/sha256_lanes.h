@@ -58,4 +58,4 @@ static void compress(uint32_t *state, const uint8_t *const *data, size_t count) 
   for (int i = 0; i < 8; i++) STORE(state + i * LANES, s[i]);
 }
 
-const vc_sha256_kernel VC_SHA256_NAME = {LANES, compress};
+const vc_sha256_kernel VC_SHA256_NAME = {LANES, compress, NULL};

@@ -25,4 +25,4 @@ static void compress(uint32_t *state, const uint8_t *const *data, size_t count) 
   for (size_t b = 0; b < count; b++) compress_block(state, data[0] + 64 * b);
 }
 
-const vc_sha256_kernel vc_sha256_portable = {1, compress};
+const vc_sha256_kernel vc_sha256_portable = {1, compress, NULL};

@@ -47,9 +47,7 @@ static inline void store_state(uint32_t *state, const lane *s) {
   for (int i = 0; i < 8; i++) state[place[i] * LANES] = words[i];
 }
 
-static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
-  lane s[LANES];
-  BOTH(load_state(&s[l], state + l));
+static inline void compress_blocks(lane s[LANES], const uint8_t *const *data, size_t count) {
   for (size_t b = 0; b < count; b++) {
     __m128i abef[LANES], cdgh[LANES];
     BOTH((abef[l] = s[l].abef, cdgh[l] = s[l].cdgh));
@@ -59,10 +57,32 @@ static void compress(uint32_t *state, const uint8_t *const *data, size_t count) 
     STEP(8); STEP(9); STEP(10); STEP(11); STEP(12); STEP(13); STEP(14); STEP(15);
     BOTH((s[l].abef = _mm_add_epi32(s[l].abef, abef[l]), s[l].cdgh = _mm_add_epi32(s[l].cdgh, cdgh[l])));
   }
+}
+
+static void compress(uint32_t *state, const uint8_t *const *data, size_t count) {
+  lane s[LANES];
+  BOTH(load_state(&s[l], state + l));
+  compress_blocks(s, data, count);
   BOTH(store_state(state + l, &s[l]));
 }
 
-const vc_sha256_kernel vc_sha256_shani = {LANES, compress};
+static void digests(uint8_t *out, const uint8_t *const *whole, size_t count, const uint8_t *const *tails, size_t tail) {
+  const uint32_t *h = vc_sha256_initial;
+  const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+  lane s[LANES];
+  BOTH(s[l].abef = _mm_set_epi32((int)h[0], (int)h[1], (int)h[4], (int)h[5]));
+  BOTH(s[l].cdgh = _mm_set_epi32((int)h[2], (int)h[3], (int)h[6], (int)h[7]));
+  compress_blocks(s, whole, count);
+  compress_blocks(s, tails, tail);
+  for (int l = 0; l < LANES; l++) {
+    const __m128i ab = _mm_unpackhi_epi64(s[l].abef, s[l].cdgh), ef = _mm_unpacklo_epi64(s[l].abef, s[l].cdgh);
+    /* words b a d c and f e h g, lowest first */
+    _mm_storeu_si128((__m128i *)(void *)(out + 32 * l), _mm_shuffle_epi8(_mm_shuffle_epi32(ab, 0xb1), swap));
+    _mm_storeu_si128((__m128i *)(void *)(out + 32 * l + 16), _mm_shuffle_epi8(_mm_shuffle_epi32(ef, 0xb1), swap));
+  }
+}
+
+const vc_sha256_kernel vc_sha256_shani = {LANES, compress, digests};
 #else
 typedef int vc_sha256_shani_not_built;
 #endif

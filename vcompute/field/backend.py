@@ -157,14 +157,16 @@ class Backend(Protocol):
         ...
 
 
-def default_backend() -> Backend:
-    """The native backend where the core was built, else the numpy twin (with one warning that it is slow)."""
+def default_backend(threads: int = 1) -> Backend:
+    """The native backend where the core was built, else the numpy twin (with one warning that it is slow), which has no
+    threads. Results are the same with any number.
+    """
     from vcompute import _native
     from vcompute.field.native import NativeBackend
     from vcompute.field.portable import NumpyBackend
 
     if _native.available():
-        return NativeBackend()
+        return NativeBackend(threads)
     _native.warn_fallback()
     return NumpyBackend()
 

@@ -5,8 +5,10 @@ Here shapes meet pointers, so every array is made contiguous, its type and shape
 are the library's own, never a peer's: a shape that does not fit is a ValueError.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +19,39 @@ from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import ONE, Ext, to_array
 
+LEAST_PART: Final = 1 << 15
+"""Words of work that a thread is worth waking for."""
+
 
 class NativeBackend:
     """See :class:`vcompute.field.backend.Backend` for the contracts."""
 
     name = "native"
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
         """Raises UsageError (native_unavailable) where the core was not built."""
         _native.require()
         self._lib = _native.lib
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads - 1, "field") if threads > 1 else None
+
+    def _parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
+        """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves; the C kernels
+        release the interpreter's lock.
+        """
+        threads = min(self._threads, count, max(size // LEAST_PART, 1))
+        if self._pool is None or threads < 2:
+            work(0, count)
+            return
+        bounds = [count * part // threads for part in range(threads + 1)]
+        first, *others = pairwise(bounds)
+        running = [self._pool.submit(work, start, stop - start) for start, stop in others]
+        try:
+            work(first[0], first[1])
+        finally:
+            wait(running)  # they write to arrays of the caller's
+        for part in running:
+            part.result()
 
     def add(self, a: Words, b: Words) -> Words:
         return _elementwise(self._lib.vc_gl_add_n, a, b)
@@ -95,49 +120,57 @@ class NativeBackend:
 
     def fold_base(self, table: Words, r: Ext) -> ExtWords:
         half = _half(table)
-        out = np.empty((half, 2), dtype=np.uint64)
-        self._lib.vc_fold_base(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
-        return out
+        return self.fold_halves(table[:half], table[half:], r)
 
     def fold_ext(self, table: ExtWords, r: Ext, *, reuse: bool = False) -> ExtWords:
         half = _half(table)
-        out = table[:half] if reuse else np.empty((half, 2), dtype=np.uint64)
-        self._lib.vc_fold_ext(_words(out), _words(table[:half]), _words(table[half:]), _words(to_array([r])), half)
-        return out
+        return self.fold_halves(table[:half], table[half:], r, table[:half] if reuse else None)
 
     def round_base(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
-        return self._round(self._lib.vc_round_base, f, w)
+        return self.round_ext(f, w)
 
-    def round_ext(self, f: ExtWords, w: ExtWords) -> tuple[Ext, Ext]:
-        return self._round(self._lib.vc_round_ext, f, w)
-
-    def _round(self, kernel: Any, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
+    def round_ext(self, f: Words, w: ExtWords) -> tuple[Ext, Ext]:
         _require(f.shape[0] == w.shape[0], f, w)
         half = _half(f)
-        sums = np.empty(4, dtype=np.uint64)
-        kernel(_words(sums), _words(f[:half]), _words(f[half:]), _words(w[:half]), _words(w[half:]), half)
-        return _two(sums)
+        return self.round_halves((f[:half], w[:half]), (f[half:], w[half:]))
 
     def fold_halves(self, low: Words, high: Words, r: Ext, out: ExtWords | None = None) -> ExtWords:
         if out is None:
             out = np.empty((low.shape[0], 2), dtype=np.uint64)
         _require(low.shape == high.shape and out.shape == (low.shape[0], 2), low, high, out)
-        kernel = self._lib.vc_fold_base if low.ndim == 1 else self._lib.vc_fold_ext
-        kernel(_words(out), _words(low), _words(high), _words(to_array([r])), low.shape[0])
+        kernel, words = (self._lib.vc_fold_base, 1) if low.ndim == 1 else (self._lib.vc_fold_ext, 2)
+        to, bottom, top, factor = map(_words, (out, low, high, to_array([r])))
+
+        def part(first: int, count: int) -> None:
+            kernel(to + 2 * first, bottom + words * first, top + words * first, factor, count)
+
+        self._parts(part, low.shape[0], out.size)
         return out
 
     def scale(self, table: Words, r: Ext, out: ExtWords) -> None:
         _require(out.shape == (table.shape[0], 2) and table.shape[1:] in ((), (2,)), table, out)
-        kernel = self._lib.vc_base_scale_n if table.ndim == 1 else self._lib.vc_ext_scale_n
-        kernel(_words(out), _words(table), _words(to_array([r])), table.shape[0])
+        kernel, words = (self._lib.vc_base_scale_n, 1) if table.ndim == 1 else (self._lib.vc_ext_scale_n, 2)
+        to, source, factor = map(_words, (out, table, to_array([r])))
+
+        def part(first: int, count: int) -> None:
+            kernel(to + 2 * first, source + words * first, factor, count)
+
+        self._parts(part, table.shape[0], out.size)
 
     def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
         (f, w), count = low, len(low[0])
         _require(f.shape == high[0].shape and w.shape == high[1].shape == (count, 2), f, w, *high)
-        sums = np.empty(4, dtype=np.uint64)
-        kernel = self._lib.vc_round_base if f.ndim == 1 else self._lib.vc_round_ext
-        kernel(_words(sums), *map(_words, (f, high[0], w, high[1])), count)
-        return _two(sums)
+        kernel, words = (self._lib.vc_round_base, 1) if f.ndim == 1 else (self._lib.vc_round_ext, 2)
+        f0, f1, w0, w1 = map(_words, (f, high[0], w, high[1]))
+        found: list[tuple[Ext, Ext]] = []
+
+        def part(first: int, count: int) -> None:
+            sums, at, pair = np.empty(4, dtype=np.uint64), words * first, 2 * first
+            kernel(_words(sums), f0 + at, f1 + at, w0 + pair, w1 + pair, count)
+            found.append(_two(sums))
+
+        self._parts(part, count, 2 * w.size)
+        return sum((sums[0] for sums in found), Ext(0)), sum((sums[1] for sums in found), Ext(0))
 
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
         tables = (n0, d0, n1, d1)
@@ -190,22 +223,42 @@ class NativeBackend:
         log_lane = _log2(table.shape[0] // lanes)
         _require(words in {1, 2} and lanes << log_lane == table.shape[0], table)
         out = np.empty((1 << (log_lane + rate_bits), lanes * words), dtype=np.uint64)
-        scratch = np.empty(self._lib.vc_rs_scratch(log_lane, rate_bits), dtype=np.uint64)
-        source = np.ascontiguousarray(table)
-        self._lib.vc_rs_encode(_words(out), _words(source), lanes, log_lane, words, rate_bits, _words(scratch))
+        twiddles = np.empty(self._lib.vc_rs_twiddles_size(log_lane, rate_bits), dtype=np.uint64)
+        self._lib.vc_rs_twiddles(_words(twiddles), log_lane, rate_bits)
+        to, source, roots, width = _words(out), _words(np.ascontiguousarray(table)), _words(twiddles), out.shape[1]
+
+        def rows(first: int, count: int) -> None:
+            scratch = np.empty(self._lib.vc_rs_scratch(width), dtype=np.uint64)
+            self._lib.vc_rs_begin(to, source, lanes, log_lane, words, rate_bits, roots, first, count, _words(scratch))
+
+        def blocks(first: int, count: int) -> None:
+            self._lib.vc_rs_finish(to, width, log_lane, roots, first, count)
+
+        self._parts(rows, self._lib.vc_rs_rows(log_lane), out.size)
+        self._parts(blocks, self._lib.vc_rs_blocks(log_lane, rate_bits), out.size)
         return out
 
     def hash_rows(self, rows: Words) -> Digests:
         rows = np.ascontiguousarray(rows)
         out = np.empty((rows.shape[0], DIGEST_BYTES), dtype=np.uint8)
-        self._lib.vc_hash_rows(_bytes(out), _words(rows), rows.shape[0], rows.shape[1])
+        to, source, width = _bytes(out), _words(rows), rows.shape[1]
+
+        def part(first: int, count: int) -> None:
+            self._lib.vc_hash_rows(to + DIGEST_BYTES * first, source + width * first, count, width)
+
+        self._parts(part, rows.shape[0], rows.size)
         return out
 
     def hash_pairs(self, nodes: Digests) -> Digests:
         nodes = np.ascontiguousarray(nodes)
         _require(nodes.shape[0] % 2 == 0 and nodes.shape[1:] == (DIGEST_BYTES,), nodes)
         out = np.empty((nodes.shape[0] // 2, DIGEST_BYTES), dtype=np.uint8)
-        self._lib.vc_hash_pairs(_bytes(out), _bytes(nodes), out.shape[0])
+        to, source = _bytes(out), _bytes(nodes)
+
+        def part(first: int, count: int) -> None:
+            self._lib.vc_hash_pairs(to + DIGEST_BYTES * first, source + 2 * DIGEST_BYTES * first, count)
+
+        self._parts(part, out.shape[0], nodes.size // 8)
         return out
 
     def grind(self, seed: bytes, bits: int) -> int:

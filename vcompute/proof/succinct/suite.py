@@ -85,7 +85,7 @@ class Succinct:
             TaskError: the inputs are not the model's.
             Rejected: ``suite_unsupported_model`` or ``security_unreachable``, before any work.
         """
-        prepared, backend = prepare(model), default_backend()
+        prepared, backend = prepare(model), default_backend(threads)
         with memory.reused():
             outputs, body = prove(prepared, inputs, context, parameter_set, self.mode, backend)
             with memory.plain():  # they outlive the proof

@@ -10,7 +10,7 @@ import pytest
 from tests.support import models
 from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, interior_softmax, network
 from vcompute.errors import Rejected
-from vcompute.field import default_backend, implementations
+from vcompute.field import default_backend, implementations, native
 from vcompute.kernels import reference
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
@@ -228,6 +228,14 @@ def test_every_backend_makes_the_same_proof(make: Callable[[], Model]) -> None:
 def test_proofs_are_deterministic() -> None:
     model = network()
     assert SUITE.prove(model, inputs_for(model), b"", TINY, 1) == SUITE.prove(model, inputs_for(model), b"", TINY, 1)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_any_number_of_threads_makes_the_same_proof(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = image_network()
+    proof = SUITE.prove(model, inputs_for(model), b"", TINY, 1)
+    monkeypatch.setattr(native, "LEAST_PART", 1)
+    assert SUITE.prove(model, inputs_for(model), b"", TINY, threads) == proof
 
 
 def test_an_interior_softmax_is_refused_before_any_work() -> None:
