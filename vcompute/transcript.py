@@ -170,6 +170,17 @@ class ProverTranscript(Transcript):
             nonce = self._backend.grind(self._squeeze(label), bits)
             self._send(_NONCE, label, nonce.to_bytes(8, "little"))
 
+    def hand_over(self) -> bytes:
+        """For a native twin: the last squeeze's seed, which right after a squeeze is the whole state."""
+        return self._seed
+
+    def take_back(self, seed: bytes, sent: ExtWords) -> None:
+        """Go on after a twin that sent these elements and ended with a squeeze."""
+        stop.check()
+        self._proof += encoding.to_bytes(sent)
+        self._seed = seed
+        self._state = hashlib.sha256(_RATCHET + seed)
+
     def finish(self) -> bytes:
         """The proof."""
         return bytes(self._proof)

@@ -381,6 +381,19 @@ void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
 void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
                      const uint64_t *vectors, size_t count);
 
+/* What a round of a layer goes over: the groups of its level, and half the place of the tail's first value. */
+typedef struct {
+  const uint64_t *groups;
+  uint64_t count, tail_place;
+} vc_gkr_step;
+
+/* Every round of a layer, one step each: its message (two elements in `messages`) is absorbed as "fraction sumcheck", its
+ * challenge (an element in `challenges`) drawn and bound. `point` is the claim's, `variables` elements; `seed` (32 bytes) is
+ * that of the transcript's last squeeze, replaced. */
+void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gkr_tables *t, const vc_gkr_step *steps,
+                  const uint64_t *point, size_t variables, const uint64_t *lambda, const uint64_t *defaults,
+                  uint64_t *scratch);
+
 /* sums[0..1] = the sum over i < bound of eq(point, i), sums[2..3] = of eq(point, i) * (i >> shift); the point has at most 62
  * coordinates, most significant bit first. */
 void vc_prefix_sums(uint64_t *sums, uint64_t bound, const uint64_t *point, size_t bits, uint32_t shift);

@@ -16,6 +16,7 @@
 
 #include "field.h"
 #include "goldilocks.h"
+#include "transcript.h"
 #include "vcompute.h"
 
 enum { CHUNK = 512, MOST_INNER = 16384 };
@@ -420,6 +421,25 @@ void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
     }
   t->tail_count = (uint64_t)(tail[0] - t->tail[0]) / 2;
   even_tail(t, defaults);
+}
+
+void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gkr_tables *t, const vc_gkr_step *steps,
+                  const uint64_t *point, size_t variables, const uint64_t *lambda, const uint64_t *defaults,
+                  uint64_t *scratch) {
+  static const char label[] = "fraction sumcheck";
+  vc_transcript transcript;
+  vc_transcript_begin(&transcript, seed, NULL, 0);
+  for (size_t i = 0; i < variables; i++, messages += 4, challenges += 2) {
+    const vc_gkr_step *step = steps + i;
+    uint8_t sent[32];
+    vc_gkr_tree_round(messages, t, step->groups, (size_t)step->count, step->tail_place, point + 2 * (i + 1),
+                      variables - 1 - i, lambda, scratch);
+    for (size_t j = 0; j < 4; j++) vc_store_le64(sent + 8 * j, messages[j]);
+    vc_transcript_absorb_ext(&transcript, label, sent, 2);
+    vc_transcript_challenge(&transcript, label, challenges);
+    vc_gkr_tree_fold(t, step->groups, (size_t)step->count, challenges, defaults, scratch);
+  }
+  memcpy(seed, transcript.seed, sizeof transcript.seed);
 }
 
 void vc_gkr_places(uint64_t *out, uint64_t first, size_t count, const uint64_t *point, size_t variables) {

@@ -8,8 +8,11 @@ from vcompute import _native
 from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
 from vcompute.field.extension import lift
 from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, supports
+from vcompute.proof.succinct.lookup.native import denominators_of as native_denominators
+from vcompute.proof.succinct.lookup.prove import prove
 from vcompute.proof.succinct.lookup.tree import NumpyTree
 from vcompute.proof.succinct.stack import Stack
+from vcompute.transcript import ProverTranscript
 
 pytestmark = pytest.mark.skipif(not _native.available(), reason="the native core is not built")
 
@@ -80,3 +83,30 @@ def test_every_message_of_every_layer(name: str, general_box: int) -> None:
             one.bind(r)
             two.bind(r)
         assert one.ends() == two.ends()
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_whole_proof_by_both_trees(name: str) -> None:
+    """The rounds and the transcript of a layer in one call of the core: the same proof."""
+    rng, backend, stack = np.random.default_rng(8), default_backend(), Stack(STACKS[name])
+    unit, general, tables = {}, {}, []
+    for number, box in enumerate(stack.boxes):
+        leaves = unit_leaves(int(np.prod(box)), number, rng)
+        numerators, denominators = lift(np.ones(leaves.key.size, np.uint64)), denominators_of(leaves, backend)
+        assert np.array_equal(native_denominators(leaves), denominators)
+        if stack.bits[number] < 2:
+            general[number] = numerators, denominators
+        else:
+            unit[number] = leaves
+        tables.append((numerators.reshape(*box, 2), denominators.reshape(*box, 2)))
+    flat = [stack.assemble([pair[i] for pair in tables], (i, 0)) for i in (0, 1)]
+    trees = [
+        NativeTree(stack, Geometry(stack, frozenset(unit)), unit, general),
+        NumpyTree(stack, flat[0], flat[1], backend),
+    ]
+    proofs = []
+    for tree in trees:
+        transcript = ProverTranscript("test", backend)
+        ends = prove(transcript, tree)
+        proofs.append((ends, transcript.challenge("after"), transcript.finish()))
+    assert proofs[0] == proofs[1]

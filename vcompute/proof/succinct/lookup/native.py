@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
-from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, to_array
+from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, from_array, to_array
 from vcompute.proof.succinct.lookup.tree import Pair, Rounds
 from vcompute.proof.succinct.stack import Stack, bits_of
+from vcompute.transcript import ProverTranscript
 
 ROW: Final = 24
 """Words of a group's description; VC_GKR_ROW."""
@@ -98,12 +99,19 @@ class Geometry:
             self.groups.append(np.array(rows, np.uint64).reshape(-1, ROW))
             self.sizes.append((every, general))
         self.sizes.append((0, 0))
+        self.general = [groups.copy() for groups in self.groups]
+        """The groups of levels above the leaves, where no box is a unit box."""
+        for groups in self.general:
+            groups[:, 3] = 0
+        self.tails = np.array([level.tail_start // 2 for level in self.levels], np.uint64)
 
-    def general(self, s: int) -> Words:
-        """The groups of a level above the leaves, where no box is a unit box."""
-        groups = self.groups[s].copy()
-        groups[:, 3] = 0
-        return groups
+    def steps(self, s: int, lowest: bool) -> Any:
+        """Levels s, s + 1, ... as C sees them."""
+        groups = (self.groups if lowest else self.general)[s:]
+        steps = _native.ffi.new("vc_gkr_step[]", max(len(groups), 1))
+        for step, rows, tail in zip(steps, groups, self.tails[s:], strict=False):
+            step.groups, step.count, step.tail_place = _words(rows), len(rows), int(tail)
+        return steps
 
 
 def _axes(stack: Stack, box: int) -> tuple[int, ...]:
@@ -190,7 +198,7 @@ class NativeTree:
         geometry = self._geometry
         level, groups = (
             _Level(tables, geometry.levels[s].tail),
-            geometry.groups[0] if s == 1 else geometry.general(s - 1),
+            geometry.groups[0] if s == 1 else geometry.general[s - 1],
         )
         _native.lib.vc_gkr_add(
             level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants)
@@ -254,7 +262,7 @@ class _Layer:
         for j in range(2):
             self._tables.rows[j] = _words(self._rows[j])
         self._tables.row_stride = geometry.row_stride
-        self._groups = geometry.groups[s] if lowest else geometry.general(s)
+        self._groups = geometry.groups[s] if lowest else geometry.general[s]
         constants = np.zeros((0, 2), np.uint64)
         if lowest:
             constants = to_array([word for box in unit for word in (*self._scaled(box), *self._shifted(box))])
@@ -297,7 +305,7 @@ class _Layer:
         """The groups that have variables left at the level reached."""
         s = self._s
         if s < len(self._geometry.groups):
-            self._groups = self._geometry.groups[s] if self._lowest else self._geometry.general(s)
+            self._groups = self._geometry.groups[s] if self._lowest else self._geometry.general[s]
 
     def message(self) -> list[Ext]:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
@@ -317,6 +325,18 @@ class _Layer:
         )  # fmt: skip
         self._s, self._point = self._s + 1, self._point[1:]
         self._next_groups()
+
+    def run(self, transcript: ProverTranscript) -> list[Ext]:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`; every round in one call of the core."""
+        variables = len(self._point)
+        seed, messages = bytearray(transcript.hand_over()), np.empty((2 * variables, 2), np.uint64)
+        point, steps = np.empty((variables, 2), np.uint64), self._geometry.steps(self._s, self._lowest)
+        _native.lib.vc_gkr_layer(
+            _words(messages), _words(point), _native.ffi.from_buffer("uint8_t[]", seed), self._tables, steps,
+            _words(self._point), variables, _words(self._lambda), _words(self._defaults), _words(self._scratch),
+        )  # fmt: skip
+        transcript.take_back(bytes(seed), messages)
+        return from_array(point)
 
     def ends(self) -> Pair:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""

@@ -13,7 +13,7 @@ sent, and a last challenge joins each pair.
 """
 
 from vcompute.field import ONE, ZERO, Ext
-from vcompute.proof.succinct.lookup.tree import Rounds, Tree
+from vcompute.proof.succinct.lookup.tree import Tree
 from vcompute.transcript import ProverTranscript
 
 
@@ -24,7 +24,7 @@ def prove(transcript: ProverTranscript, tree: Tree) -> tuple[list[Ext], Ext, Ext
     for s in range(tree.variables - 1, -1, -1):
         if point:
             rounds = tree.layer(s, transcript.challenge("fraction layer"), point)
-            point = _sumcheck(transcript, rounds, len(point))
+            point = rounds.run(transcript)
             n0, n1, d0, d1 = rounds.ends()
         else:
             n0, n1, d0, d1 = tree.top()
@@ -33,13 +33,3 @@ def prove(transcript: ProverTranscript, tree: Tree) -> tuple[list[Ext], Ext, Ext
         numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
         point = [r, *point]
     return point, numerator, denominator
-
-
-def _sumcheck(transcript: ProverTranscript, rounds: Rounds, variables: int) -> list[Ext]:
-    """The rounds of one layer; the point."""
-    point = []
-    for _ in range(variables):
-        transcript.send_ext("fraction sumcheck", rounds.message())
-        point.append(transcript.challenge("fraction sumcheck"))
-        rounds.bind(point[-1])
-    return point

@@ -11,6 +11,7 @@ from typing import Protocol
 from vcompute.field import Backend, Ext, ExtWords, from_array, to_array
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE, NumpyRounds
 from vcompute.proof.succinct.stack import Stack
+from vcompute.transcript import ProverTranscript
 
 Pair = tuple[Ext, Ext, Ext, Ext]
 """n0, n1, d0, d1: two fractions."""
@@ -25,6 +26,10 @@ class Rounds(Protocol):
 
     def bind(self, r: Ext) -> None:
         """Bind the next variable."""
+        ...
+
+    def run(self, transcript: ProverTranscript) -> list[Ext]:
+        """Every round: send its message, draw its challenge, bind; the point. The transcript has just been squeezed."""
         ...
 
     def ends(self) -> Pair:
@@ -85,7 +90,7 @@ class _Layer:
 
     def __init__(self, stack: Stack, s: int, level: _Level, scale: Ext, claimed: list[Ext], backend: Backend) -> None:
         joined = backend.add(level.n0, backend.ext_mul(level.d0, to_array([scale])))
-        self._scale = scale
+        self._scale, self._variables = scale, len(claimed)
         self._rounds = NumpyRounds(stack, s, [joined, level.d1, level.n1, level.d0], scale, claimed, backend)
 
     def message(self) -> list[Ext]:
@@ -95,6 +100,15 @@ class _Layer:
     def bind(self, r: Ext) -> None:
         """See :class:`Rounds`."""
         self._rounds.bind(r)
+
+    def run(self, transcript: ProverTranscript) -> list[Ext]:
+        """See :class:`Rounds`."""
+        point = []
+        for _ in range(self._variables):
+            transcript.send_ext("fraction sumcheck", self.message())
+            point.append(transcript.challenge("fraction sumcheck"))
+            self.bind(point[-1])
+        return point
 
     def ends(self) -> Pair:
         """See :class:`Rounds`."""
