@@ -19,6 +19,7 @@ add_library(vcompute_native STATIC
   native/src/field_avx512.c
   native/src/gkr_tree.c
   native/src/contract.c
+  native/src/blocks.c
   native/src/ntt.c
   native/src/sha256.c
   native/src/sha256_portable.c

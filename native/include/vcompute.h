@@ -270,6 +270,19 @@ typedef struct {
 size_t vc_add_tensors_scratch(const vc_tensor_term *terms, size_t count);
 void vc_add_tensors(uint64_t *table, const vc_tensor_term *terms, size_t count, uint64_t *scratch);
 
+/* A block of 2^bits words an axis in a table, from a row-major tensor of signed integers of `width` bytes (1, 4, 8), or of
+ * canonical words (width 0): from element `start` on, `valid` of each axis at steps of `stride` elements (the last axis: 1). */
+typedef struct {
+  const void *source;
+  uint64_t width, offset, axes;
+  int64_t start;
+  uint64_t bits[16], valid[16];
+  int64_t stride[16];
+} vc_block;
+
+/* Fill the blocks of a table of zeros with the elements of F_p that the integers stand for. */
+void vc_fill_blocks(uint64_t *table, const vc_block *blocks, size_t count);
+
 /* The columns of a requantised node (see witness.c): T is floored at 2^unit, two-sided after its step where it is negative;
  * `value` is the quotient (one-sided plus the zero point; two-sided halved and plus the zero point) clamped. `key` less
  * `first` is a row of a table of `rows` rows. Counts are added to. */

@@ -2,7 +2,7 @@
 """Columns in a committed table, and weights on them as the commitment takes them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from vcompute.proof.succinct.layout import Layout, Piece
 from vcompute.proof.succinct.stack import Prefixes
 
 
-def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
+def fill(layout: Layout, columns: Mapping[int, IntArray], native: bool = _native.available()) -> Words:
     """The table of columns of integers or field words, with all that is stored of its lanes; columns have their box's
-    shape.
+    shape. Natively, or by the readable loop: the same words.
     """
     table = np.zeros(TableShape.of_length(layout.length).stored, np.uint64)
+    if native and all(len(piece.parts) <= MOST_AXES for piece in layout.pieces):
+        _fill_native(table, layout, columns)
+        return table
     for piece in layout.pieces:
         source = columns[piece.column]
         block = source[tuple(slice(start, start + (1 << bits)) for start, bits in piece.parts)]
@@ -28,6 +31,30 @@ def fill(layout: Layout, columns: Mapping[int, IntArray]) -> Words:
         view = target.reshape([1 << bits for _, bits in piece.parts])
         view[tuple(slice(0, size) for size in block.shape)] = elements(block)
     return table
+
+
+WIDTHS: Final = {np.dtype(np.int8): 1, np.dtype(np.int32): 4, np.dtype(np.int64): 8}
+
+
+def _fill_native(table: Words, layout: Layout, columns: Mapping[int, IntArray]) -> None:
+    """:func:`fill` by one call of the core."""
+    ffi = _native.ffi
+    addresses: dict[int, Any] = {}  # these hold the arrays
+    blocks = ffi.new("vc_block[]", max(len(layout.pieces), 1))
+    for handle, piece in zip(blocks, layout.pieces, strict=False):
+        source, start = columns[piece.column], 0
+        if piece.column not in addresses:
+            taken = source if source.dtype in WIDTHS else elements(source)
+            addresses[piece.column] = ffi.from_buffer(np.ascontiguousarray(taken))
+        handle.source, handle.width = addresses[piece.column], WIDTHS.get(source.dtype, 0)
+        handle.offset, handle.axes = piece.offset, len(piece.parts)
+        stride = 1
+        for axis in range(len(piece.parts) - 1, -1, -1):
+            (first, bits), size = piece.parts[axis], source.shape[axis]
+            handle.bits[axis], handle.valid[axis] = bits, min(1 << bits, size - first)
+            handle.stride[axis], start, stride = stride, start + first * stride, stride * size
+        handle.start = start
+    _native.lib.vc_fill_blocks(ffi.from_buffer("uint64_t[]", table), blocks, len(layout.pieces))
 
 
 MOST_AXES: Final = 16

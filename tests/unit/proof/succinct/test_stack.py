@@ -6,11 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from vcompute import _native
 from vcompute.field import ONE, ZERO, Backend, Ext, default_backend, from_array, to_array
 from vcompute.field.extension import lift
 from vcompute.field.portable import NumpyBackend
 from vcompute.field.scalar import eq_index
-from vcompute.proof.succinct.columns import ColumnWeight
+from vcompute.proof.succinct.columns import ColumnWeight, fill
 from vcompute.proof.succinct.contract import contract, contract_axis, project
 from vcompute.proof.succinct.forms import ColumnTerm, window_axis
 from vcompute.proof.succinct.layout import cut_axis, lay_out
@@ -211,3 +212,19 @@ def test_what_a_window_weighs(stride: int, dilation: int, before: int) -> None:
             if 0 <= place < size:
                 expected[place] = expected[place] + at * weight
     assert from_array(window_axis(positions, taps, size, stride, dilation, before, backend)) == expected
+
+
+@pytest.mark.skipif(not _native.available(), reason="the native core is not built")
+def test_columns_fill_the_table_alike() -> None:
+    """Every width, the extremes of each, and field words."""
+    boxes = ((3, 5), (7,), (), (4, 2, 3), (300,), (1, 9), (16, 33))
+    rng, layout, columns = np.random.default_rng(5), lay_out(boxes), {}
+    kinds = (np.int8, np.int32, np.int64, np.uint64, np.int16)
+    for turn in range(len(kinds)):
+        for number, box in enumerate(boxes):
+            kind = kinds[(number + turn) % len(kinds)]
+            limits = np.iinfo(kind)
+            values = rng.integers(limits.min, limits.max, box, dtype=kind, endpoint=True)
+            columns[number] = np.asarray(values, kind).reshape(box)
+            columns[number].reshape(-1)[:1] = limits.min
+        assert np.array_equal(fill(layout, columns, native=True), fill(layout, columns, native=False))

@@ -103,15 +103,18 @@ class Geometry:
         """The groups of levels above the leaves, where no box is a unit box."""
         for groups in self.general:
             groups[:, 3] = 0
-        self.tails = np.array([level.tail_start // 2 for level in self.levels], np.uint64)
+        self._steps = [self._described(levels) for levels in (self.general, self.groups)]
+
+    def _described(self, levels: list[Words]) -> Any:
+        """Every level as C sees it."""
+        steps = _native.ffi.new("vc_gkr_step[]", len(levels) + 1)
+        for step, rows, level in zip(steps, levels, self.levels, strict=False):
+            step.groups, step.count, step.tail_place = _words(rows), len(rows), level.tail_start // 2
+        return steps
 
     def steps(self, s: int, lowest: bool) -> Any:
         """Levels s, s + 1, ... as C sees them."""
-        groups = (self.groups if lowest else self.general)[s:]
-        steps = _native.ffi.new("vc_gkr_step[]", max(len(groups), 1))
-        for step, rows, tail in zip(steps, groups, self.tails[s:], strict=False):
-            step.groups, step.count, step.tail_place = _words(rows), len(rows), int(tail)
-        return steps
+        return self._steps[lowest] + s
 
 
 def _axes(stack: Stack, box: int) -> tuple[int, ...]:
