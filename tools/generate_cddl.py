@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from vcompute.blobs import Chunk
 from vcompute.codec import Variant, cddl
+from vcompute.identity.attestation import AttesterToken
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.cose import MAX_PAYLOAD
 from vcompute.identity.keys import COSE_KEY_SIZE
@@ -36,7 +37,11 @@ signed-message = #6.18([
 
 FILES: Final[dict[str, tuple[str, str, tuple[type[Any] | Variant, ...]]]] = {
     "messages": ("Messages of the protocol", ENVELOPE, (BODY,)),
-    "keys": ("The life of keys: payloads of COSE_Sign1", "\n", (Enrolment, Rotation, Successor, Revocation, Evidence)),
+    "keys": (
+        "The life of keys: payloads of COSE_Sign1",
+        "\n",
+        (Enrolment, Rotation, Successor, Revocation, Evidence, AttesterToken),
+    ),
     "inputs": ("Confidential inputs", "\n", (EncryptionKey, TaskConfiguration, SealedInput)),
     "quorums": ("Verifier sets and their certificates", "\n", (VerifierSet, QuorumCertificate)),
     "task": ("Model files and batches", "\n", (ModelFile, BatchRecord)),

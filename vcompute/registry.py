@@ -422,6 +422,9 @@ class MessageType(IntEnum):
     KEYS = 25
     """the coordinator passes on records of a party's keys"""
 
+    ENROL = 26
+    """a party enrols for a session, with evidence about its device key where it has any"""
+
 
 @unique
 class Basis(IntEnum):
@@ -515,6 +518,9 @@ class AttestationType(IntEnum):
 
     TPM2_QUOTE = 65002
     """a TPM 2.0 quote with its event log"""
+
+    ATTESTER_TOKEN = 65003
+    """an attester's Entity Attestation Token about the device key, signed by a key that operators trust"""
 
 
 @unique

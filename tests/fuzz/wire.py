@@ -20,24 +20,28 @@ from tests.protocol_kit import verdict as make_verdict
 from vcompute.blobs import Chunk
 from vcompute.codec import decode, dumps, encode
 from vcompute.errors import ProtocolError, VcomputeError
-from vcompute.identity import PrivateKey, PublicKey, bls, hpke, load_key, reopen1
+from vcompute.identity import Keyring, PrivateKey, PublicKey, bls, hpke, load_key, reopen1
+from vcompute.identity.attestation import TokenAppraiser, appraise, issue_token
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.cose import sign1
 from vcompute.identity.ed25519 import Ed25519PublicKey
 from vcompute.identity.history import KeyHistory
 from vcompute.identity.lifecycle import (
     Evidence,
+    KeyRecord,
     Measurement,
+    RecordKind,
     Revocation,
     Rotation,
     Successor,
     attest,
+    enrol,
     open_evidence,
     revoke,
     rotate,
 )
 from vcompute.identity.quorum import Member, Quorum, QuorumCertificate, VerifierSet
-from vcompute.messages import AAD, Progress, Yield, open_message, seal
+from vcompute.messages import AAD, Keys, Progress, Yield, open_message, seal
 from vcompute.messages.envelope import BODY, TYPES
 from vcompute.node.store import Store
 from vcompute.registry import AttestationType, ErrorCode, RevocationReason, Role, YieldReason
@@ -239,8 +243,28 @@ def identity_seeds() -> list[bytes]:
         encode(certificate),
         sealed[0] + sealed[1],
         secrets[0].public + secrets[0].prove_possession(),
+        encode(KeyRecord(RecordKind.ENROLMENT, enrol(WORKER, Role.WORKER, NOW, OTHER.thumbprint))),
+        encode(KeyRecord(RecordKind.ROTATION, rotate(WORKER, OTHER, 1, NOW, (bytes(32),)))),
+        attest(WORKER, challenge, NOW // 1000, Measurement(AttestationType.ATTESTER_TOKEN, _token(challenge))),
     )
     return [bytes([index]) + seed for index, seed in enumerate(seeds)]
+
+
+def _token(challenge: bytes) -> bytes:
+    return issue_token(OTHER, WORKER.thumbprint, challenge, NOW // 1000, bytes(17))
+
+
+def _keyring(data: bytes) -> None:
+    """A keyring that refuses a record is as it was; one that takes it holds it."""
+    ring = Keyring(OTHER.thumbprint)
+    try:
+        name, new = ring.apply(decode(KeyRecord, data), NOW)
+    except VcomputeError:
+        if len(ring) or ring.all_records():
+            raise AssertionError("a refused record left a trace") from None
+        raise
+    if not new or len(ring.records(name)) != 1:
+        raise AssertionError("a record that was taken is not held")
 
 
 def _pem(key: PrivateKey) -> bytes:
@@ -265,6 +289,7 @@ def _quorum() -> Quorum:
     return Quorum(decode(VerifierSet, identity_seeds()[6][1:]), BACKEND)
 
 
+APPRAISERS = {AttestationType.ATTESTER_TOKEN: TokenAppraiser(frozenset({OTHER.thumbprint}))}
 READERS: tuple[Callable[[bytes], object], ...] = (
     PublicKey,
     _load_pem,
@@ -276,6 +301,9 @@ READERS: tuple[Callable[[bytes], object], ...] = (
     lambda data: _quorum().verify(decode(QuorumCertificate, data), STATEMENT),
     lambda data: hpke.open_sealed(WORKER.wrapped, data[:65], b"info", b"aad", data[65:]),
     lambda data: bls.register(BACKEND, data[:48], data[48:]),
+    _keyring,
+    _keyring,
+    lambda data: appraise(data, WORKER.thumbprint, b"challenge of the day", NOW, APPRAISERS),
 )
 
 
@@ -298,6 +326,9 @@ class Echo:
 
     def get_chunk(self, blob: Any, index: int) -> Chunk:
         return Chunk(index, b"data", ())
+
+    def keys(self, key: bytes, after: int) -> Keys:
+        return Keys(key, after, (), False)
 
 
 def http_seeds() -> list[bytes]:

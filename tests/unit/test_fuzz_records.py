@@ -19,20 +19,24 @@ from vcompute.codec import decode, encode
 from vcompute.conformance.wire import to_bytes
 from vcompute.errors import VcomputeError
 from vcompute.identity import PrivateKey, bls, hpke
+from vcompute.identity.attestation import AttesterToken
 from vcompute.identity.confidential import EncryptionKey, SealedInput, TaskConfiguration
 from vcompute.identity.ed25519 import Ed25519PublicKey
 from vcompute.identity.history import KeyHistory
-from vcompute.identity.lifecycle import Evidence, Revocation, Rotation, Successor, open_evidence
+from vcompute.identity.lifecycle import Enrolment, Evidence, KeyRecord, Revocation, Rotation, Successor, open_evidence
 from vcompute.identity.quorum import Quorum, QuorumCertificate, VerifierSet
 from vcompute.policy.device import DevicePolicy, Reading
 from vcompute.policy.device.trace import parse_trace
 
 VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors" / "v1"
 RECORDS = (
+    AttesterToken,
     Chunk,
     DevicePolicy,
     EncryptionKey,
+    Enrolment,
     Evidence,
+    KeyRecord,
     QuorumCertificate,
     Reading,
     Revocation,

@@ -7,7 +7,7 @@ from vcompute.codec import encode
 from vcompute.identity import PrivateKey, bls, hpke, sign1
 from vcompute.identity.confidential import SealedInput, TaskConfiguration, commit_input
 from vcompute.identity.ed25519 import FIELD, ORDER, Ed25519PrivateKey
-from vcompute.identity.lifecycle import ROTATION_AAD, Measurement, Rotation, attest, revoke, rotate
+from vcompute.identity.lifecycle import ROTATION_AAD, Measurement, Rotation, attest, enrol, recover, revoke, rotate
 from vcompute.identity.quorum import Member, Quorum, QuorumCertificate, VerifierSet
 from vcompute.registry import AttestationType, RevocationReason, Role
 from vectors.base import Group, xof
@@ -229,6 +229,40 @@ def _quorums(result: Group) -> None:
     result.refused("quorum/trailing", "quorum.verify", "VC-QRM-009", given, "malformed_encoding", "a byte too many")
 
 
+def _recovery(result: Group, given: Any, names: list[bytes]) -> None:
+    """What a recovery key may do, and that it is named once."""
+    behind = ("enrolment", enrol(KEYS[0], Role.WORKER, 120, names[3]))
+    stolen = ("rotation", rotate(KEYS[0], KEYS[1], 1, 200))
+    ended = ("revocation", revoke(KEYS[3], names[1], 250, RevocationReason.COMPROMISED))
+    back = ("rotation", recover(KEYS[3], names[1], KEYS[2], 2, 300))
+    carried = ("rotation", rotate(KEYS[0], KEYS[1], 1, 200, (names[2], names[3])))
+    good = (
+        ("carried", "VC-KEY-004", [carried], 1, 200, 1, True),
+        ("recovered", "VC-KEY-014", [behind, stolen, ended, back], 2, 300, 2, True),
+        ("recovered-twice", "VC-KEY-014", [behind, behind, stolen, ended, back, back], 2, 300, 2, True),
+        ("recovered-unrevoked", "VC-KEY-014", [behind, stolen, back], 1, 300, 2, False),
+        ("revoked-by-recovery", "VC-KEY-014", [behind, stolen, ended], 1, 250, 1, False),
+    )
+    for name, requirement, records, key, time, current, valid in good:
+        out = {"current": names[current], "valid": valid}
+        result.valid(f"history/{name}", "key.history", requirement, given(records, key, time), out)
+    other = ("enrolment", enrol(KEYS[0], Role.WORKER, 120, names[2]))
+    foreign = ("enrolment", enrol(KEYS[3], Role.WORKER, 120, names[2]))
+    to_recovery = ("rotation", rotate(KEYS[0], KEYS[3], 1, 200))
+    bad = (
+        ("enrols-otherwise", [behind, other], "operation_conflict"),
+        ("enrols-late", [stolen, behind], "operation_conflict"),
+        ("enrolled-by-another", [foreign], "unexpected_signer"),
+        ("recovery-unknown", [stolen, back], "unexpected_signer"),
+        ("recovery-out-of-sequence", [behind, ("rotation", recover(KEYS[3], names[0], KEYS[2], 2, 300))], "schema_violation"),
+        ("recovery-of-another-key", [behind, stolen, ("rotation", recover(KEYS[3], names[0], KEYS[2], 2, 300))], "unexpected_signer"),
+        ("recovery-key-as-device-key", [behind, to_recovery], "key_reused"),
+        ("thief-after-revocation", [behind, stolen, ended, ("rotation", rotate(KEYS[1], KEYS[2], 2, 300))], "unexpected_signer"),
+    )  # fmt: skip
+    for name, records, error in bad:
+        result.refused(f"history/{name}", "key.history", "VC-KEY-014", given(list(records), 0, 200), error, name)
+
+
 def _lifecycle(result: Group) -> None:
     first, second = rotate(KEYS[0], KEYS[1], 1, 200), rotate(KEYS[1], KEYS[2], 2, 300)
     lost = revoke(KEYS[1], KEYS[0].thumbprint, 150, RevocationReason.COMPROMISED)
@@ -281,6 +315,7 @@ def _lifecycle(result: Group) -> None:
     for name, records, error, requirement in bad:
         result.refused(f"history/{name}-refused", "key.history", requirement, given(list(records), 0, 200), error, name)
 
+    _recovery(result, given, names)
     nonce, measurement = b"challenge", Measurement(AttestationType.ANDROID_KEY, b"certificates")
     evidence = attest(KEYS[0], nonce, 1_700_000_000, measurement)
     out = {"key": names[0], "type": int(measurement.type), "data": measurement.data}

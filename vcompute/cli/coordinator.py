@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from vcompute.cli.attestation import policy_of
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.output import Reporter
 from vcompute.cli.party import CACHE, key_in, passphrase_of, passphrase_option, state_option
@@ -19,6 +20,14 @@ from vcompute.cli.party import CACHE, key_in, passphrase_of, passphrase_option, 
 )
 @click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="Chain in PEM: speak TLS.")
 @click.option("--certificate-key", type=click.Path(path_type=Path, exists=True), help="The certificate's key in PEM.")
+@click.option(
+    "--attestation",
+    type=click.Choice(["ignore", "prefer", "require"]),
+    default="ignore",
+    show_default=True,
+    help="What evidence about a worker's key is worth here.",
+)
+@click.option("--trust-attester", "attesters", multiple=True, help="Thumbprint of an attester that is believed.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @pass_reporter
 def coordinator(
@@ -29,6 +38,8 @@ def coordinator(
     port: int,
     certificate: Path | None,
     certificate_key: Path | None,
+    attestation: str,
+    attesters: tuple[str, ...],
     insecure: bool,
 ) -> None:
     """Match offers with workers, relay, and keep the ledger. Prints its address once it listens."""
@@ -40,7 +51,7 @@ def coordinator(
     key, settlement = key_in(state, "key", passphrase), key_in(state, "settlement", passphrase)
     endpoint = Endpoint(host, port, certificate, certificate_key, insecure)
     bound = endpoint.bind()
-    service = Service(state, key, settlement, CACHE)
+    service = Service(state, key, settlement, CACHE, policy_of(attestation, attesters))
 
     async def ready() -> None:
         reporter.result(

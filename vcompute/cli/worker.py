@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vcompute.cli.attestation import attester_of
 from vcompute.cli.command import Command, pass_reporter
 from vcompute.cli.device import device_of
 from vcompute.cli.output import Json, Reporter
@@ -29,6 +30,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--device-policy", type=FILE, help="When to work (TOML): charging, battery, temperature, hours.")
 @click.option("--device-trace", type=FILE, help="A recorded device instead of this one.")
 @click.option("--metered", is_flag=True, help="The network costs by volume.")
+@click.option("--attester-key", type=FILE, help="Key of an attester that vouches for this device.")
+@click.option("--ueid", help="This device's name with the attester, 7 to 33 bytes in hexadecimal.")
 @pass_reporter
 def worker(
     reporter: Reporter,
@@ -42,6 +45,8 @@ def worker(
     device_policy: Path | None,
     device_trace: Path | None,
     metered: bool,
+    attester_key: Path | None,
+    ueid: str | None,
     **connection: Any,
 ) -> None:
     """Take tasks, run them, prove them, be paid. A first interrupt gives the leases back."""
@@ -54,10 +59,19 @@ def worker(
     verifiers = frozenset(thumbprint(text) for text in trust_verifier) or None
     terms = WorkerTerms(compute.suites, price, bond, verifiers=verifiers, independent=independent)
     device = device_of(device_policy, device_trace, metered)
+    attester = attester_of(attester_key, ueid)
     arguments = Connection(**connection).arguments()
 
     def build() -> WorkerNode:
-        return WorkerNode(role=Role.WORKER, compute=compute, terms=terms, capacity=capacity, device=device, **arguments)
+        return WorkerNode(
+            role=Role.WORKER,
+            compute=compute,
+            terms=terms,
+            capacity=capacity,
+            device=device,
+            attester=attester,
+            **arguments,
+        )
 
     _run(reporter, "worker", build, lambda node: node.give_back(YieldReason.USER), {"url": connection["url"]})
 

@@ -28,7 +28,7 @@ from vcompute.messages.flow import (
     Verdict,
     Yield,
 )
-from vcompute.messages.keys import KeyChange, Keys, Lookup
+from vcompute.messages.keys import Enrol, KeyChange, Keys, Lookup
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Always, Confidential, Offer, OnChallenge, Policy, Sampled, SuiteChoice
 from vcompute.messages.primitives import BlobRef, Extension
@@ -50,6 +50,7 @@ __all__ = [
     "Confidential",
     "Decline",
     "Draw",
+    "Enrol",
     "Error",
     "Extension",
     "Fetch",

@@ -28,7 +28,7 @@ from vcompute.messages.flow import (
     Verdict,
     Yield,
 )
-from vcompute.messages.keys import KeyChange, Keys, Lookup
+from vcompute.messages.keys import Enrol, KeyChange, Keys, Lookup
 from vcompute.messages.money import Receipt
 from vcompute.messages.offer import Offer
 from vcompute.messages.secret import Opening, Reader
@@ -67,6 +67,7 @@ Message: TypeAlias = (
     | KeyChange
     | Lookup
     | Keys
+    | Enrol
 )
 
 TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
@@ -95,6 +96,7 @@ TYPES: Final[tuple[tuple[MessageType, type[Any]], ...]] = (
     (MessageType.KEY_CHANGE, KeyChange),
     (MessageType.LOOKUP, Lookup),
     (MessageType.KEYS, Keys),
+    (MessageType.ENROL, Enrol),
 )
 BODY: Final = Variant("message", TYPES)
 """What an envelope's payload holds."""

@@ -8,12 +8,15 @@ by a friend, and a coordinator that passes on another's records cannot alter the
 from dataclasses import dataclass
 from typing import Final
 
-from vcompute.codec import Array, Bool, Kind, Record, Uint, field
-from vcompute.identity.lifecycle import KeyRecord
+from vcompute.codec import Array, Bool, Bytes, Enum, Kind, Record, Uint, field
+from vcompute.identity.lifecycle import MAX_EVIDENCE, KeyRecord
 from vcompute.messages.primitives import DIGEST
+from vcompute.registry import Role
 
 MAX_RECORDS: Final = 7
 """Records in one message, so that the longest fit."""
+MAX_EVIDENCE_ENVELOPE: Final = MAX_EVIDENCE + 1024
+"""Bytes of a signed Evidence."""
 RECORD: Final[Kind] = Record(KeyRecord)
 
 
@@ -22,6 +25,15 @@ class KeyChange:
     """A record for the coordinator to take; signed by anyone."""
 
     record: KeyRecord = field(0, RECORD, "the signed record")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """A party enrols for a session; signed by its device key, which shows that it holds it."""
+
+    session: bytes = field(0, DIGEST, "digest of the coordinator's Hello: the challenge that evidence answers")
+    role: Role = field(1, Enum(Role), "what it enrols as")
+    evidence: bytes | None = field(2, Bytes(1, MAX_EVIDENCE_ENVELOPE), "signed Evidence about its key", optional=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from vcompute.node.inbox import Delivery, Inbox
 from vcompute.node.mailbox import Mailboxes
 from vcompute.node.metrics import NOTHING, Meter, Totals, Traffic, prometheus
 from vcompute.node.store import Store
+from vcompute.policy.attestation import AttestationPolicy
 from vcompute.policy.pacing import RateLimit
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, Call, Closed, CoordinatorSession, Operation, Record, Save, Send, Stage
@@ -51,6 +52,7 @@ class CoordinatorNode:
         nonce: Callable[[int], bytes],
         clock: Clock = wall_clock,
         limit: RateLimit | None = None,
+        attestation: AttestationPolicy | None = None,
     ) -> None:
         self._limit = RateLimit(BURST, PER_SECOND) if limit is None else limit
         self.session = CoordinatorSession(
@@ -59,6 +61,7 @@ class CoordinatorNode:
             lambda: nonce(16),
             recall=lambda task: store.recall("task", task, TaskRecord),
             standing=lambda worker: store.recall("standing", worker, Standing),
+            attestation=attestation,
         )
         self.settlement = settlement
         self.store = store

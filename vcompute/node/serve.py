@@ -19,6 +19,7 @@ from vcompute.identity import PrivateKey
 from vcompute.node.coordinator import CoordinatorNode
 from vcompute.node.http_guard import MAX_CONNECTIONS, MAX_HEADERS, GuardedProtocol
 from vcompute.node.store import Store, lock, state_directory
+from vcompute.policy.attestation import AttestationPolicy
 from vcompute.settlement import Ledger, open_ledger
 from vcompute.transport.http_common import require_secure
 from vcompute.transport.http_server import application
@@ -65,8 +66,15 @@ class Endpoint:
 class Service:
     """A coordinator with its ledger in a state directory."""
 
-    def __init__(self, state: Path, key: PrivateKey, settlement: PrivateKey, cache: int) -> None:
-        """Open the state; one process at a time holds it.
+    def __init__(
+        self,
+        state: Path,
+        key: PrivateKey,
+        settlement: PrivateKey,
+        cache: int,
+        attestation: AttestationPolicy | None = None,
+    ) -> None:
+        """Open the state; one process at a time holds it. ``attestation`` says what evidence is worth.
 
         Raises:
             UsageError: the directory cannot be used, or is in use.
@@ -75,7 +83,8 @@ class Service:
         self._lock = lock(directory)
         self.ledger: Ledger = open_ledger(directory / "ledger.db", settlement)
         blobs = BlobCache(directory / "blobs", cache, durable=False)
-        self.node = CoordinatorNode(key, self.ledger, Store(directory / "state.db"), blobs, nonce=os.urandom)
+        store = Store(directory / "state.db")
+        self.node = CoordinatorNode(key, self.ledger, store, blobs, nonce=os.urandom, attestation=attestation)
 
     async def serve(self, endpoint: Endpoint, bound: socket.socket, ready: Callable[[], Awaitable[None]]) -> None:
         """Serve until a signal ends the process; ``ready`` is awaited once requests are taken."""

@@ -5,10 +5,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from vcompute.errors import ProtocolError, VcomputeError
-from vcompute.messages import Advertise, BlobRef, Message, Offer, Signed, seal
+from vcompute.identity.lifecycle import Measurement, attest
+from vcompute.messages import Advertise, BlobRef, Enrol, Message, Offer, Signed, seal
 from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Compute, Order
 from vcompute.policy import WorkerTerms
@@ -20,6 +21,8 @@ from vcompute.session.worker_table import WorkerRecord
 from vcompute.stop import Stop, until
 
 R = TypeVar("R")
+Attester: TypeAlias = Callable[[bytes, bytes], Measurement]
+"""Vouches for a device key: thumbprint and challenge in, the platform's statement out."""
 logger = logging.getLogger(__name__)
 OPERATOR_SET: Final = 1
 ADVERTISED: Final = 60_000
@@ -28,7 +31,7 @@ ADVERTISED: Final = 60_000
 
 class WorkerNode(ClientNode):
     """A worker. Arguments beside those of :class:`ClientNode`: what it computes with, its terms, its capacity, and
-    where the device has a say, its driver and its owner's policy."""
+    where the device has a say, its driver and its owner's policy; what vouches for its key, where something does."""
 
     def __init__(
         self,
@@ -37,10 +40,12 @@ class WorkerNode(ClientNode):
         terms: WorkerTerms,
         capacity: int = 1,
         device: tuple[Driver, DevicePolicy] | None = None,
+        attester: Attester | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._device = device
+        self._attester = attester
         self._full = capacity
         self._compute = compute
         self._terms = terms
@@ -85,7 +90,21 @@ class WorkerNode(ClientNode):
     async def greeted(self) -> None:
         """See :class:`ClientNode`."""
         self._sequence = 0
+        await self._enrol()
         self._say_advertisement()
+
+    async def _enrol(self) -> None:
+        """Enrol for the session, with evidence where this device has an attester.
+
+        Raises:
+            ProtocolError: the coordinator refuses the evidence; the next connection tries anew.
+        """
+        session = None if self.handshake is None else self.handshake.session
+        if self._attester is None or session is None:
+            return
+        measurement = await asyncio.to_thread(self._attester, self.key.thumbprint, session)
+        evidence = attest(self.key, session, self.clock() // 1000, measurement)
+        await self.link.exchange(seal(self.key, Enrol(session, Role.WORKER, evidence)).data)
 
     def give_back(self, reason: YieldReason) -> None:
         """Give every lease back, without fault, and take no more."""

@@ -12,7 +12,8 @@ from typing import Final
 
 from vcompute.identity import Keyring, PrivateKey
 from vcompute.identity.lifecycle import KeyRecord
-from vcompute.messages import KeyChange, Lookup, Message, OnChallenge, Receipt, SampleCommit, Signed, reopen
+from vcompute.messages import Enrol, KeyChange, Lookup, Message, OnChallenge, Receipt, SampleCommit, Signed, reopen
+from vcompute.policy.attestation import AttestationPolicy
 from vcompute.registry import ErrorCode, Outcome
 from vcompute.session.actions import Action, Call, Operation
 from vcompute.session.coordinator_intake import Intake
@@ -48,10 +49,11 @@ class CoordinatorSession:
         recall: Callable[[bytes], TaskRecord | None] = lambda _: None,
         standing: Callable[[bytes], Standing | None] = lambda _: None,
         closed: int = MAX_CLOSED,
+        attestation: AttestationPolicy | None = None,
     ) -> None:
         self.keys = Keyring(settlement)
         speaker = Speaker(key)
-        self.roster = Roster(standing)
+        self.roster = Roster(standing, attestation)
         self.records = TaskShelf(recall, closed)
         self._tasks = Tasks(speaker, self.roster, self.records)
         self._intake = Intake(key, settlement, nonce, speaker, self._tasks, self.keys.name_of)
@@ -82,6 +84,10 @@ class CoordinatorSession:
                 return self._registrar.changed(message.body, now)
             case Lookup():
                 return self._registrar.looked_up(message.of(Lookup))
+            case Enrol():
+                admitted = self._registrar.admit(message)
+                self.roster.enrol(admitted.of(Enrol), message.signer, now)
+                return self._done([], now)
             case _:
                 admitted = self._registrar.admit(message)
         return self._done(self._intake.received(admitted, now), now)

@@ -11,7 +11,7 @@ from typing import Any
 
 from vcompute.errors import ProtocolError
 from vcompute.identity import Keyring, PrivateKey
-from vcompute.identity.lifecycle import KeyRecord
+from vcompute.identity.lifecycle import KeyRecord, RecordKind
 from vcompute.messages import Assign, Check, Draw, KeyChange, Lookup, Message, Receipt, Signed, by_name, reopen, seal
 from vcompute.messages.keys import page_of, pages_of
 from vcompute.registry import ErrorCode
@@ -76,6 +76,8 @@ class Registrar:
     def recorded(self, record: KeyRecord, now: int) -> list[Action]:
         """The settlement recorded it."""
         name, new = self._keys.apply(record, now)
+        if new and record.kind is RecordKind.ROTATION:
+            self._tasks.roster.forget_appraisal(name)
         return self._end(name, now) if new and self._keys.ended(name) else []
 
     def looked_up(self, lookup: Signed[Lookup]) -> list[Action]:

@@ -14,9 +14,11 @@ from typing import Final
 from vcompute.codec import Uint
 from vcompute.codec import field as wire
 from vcompute.errors import ProtocolError
-from vcompute.messages import Advertise, Hello, Offer, Signed
+from vcompute.identity.attestation import Appraisal
+from vcompute.messages import Advertise, Enrol, Hello, Offer, Signed
 from vcompute.messages.primitives import DIGEST, TIME
 from vcompute.policy import standing as rules
+from vcompute.policy.attestation import EXTRA_PLACES, AttestationPolicy, Weight
 from vcompute.registry import ErrorCode, Role
 
 MAX_SESSIONS: Final = 100_000
@@ -55,13 +57,21 @@ class Party:
     """Its digest, which names the session."""
     advertise: Advertise | None = None
     expires: int = 0
+    appraisal: Appraisal | None = None
+    """Who vouches for its device, in this session."""
 
 
 class Roster:
     """All parties of a coordinator."""
 
-    def __init__(self, recall: Callable[[bytes], Standing | None] = lambda _: None) -> None:
-        """``recall`` reads back the stored standing of a worker, or gives None."""
+    def __init__(
+        self,
+        recall: Callable[[bytes], Standing | None] = lambda _: None,
+        attestation: AttestationPolicy | None = None,
+    ) -> None:
+        """``recall`` reads back the stored standing of a worker, or gives None; ``attestation`` says what evidence is
+        worth, nothing by default."""
+        self._attestation = attestation or AttestationPolicy()
         self._recall = recall
         self.parties: OrderedDict[bytes, Party] = OrderedDict()
         self.standings: dict[bytes, Standing] = {}
@@ -114,9 +124,11 @@ class Roster:
         """A worker or verifier says what it can do; an older advertisement is ignored.
 
         Raises:
-            ProtocolError: ``unknown_session``.
+            ProtocolError: ``unknown_session``; ``evidence_rejected``: a worker that is not attested where it has to be.
         """
         party = self.session(message.signer, message.body.session)
+        if self._attestation.weight is Weight.REQUIRE and party.appraisal is None and party.role is Role.WORKER:
+            raise ProtocolError("only attested workers get tasks here: enrol", code=ErrorCode.EVIDENCE_REJECTED)
         if party.advertise is not None and message.body.sequence <= party.advertise.sequence:
             return
         party.advertise = message.body
@@ -124,19 +136,47 @@ class Roster:
         self.standing(message.signer)
         self._refresh(message.signer)
 
+    def enrol(self, message: Signed[Enrol], key: bytes, now: int) -> None:
+        """A party enrols for its session, with evidence about its device key ``key``.
+
+        Raises:
+            EncodingError: the evidence is none.
+            ProtocolError: ``unknown_session``; ``unexpected_message``: in another role than it greeted in; as
+                :meth:`AttestationPolicy.appraise`.
+        """
+        body = message.body
+        party = self.session(message.signer, body.session)
+        if body.role is not party.role:
+            raise ProtocolError("it greeted in another role", code=ErrorCode.UNEXPECTED_MESSAGE, got=body.role.name)
+        party.appraisal = self._attestation.appraise(body.evidence, key, body.session, now)
+        self._refresh(message.signer)
+
+    def forget_appraisal(self, thumbprint: bytes) -> None:
+        """A party signs with another key: who vouched for the last one did not for this."""
+        party = self.parties.get(thumbprint)
+        if party is not None:
+            party.appraisal = None
+            self._refresh(thumbprint)
+
     def pick(self, offer: Offer, requester: bytes, excluded: tuple[bytes, ...], now: int) -> bytes | None:
-        """A worker for an offer, the one that waited longest first; None where none fits. Nobody works on a task
-        that it pays for or judges."""
+        """A worker for an offer, the one that waited longest first, attested ones before others where that counts; None
+        where none fits. Nobody works on a task that it pays for or judges."""
         barred = {requester, *offer.verifiers, *excluded}
         resting = []
         picked = None
+        looked = 0
         for thumbprint in self._ready:
             party = self.parties[thumbprint]
             if now >= party.expires or now < self.standing(thumbprint).banned_until:
                 resting.append(thumbprint)
             elif thumbprint not in barred and party.advertise is not None and _fits(party.advertise, offer):
-                picked = thumbprint
-                break
+                if picked is None or party.appraisal is not None:
+                    picked = thumbprint
+                if party.appraisal is not None or self._attestation.weight is Weight.IGNORE:
+                    break
+                looked += 1
+                if looked >= SEARCHED:
+                    break
         for thumbprint in resting:
             del self._ready[thumbprint]
         return picked
@@ -196,14 +236,20 @@ class Roster:
         self.standings[thumbprint] = new
         return new
 
+    def _places(self, party: Party, capacity: int) -> int:
+        """Tasks a worker may have in flight."""
+        earned = self.standing(party.thumbprint).quota(capacity)
+        return earned if party.appraisal is None else min(capacity, earned + EXTRA_PLACES)
+
     def _refresh(self, thumbprint: bytes) -> None:
         party = self.parties.get(thumbprint)
         advert = None if party is None else party.advertise
         taken = len(self.active.get(thumbprint, ()))
         if (
-            advert is None
+            party is None
+            or advert is None
             or advert.role is not Role.WORKER
-            or taken >= self.standing(thumbprint).quota(advert.capacity)
+            or taken >= self._places(party, advert.capacity)
         ):
             self._ready.pop(thumbprint, None)
         elif thumbprint not in self._ready:

@@ -90,6 +90,7 @@ const BODIES = {
   22: record([[0, 'task', DIGEST], [1, 'lease', DIGEST], [2, 'reader', DIGEST], [3, 'sealed', BLOB]]),
   23: record([[0, 'record', KEY_RECORD]]),
   24: record([[0, 'key', DIGEST], [1, 'after', uint(16)]]),
+  26: record([[0, 'session', DIGEST], [1, 'role', ROLE], [2, 'evidence', bytes(1, 17408), true]]),
   25: record([[0, 'party', DIGEST], [1, 'after', uint(16)], [2, 'records', array(KEY_RECORD, 0, 7)], [3, 'more', bool]]),
 };
 
@@ -98,7 +99,7 @@ const AAD = Buffer.from('vcompute/1');
 export const TYPE = {
   hello: 1, advertise: 2, offer: 3, assign: 4, accept: 5, decline: 6, progress: 7, yield: 8, result: 9, check: 10, verdict: 11,
   receipt: 12, cancel: 13, error: 14, fetch: 15, sample_commit: 16, sample_reveal: 17, draw: 18, challenge: 19, answer: 20, reader: 21, opening: 22,
-  key_change: 23, lookup: 24, keys: 25,
+  key_change: 23, lookup: 24, keys: 25, enrol: 26,
 };
 export const NAMES = Object.fromEntries(Object.entries(TYPE).map(([name, number]) => [number, name]));
 export const CODES = Object.fromEntries([...ERRORS].map(([number, { name }]) => [name, number]));

@@ -138,13 +138,14 @@ export function ed25519(key, signature, message) {
 // The life of a key.
 const TIME = int(0n, 1n << 62n);
 const SUCCESSOR = record([[0, 'previous', DIGEST], [1, 'sequence', int(1, 1024)]]);
-const ROTATION = record([[0, 'successor', bytes(1, 1024)], [1, 'time', TIME]]);
+const ROTATION = record([[0, 'successor', bytes(1, 1024)], [1, 'time', TIME], [2, 'carried', array(DIGEST, 1, 64), true]]);
+const ENROLMENT = record([[0, 'role', oneOf(1, 2, 3, 4, 5)], [1, 'time', TIME], [2, 'recovery', DIGEST, true]]);
 const REVOCATION = record([[0, 'key', DIGEST], [1, 'time', TIME], [2, 'reason', oneOf(1, 2, 3, 4)]]);
 const EVIDENCE = record([
   [6, 'issued', TIME], [8, 'confirmation', record([[3, 'kid', DIGEST]])], [10, 'nonce', bytes(8, 64)], [265, 'profile', text(64)],
   [273, 'measurements', array((item) => {
     if (!Array.isArray(item) || item.length !== 2) throw new Refused('schema_violation');
-    return { type: oneOf(65000, 65001, 65002)(item[0]), data: bytes(1, 16384)(item[1]) };
+    return { type: oneOf(65000, 65001, 65002, 65003)(item[0]), data: bytes(1, 16384)(item[1]) };
   }, 1, 1)],
 ]);
 const opened = (data, use, kind) => {
@@ -157,20 +158,30 @@ class History {
     this.tenures = [{ key, since }];
   }
 
+  enrolment(data) {
+    const { signer, recovery } = opened(data, 'enrolment', ENROLMENT);
+    const content = open(data, ascii('vcompute/1/enrolment')).payload;
+    if (!signer.equals(this.tenures[0].key)) throw new Refused('unexpected_signer');
+    if (this.enrolled?.equals(content)) return;
+    if (this.enrolled || this.tenures.length > 1 || this.tenures[0].revoked !== undefined) throw new Refused('operation_conflict');
+    Object.assign(this, { enrolled: content, recovery });
+  }
+
   rotation(data) {
     const rotation = opened(data, 'rotation', ROTATION);
     const consent = opened(rotation.successor, 'successor', SUCCESSOR);
     const [before, after] = [this.tenures[consent.sequence - 1], this.tenures[consent.sequence]];
     const again =
-      after && before.key.equals(rotation.signer) && after.key.equals(consent.signer) && after.since === rotation.time &&
+      after && (before.key.equals(rotation.signer) || this.recovery?.equals(rotation.signer)) && after.key.equals(consent.signer) && after.since === rotation.time &&
       consent.previous.equals(before.key);
     if (again) return;
     const last = this.tenures.at(-1);
-    if (!rotation.signer.equals(last.key) || !consent.previous.equals(last.key) || last.revoked !== undefined) {
+    const may = this.recovery?.equals(rotation.signer) || (rotation.signer.equals(last.key) && last.revoked === undefined);
+    if (!may || !consent.previous.equals(last.key)) {
       throw new Refused('unexpected_signer');
     }
     if (consent.sequence !== this.tenures.length || rotation.time < last.since) throw new Refused('schema_violation');
-    if (this.tenures.some(({ key }) => key.equals(consent.signer))) throw new Refused('key_reused');
+    if ([...this.tenures.map(({ key }) => key), this.recovery].some((key) => key?.equals(consent.signer))) throw new Refused('key_reused');
     last.until = rotation.time;
     this.tenures.push({ key: consent.signer, since: rotation.time });
   }
@@ -179,7 +190,7 @@ class History {
     const { key, time, signer } = opened(data, 'revocation', REVOCATION);
     const at = this.tenures.findIndex((tenure) => tenure.key.equals(key));
     if (at < 0) throw new Refused('invalid_key');
-    if (!this.tenures.slice(at).some((tenure) => tenure.key.equals(signer))) throw new Refused('unexpected_signer');
+    if (![...this.tenures.slice(at).map(({ key: own }) => own), this.recovery].some((may) => may?.equals(signer))) throw new Refused('unexpected_signer');
     const tenure = this.tenures[at];
     if (tenure.revoked === undefined || time < tenure.revoked) tenure.revoked = time;
   }

@@ -15,10 +15,12 @@ from vcompute.conformance.operations.messages import private_key
 from vcompute.conformance.wire import to_bytes, to_text
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.identity import PrivateKey
+from vcompute.identity.attestation import TokenAppraiser
 from vcompute.identity.lifecycle import KeyRecord
 from vcompute.messages import Advertise, BlobRef, Hello, Message, Offer, Signed, SuiteChoice, open_message, seal
 from vcompute.messages.envelope import message_type
-from vcompute.registry import ErrorCode, MessageType, ParameterSetId, Role, YieldReason
+from vcompute.policy.attestation import AttestationPolicy, Weight
+from vcompute.registry import AttestationType, ErrorCode, MessageType, ParameterSetId, Role, YieldReason
 from vcompute.session import (
     Abort,
     Action,
@@ -235,9 +237,10 @@ class Coordinator(Peer):
         self.settlement = to_bytes(request["settlement"])
         self.session: CoordinatorSession
         self.recorded: list[KeyRecord] = []
+        self.attestation = _attestation(request)
 
     def boot(self, now: int) -> list[Action]:
-        self.session = CoordinatorSession(self.key, self.settlement, self.nonce)
+        self.session = CoordinatorSession(self.key, self.settlement, self.nonce, attestation=self.attestation)
         return self.session.restore(self.load("task"), self.load("standing"), now, tuple(self.recorded))
 
     def receive(self, data: bytes, now: int) -> list[Action]:
@@ -339,6 +342,13 @@ def _blob(request: Mapping[str, Any]) -> BlobRef:
 def _code(request: Mapping[str, Any]) -> ErrorCode | None:
     name = request.get("error")
     return None if name is None else ErrorCode[str(name).upper()]
+
+
+def _attestation(request: Mapping[str, Any]) -> AttestationPolicy:
+    """``{attestation: {weight, attesters}}`` of a coordinator; evidence is ignored without it."""
+    asked = request.get("attestation") or {"weight": "ignore", "attesters": []}
+    trusted = frozenset(to_bytes(item) for item in asked["attesters"])
+    return AttestationPolicy(Weight(asked["weight"]), {AttestationType.ATTESTER_TOKEN: TokenAppraiser(trusted)})
 
 
 def _make(request: Mapping[str, Any]) -> Peer:

@@ -59,10 +59,14 @@ def ed25519_verify(request: Request) -> Request:
 def key_history(request: Request) -> Request:
     """``{enrolled, since, records, key, time}``, records as ``[kind, bytes]`` -> ``{current, valid}``."""
     history = KeyHistory(to_bytes(request["enrolled"]), int(request["since"]))
-    apply = {"rotation": history.apply_rotation, "revocation": history.apply_revocation}
+    apply = {
+        "enrolment": history.apply_enrolment,
+        "rotation": history.apply_rotation,
+        "revocation": history.apply_revocation,
+    }
     for kind, data in request["records"]:
         if kind not in apply:
-            raise UsageError("a record is a rotation or a revocation", got=kind)
+            raise UsageError("a record is an enrolment, a rotation or a revocation", got=kind)
         apply[kind](to_bytes(data))
     valid = history.valid_at(to_bytes(request["key"]), int(request["time"]))
     return {"current": to_text(history.current), "valid": valid}

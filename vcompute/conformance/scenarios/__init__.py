@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from vcompute.conformance.case import Case
-from vcompute.conformance.scenarios import adversary, challenges, closed, keys, live, machines, money
+from vcompute.conformance.scenarios import adversary, attestation, challenges, closed, keys, live, machines, money
 
 
 def scenarios() -> Iterator[Case]:
@@ -14,5 +14,6 @@ def scenarios() -> Iterator[Case]:
     yield from challenges.cases()
     yield from money.cases()
     yield from keys.cases()
+    yield from attestation.cases()
     yield from live.cases()
     yield from adversary.cases()

@@ -175,6 +175,7 @@ class Remote:
     now: int = NOW
     sent: list[bytes] = field(default_factory=list)
     started: Step = field(default_factory=Step)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         request = {
@@ -183,6 +184,7 @@ class Remote:
             "coordinator": to_text(COORDINATOR.thumbprint),
             "settlement": to_text(SETTLEMENT.thumbprint),
             "now": self.now,
+            **self.extra,
         }
         out = self._ask("session.start", request)
         if isinstance(out, str):
