@@ -140,6 +140,7 @@ def pair_search(
         least, greatest = (native_corners(value, low, end) for end in (False, True))
     else:
         least = greatest = every_corner(value, low)
+    values = np.flatnonzero(np.bincount(value.ravel() - value.min())) + value.min()
     scale = Fraction(operator.out.multiplier) * Fraction(2) ** (operator.out.shift - 31 + 20)
     slopes = tuple(
         int(Fraction(side.multiplier) * Fraction(2) ** (side.shift - 31 + MAX_BITS) * scale)
@@ -147,7 +148,7 @@ def pair_search(
     )
     bottom, top = operator.low - node.output.zero_point, operator.high - node.output.zero_point
     for two_sided in (False, True):
-        prepared = PairSearch(np.unique(value), least, greatest, bottom, top, (slopes[0], slopes[1]), two_sided)
+        prepared = PairSearch(values, least, greatest, bottom, top, (slopes[0], slopes[1]), two_sided)
         bits = prepared.least_bits()
         if bits is not None:
             return prepared, bits

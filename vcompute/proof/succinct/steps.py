@@ -61,13 +61,14 @@ def channel_steps(
     levels = levels_of(*clamp)
     multiplier, shift = multiplier.astype(np.int64)[:, None], shift.astype(np.int64)[:, None]
     double = rounding is Rounding.DOUBLE
-    shifts, which = np.unique(shift, return_inverse=True)  # the channels of a layer have a few
+    shifts = np.array(sorted(set(shift.ravel().tolist())), np.int64)  # the channels of a layer have a few
+    which = np.searchsorted(shifts, shift.ravel())
     numerator, reach = (_double_numerators if double else _single_numerators)(levels[None, :], shifts[:, None])
     divisor = multiplier << np.maximum(shift, 0) if double else multiplier
-    quotient = -(-numerator[which.ravel()] // np.maximum(divisor, 1))
+    quotient = -(-numerator[which] // np.maximum(divisor, 1))
     limit = np.clip(quotient, -FAR, FAR)
     if reach.any():
-        reach = reach[which.ravel()]
+        reach = reach[which]
         limit = np.where(reach > 0, FAR, np.where(reach < 0, -FAR, limit))
     constant = np.where(levels[None, :] > 0, FAR, -FAR)  # a multiplier of 0 gives 0
     thresholds = np.ascontiguousarray(np.where(multiplier == 0, constant, limit))

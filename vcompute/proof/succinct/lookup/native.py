@@ -258,7 +258,8 @@ class _Layer:
         shared = (every, every, general, general) if lowest else (every,) * 4
         self._boxes = _parts(arena, shared)
         self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
-        self._rows = [np.zeros((len(geometry.groups[0]), geometry.row_stride), np.uint64) for _ in range(2)]
+        rows = len(geometry.groups[0]) if lowest else 1  # above the leaves no box is a unit box
+        self._rows = [np.zeros((rows, geometry.row_stride), np.uint64) for _ in range(2)]
         self._tables = _native.ffi.new("vc_gkr_tables *")
         for j in range(4):
             self._tables.boxes[j], self._tables.tail[j] = _words(self._boxes[j]), _words(self._tail[j])
