@@ -11,6 +11,8 @@ import pytest
 from tests import protocol_kit
 from tests.protocol_kit import NOW, OFFER, REPLAY, REQUESTER, SETTLEMENT, WORKER, accept, ref
 from tests.session.world import FUNDS, PROOF, STRANGER, TRUTH, World
+from vcompute.cli.app import main
+from vcompute.codec import encode
 from vcompute.errors import ProtocolError
 from vcompute.identity import Keyring, PrivateKey
 from vcompute.identity.lifecycle import KeyRecord, RecordKind, enrol, recover, revoke, rotate
@@ -29,6 +31,7 @@ from vcompute.messages import (
     reopen,
     seal,
 )
+from vcompute.node.keychain import KeyFile
 from vcompute.policy.receipt import check_receipt
 from vcompute.policy.sampling import seal_commit
 from vcompute.registry import ErrorCode, RevocationReason, Role
@@ -191,6 +194,19 @@ def test_a_rotation_is_in_the_book_whole_or_not_at_all(tmp_path: Path) -> None:
     assert ledger.audit().conserved
 
 
+def test_a_refused_record_leaves_its_neighbours_alone() -> None:
+    """VC-KEY-002: in one transaction a refused record changes nothing of what stands before and after it."""
+    ledger, worker = Ledger(SqliteBook(":memory:"), SETTLEMENT), PrivateKey.from_seed(b"rotating")
+    ledger.fund(worker.thumbprint, 10, b"", NOW)
+    with ledger.group():
+        ledger.take(KeyRecord(RecordKind.ROTATION, rotate(worker, NEXT[0], 1, NOW)), NOW)
+        fork = KeyRecord(RecordKind.ROTATION, rotate(worker, NEXT[1], 1, NOW))
+        refuses(ErrorCode.UNEXPECTED_SIGNER, ledger.take, fork, NOW)
+        assert ledger.balance(NEXT[0].thumbprint) == 10
+        ledger.take(KeyRecord(RecordKind.ROTATION, rotate(NEXT[0], NEXT[2], 2, NOW)), NOW)
+    assert ledger.keys.current(worker.thumbprint) == NEXT[2].thumbprint
+
+
 def test_a_revoked_worker_gives_its_leases_back() -> None:
     """VC-KEY-010, VC-KEY-011: at once: the task goes on, the bond is back and stays; the key speaks no more."""
     world, task = working()
@@ -321,6 +337,21 @@ def test_receipts_name_the_rotations_and_are_read_with_their_records() -> None:
     revoked = revoke(NEXT[1], NEXT[1].thumbprint, receipt.body.time, RevocationReason.COMPROMISED)
     keys.apply(KeyRecord(RecordKind.REVOCATION, revoked), world.now)
     refuses(ErrorCode.KEY_REVOKED, check_receipt, receipt, offer, keys)
+
+
+def test_inspect_reads_a_receipt_with_the_records(tmp_path: Path) -> None:
+    """VC-KEY-006 on the command line: ``vcompute inspect --offer --keys``."""
+    world, task = working()
+    world.workers[0].rotate(NEXT[0])
+    world.run()
+    record = world.requester.session.records[task]
+    paths = [tmp_path / name for name in ("task.receipt", "task.offer", "party.keys")]
+    contents = (record.receipt or b"", record.offer, encode(KeyFile(world.ledger.keys.all_records())))
+    for path, data in zip(paths, contents, strict=True):
+        path.write_bytes(data)
+    receipt, offer, keys = map(str, paths)
+    assert main(["inspect", receipt, "--offer", offer, "--json"]) == 1
+    assert main(["inspect", receipt, "--offer", offer, "--keys", keys, "--json"]) == 0
 
 
 def test_records_are_looked_up_in_pages() -> None:

@@ -21,6 +21,7 @@ from vcompute.registry import ErrorCode
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vcompute.identity import Keyring
     from vcompute.proof.statement import Statement
     from vcompute.task import Model
 
@@ -43,6 +44,9 @@ class Description:
 @context_option
 @semantics_option
 @click.option("--offer", type=PATH, help="Check a receipt against this signed offer: signatures, amounts, verdicts.")
+@click.option(
+    "--keys", type=PATH, multiple=True, help="Records of a party's keys, as 'vcompute key lookup -o' keeps them."
+)
 @pass_reporter
 def inspect(
     reporter: Reporter,
@@ -53,6 +57,7 @@ def inspect(
     context: bytes,
     semantics: str,
     offer: Path | None,
+    keys: tuple[Path, ...],
 ) -> None:
     """Show what a file holds: a model, commitment, proof, batch, message or array.
 
@@ -68,7 +73,8 @@ def inspect(
     try:
         description = describe(data, semantics, statement)
         if offer is not None:
-            record = {**description.record, "checked": check(data, read_bounded(offer, MAX_MESSAGE))}
+            found = check(data, read_bounded(offer, MAX_MESSAGE), _keyring(keys, data))
+            record = {**description.record, "checked": found}
             description = Description(record)
     except VcomputeError as error:
         raise type(error)(f"{file}: {error}", code=error.code) from error
@@ -99,8 +105,25 @@ def describe(data: bytes, semantics: str, statement: "Statement | None" = None) 
     raise UsageError("not a file of vcompute's", code=ErrorCode.UNREADABLE_FILE, got=f"{len(data)} bytes")
 
 
-def check(receipt: bytes, offer: bytes) -> dict[str, Json]:
-    """What a receipt rests on, all of it checked against its offer.
+def _keyring(paths: tuple[Path, ...], receipt: bytes) -> "Keyring":
+    """The keys of the parties whose records are in files; the receipt's signer may revoke any of them.
+
+    Raises:
+        VcomputeError: a file holds no records, or one that is refused.
+    """
+    from vcompute.identity import Keyring
+    from vcompute.messages import open_message
+    from vcompute.node.keychain import read_records
+
+    ring = Keyring(open_message(receipt).signer)
+    for path in paths:
+        for record in read_records(path):
+            ring.apply(record, 2**62)
+    return ring
+
+
+def check(receipt: bytes, offer: bytes, keys: "Keyring | None" = None) -> dict[str, Json]:
+    """What a receipt rests on, all of it checked against its offer; ``keys`` knows rotations and revocations.
 
     Raises:
         VcomputeError: the receipt or the offer does not open, or they do not belong together, or a verdict in it does
@@ -109,7 +132,7 @@ def check(receipt: bytes, offer: bytes) -> dict[str, Json]:
     from vcompute.messages import Offer, Receipt, open_message
     from vcompute.policy.receipt import check_receipt
 
-    grounds = check_receipt(open_message(receipt).of(Receipt), open_message(offer).of(Offer))
+    grounds = check_receipt(open_message(receipt).of(Receipt), open_message(offer).of(Offer), keys)
     return {
         "verifiers": [thumbprint.hex() for thumbprint in sorted(grounds.verifiers)],
         "bases": sorted(basis.name.lower() for basis in grounds.bases),

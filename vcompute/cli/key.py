@@ -97,14 +97,18 @@ def show(reporter: Reporter, state: Path, passphrase_file: Path | None) -> None:
 
 @key.command("lookup", cls=Command)
 @link_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the records go.")
 @click.argument("party")
 @pass_reporter
-def lookup(reporter: Reporter, /, party: str, **link: Any) -> None:
+def lookup(reporter: Reporter, /, party: str, output: Path | None, **link: Any) -> None:
     """Ask a coordinator for the records of PARTY, a thumbprint of any of its keys, and check them."""
-    from vcompute.node.keychain import records_of
+    from vcompute.codec import encode
+    from vcompute.node.keychain import KeyFile, records_of
 
     wanted = thumbprint(party)
     found: ClientIdentity = _with_link(link, lambda made: records_of(made, wanted, _now))
+    if output is not None:
+        output.write_bytes(encode(KeyFile(found.keys.records(wanted))))
     reporter.result(_shown(found.keys, found.keys.name_of(wanted)))
 
 

@@ -15,9 +15,10 @@ from vcompute.codec import Array, Limits, Record, decode, encode, field
 from vcompute.errors import ProtocolError, UsageError
 from vcompute.identity import PrivateKey, load_key, save_key
 from vcompute.identity.lifecycle import MAX_CARRIED, MAX_ROTATIONS, KeyRecord, RecordKind, rotate
-from vcompute.messages import KeyChange, seal
+from vcompute.messages import Hello, KeyChange, open_message, seal
 from vcompute.node.store import Store
-from vcompute.registry import ErrorCode
+from vcompute.registry import ErrorCode, Role
+from vcompute.session.handshake import ClientHandshake
 from vcompute.session.identity import ClientIdentity
 from vcompute.session.requester import RequesterRecord
 from vcompute.session.rotation import in_flight
@@ -102,7 +103,8 @@ class Keychain:
         if record is None:
             return
         self.keep([*self.records, record])
-        os.replace(self._directory / "next.pem", self._directory / "key.pem")
+        if (self._directory / "next.pem").exists():  # else it was killed after this step
+            os.replace(self._directory / "next.pem", self._directory / "key.pem")
         (self._directory / "next.cbor").unlink()
         self.key = load_key(self._directory / "key.pem", self._passphrase)
 
@@ -133,13 +135,9 @@ class Keychain:
             )
         return tuple(digest for digest, _ in own)
 
-    def _read(self, path: Path) -> tuple[KeyRecord, ...]:
-        try:
-            return decode(KeyFile, path.read_bytes(), _LIMITS).records
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}", code=ErrorCode.UNREADABLE_FILE) from error
+    @staticmethod
+    def _read(path: Path) -> tuple[KeyRecord, ...]:
+        return read_records(path) if path.exists() else ()
 
     def _write(self, name: str, records: Iterable[KeyRecord]) -> None:
         """Replace a file in one step that survives a power cut."""
@@ -154,6 +152,19 @@ class Keychain:
             raise UsageError(f"cannot write {path}: {error.strerror}", code=ErrorCode.UNREADABLE_FILE) from error
 
 
+def read_records(path: Path) -> tuple[KeyRecord, ...]:
+    """The records in a file.
+
+    Raises:
+        UsageError: it cannot be read.
+        EncodingError: it is no file of records.
+    """
+    try:
+        return decode(KeyFile, path.read_bytes(), _LIMITS).records
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", code=ErrorCode.UNREADABLE_FILE) from error
+
+
 async def bring(link: Link, signer: PrivateKey, record: KeyRecord) -> None:
     """Bring a record to a coordinator; it is recorded when this returns.
 
@@ -164,13 +175,20 @@ async def bring(link: Link, signer: PrivateKey, record: KeyRecord) -> None:
 
 
 async def records_of(link: Link, key: bytes, now: Callable[[], int]) -> ClientIdentity:
-    """What a coordinator says of the party of a key, every record checked: in the keyring of a nobody.
+    """What a coordinator says of the party of a key, every record checked: in the keyring of a nobody that takes the
+    revocations of the settlement it names.
 
     Raises:
         ProtocolError: nobody answers, or a record is refused.
         EncodingError: the answer is none.
     """
     nobody = ClientIdentity(PrivateKey.generate())
+    handshake = ClientHandshake(nobody.key, Role.REQUESTER, os.urandom(16), None)
+    answer = await link.exchange(handshake.hello.data)
+    if answer is None:
+        raise ProtocolError("the coordinator did not answer the greeting", code=ErrorCode.TRANSPORT_FAILED)
+    handshake.receive(open_message(answer).of(Hello))
+    nobody.keys.authority = None if handshake.peer is None else handshake.peer.body.settlement
     after, more = 0, True
     while more:
         page = await link.keys(key, after)

@@ -6,6 +6,8 @@ no balance, bond or lease moves with it, so there is no moment at which they sta
 another.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from vcompute.codec import decode, encode
@@ -32,18 +34,33 @@ class PartyKeys:
 
     def forget(self) -> None:
         """Read everything from the book again: a transaction was taken back."""
+        self._held = False
         self._ring = Keyring(self._authority)
         self._seen = 0
         self._strangers = 0
 
     @property
     def ring(self) -> Keyring:
-        """The keyring as the book has it now; another process may have written to it."""
+        """The keyring as the book has it now; another process may have written to it, but inside :meth:`held`."""
+        if not self._held:
+            self._read()
+        return self._ring
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Read the book once: inside a transaction nobody else writes to it."""
+        self._read()
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+
+    def _read(self) -> None:
         for sequence, name, data in self._book.key_records(self._seen):
             self._ring.apply(decode(KeyRecord, data), 2**62)
             self._strangers += not self._has_account(name)
             self._seen = sequence
-        return self._ring
 
     def take(self, record: KeyRecord, now: int) -> bytes:
         """Take a record of a party's keys, inside a transaction; the party's name.
@@ -78,8 +95,9 @@ class PartyKeys:
         Raises:
             ProtocolError: ``key_revoked``, ``key_rotated``.
         """
-        message = open_message(data)
-        self.ring.require_live(message.signer, message.digest)
+        if len(self.ring):
+            message = open_message(data)
+            self.ring.require_live(message.signer, message.digest)
 
     def require_names(self, offer: Offer) -> None:
         """Refuse an offer whose judges are named by another key than their first, or can speak no more.

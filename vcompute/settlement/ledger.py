@@ -58,7 +58,7 @@ class Ledger(Settlement):
         """One transaction around several operations."""
         done = False
         try:
-            with self.book.transaction():
+            with self.book.transaction(), self._parties.held():
                 yield
             done = True
         finally:

@@ -48,6 +48,8 @@ def sign_receipt(
 
 def _rotations(signed: tuple[bytes | None, ...], keys: Keyring) -> tuple[bytes, ...] | None:
     """The rotations to the keys that signed these messages, each once; None where there is none."""
+    if not len(keys):
+        return None
     found = [keys.rotation_to(reopen(data).signer) for data in signed if data is not None]
     return tuple(dict.fromkeys(rotation for rotation in found if rotation is not None)) or None
 
