@@ -5,6 +5,8 @@ They follow from the model alone, not from the batch: the commitment to the weig
 a verifier without the weights must know of them is :class:`NodePlan`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +32,7 @@ MOST_ROWS: Final = 1 << 22
 """The most rows of one table."""
 ONE_SIDED_LIMIT: Final = 38
 """A one-sided form with a larger K gives way to a two-sided one."""
+ADVICE: Final = "quantise it with scales that are less far apart, or have the task checked by `replay`"
 MOST_COUNTS: Final = 256
 """The most different numbers of pixels in one pool's windows."""
 
@@ -77,24 +80,49 @@ def compile_constants(model: Model, nodes: list[int]) -> Compiled:
     ranges = value_ranges(model.graph, model.constants)
     searches: dict[int, tuple[Search | PairSearch, int]] = {}
     for index in nodes:
-        searches[index] = _search(model, model.graph.nodes[index], ranges)
-    width = _limb_width(model, searches)
-    floors, plans = {}, {}
-    for index, (prepared, least) in searches.items():
-        limbs = _limbs(prepared.two_sided, least, width)
-        bits = limbs * width + prepared.two_sided
+        with _refused_by_name(model, index):
+            searches[index] = _search(model, model.graph.nodes[index], ranges)
+    failures: list[Rejected] = []
+    for width in _limb_widths(model, searches):
+        try:
+            floors = {index: _floor(model, index, *found, width) for index, found in searches.items()}
+        except Rejected as error:
+            failures.append(error)  # T doubles with each bit of K that fills a limb: another width may need fewer
+        else:
+            return Compiled(width, floors, {index: _plan(model, index, floors[index], width) for index in searches})
+    raise failures[0]
+
+
+def _floor(model: Model, index: int, prepared: Search | PairSearch, least: int, width: int) -> Floor:
+    bits = _limbs(prepared.two_sided, least, width) * width + prepared.two_sided
+    with _refused_by_name(model, index):
         floor = solve_pair(prepared, bits) if isinstance(prepared, PairSearch) else requant.solve(prepared, bits)
         if floor.greatest - floor.least >= MOST_ROWS:
             raise Rejected(
-                f"node {index}: its quotients need too long a table", code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
+                "its quotients need too long a table", code=ErrorCode.SUITE_UNSUPPORTED_MODEL,
                 expected=MOST_ROWS, got=floor.greatest - floor.least,
             )  # fmt: skip
-        floors[index] = floor
-        scalars: tuple[int, ...] = ()
-        if not isinstance(model.graph.nodes[index].operator, LINEAR):
-            scalars = (*floor.slope, *floor.offset, *floor.step)
-        plans[index] = NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars)
-    return Compiled(width, floors, plans)
+    return floor
+
+
+@contextmanager
+def _refused_by_name(model: Model, index: int) -> Iterator[None]:
+    """A refusal says which node it is of, and what to do."""
+    try:
+        yield
+    except Rejected as error:
+        raise Rejected(
+            f"node {index}, {model.graph.nodes[index].operator.name}: {error.message}; {ADVICE}", code=error.code,
+            expected=error.expected, got=error.got,
+        ) from error  # fmt: skip
+
+
+def _plan(model: Model, index: int, floor: Floor, width: int) -> NodePlan:
+    scalars: tuple[int, ...] = ()
+    if not isinstance(model.graph.nodes[index].operator, LINEAR):
+        scalars = (*floor.slope, *floor.offset, *floor.step)
+    limbs = floor.remainder_bits // width
+    return NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars)
 
 
 def _limbs(two_sided: bool, bits: int, width: int) -> int:
@@ -102,8 +130,8 @@ def _limbs(two_sided: bool, bits: int, width: int) -> int:
     return -(-(bits - two_sided) // width)
 
 
-def _limb_width(model: Model, searches: dict[int, tuple[Search | PairSearch, int]]) -> int:
-    """The width with the fewest limbs and table rows together."""
+def _limb_widths(model: Model, searches: dict[int, tuple[Search | PairSearch, int]]) -> list[int]:
+    """All widths, that with the fewest limbs and table rows together first."""
 
     def cost(width: int) -> int:
         total = 1 << width
@@ -115,7 +143,7 @@ def _limb_width(model: Model, searches: dict[int, tuple[Search | PairSearch, int
             total += limbs * model.graph.nodes[index].output.elements
         return total
 
-    return min(LIMB_WIDTHS, key=lambda width: (cost(width), width))
+    return sorted(LIMB_WIDTHS, key=lambda width: (cost(width), width))
 
 
 def _search(model: Model, node: Node, ranges: tuple[Range, ...]) -> tuple[Search | PairSearch, int]:

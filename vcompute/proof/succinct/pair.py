@@ -16,6 +16,8 @@ from vcompute.task import Node
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range
 
+LEAST_BITS: Final = 8
+"""The least K that is looked for."""
 MOST_SLOPE: Final = 1 << 53
 """Slopes stay below this, so that the sums over both operands stay within 62 bits."""
 
@@ -101,7 +103,7 @@ class PairSearch:
         return (positive[0], step) if possible else None
 
     def at(self, bits: int) -> tuple[tuple[int, int], int, int] | None:
-        """(slopes, Q, S) at K = ``bits``."""
+        """(slopes, Q, S) at K = ``bits``: where rounded slopes give none, those of a lower K, doubled as often."""
         base = tuple(slope >> (MAX_BITS - bits) for slope in self.slopes)
         if max(base) >= MOST_SLOPE:
             return None
@@ -111,11 +113,12 @@ class PairSearch:
                 found = self.intercepts(slopes, bits)
                 if found is not None:
                     return slopes, *found
-        return None
+        lower = self.at(bits - 1) if bits > LEAST_BITS else None
+        return lower and ((2 * lower[0][0], 2 * lower[0][1]), 2 * lower[1], 2 * lower[2])
 
     def least_bits(self) -> int | None:
         """The least K from which on the search finds constants up to MAX_BITS - 4, from below."""
-        return next((bits for bits in range(8, MAX_BITS - 3) if self.at(bits) is not None), None)
+        return next((bits for bits in range(LEAST_BITS, MAX_BITS - 3) if self.at(bits) is not None), None)
 
 
 def _interval(lower: Int64, upper: Int64) -> tuple[int, int]:

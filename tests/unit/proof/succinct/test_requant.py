@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 
 from tests.support import models
-from tests.unit.proof.succinct.build import Sketch, int8
+from tests.unit.proof.succinct.build import Sketch, int8, network
 from vcompute import _native
 from vcompute.errors import Rejected
 from vcompute.field.goldilocks import P
-from vcompute.proof.succinct import requant
-from vcompute.proof.succinct.circuit import compile_circuit
+from vcompute.proof.succinct import constants, requant
+from vcompute.proof.succinct.circuit import compile_circuit, requantised_nodes
 from vcompute.proof.succinct.constants import NodePlan, _add_table, compile_constants
 from vcompute.proof.succinct.pair import pair_search, solve_pair
-from vcompute.proof.succinct.requant import Floor, search, solve
+from vcompute.proof.succinct.requant import Floor, Search, search, solve
 from vcompute.proof.succinct.steps import Steps, channel_steps, pool_steps
 from vcompute.registry import ErrorCode
+from vcompute.task import Model
 from vcompute.task import operators as ops
 from vcompute.task.bounds import Range, accumulator_bounds, value_ranges
 from vcompute.task.operators import Rounding
@@ -204,6 +205,63 @@ def test_an_addition_on_all_pairs() -> None:
                 t = floor.slope[0] * a + floor.slope[1] * b + floor.offset[0]
                 single = Floor(floor.bits, floor.two_sided, (0,), (t,), floor.step, floor.least, floor.greatest)
                 assert values_of(single, 0, 0, clamp) == {int(table[a + 128, b + 128])}
+
+
+@pytest.mark.parametrize("seed", [28, 59, 70, 95, 194])
+def test_an_addition_with_constants_at_one_size_has_them_at_every_larger_one(seed: int) -> None:
+    """Scales 16 to 1. Slopes rounded at one K may give none where those of a lower K, doubled, do; limbs ask for it."""
+    rng = np.random.default_rng(seed)
+    small, coarse = (ops.Requant(int(rng.integers(1 << 30, 1 << 31)), shift) for shift in (-5, -1))
+    out = ops.Requant(int(rng.integers(1 << 30, 1 << 31)), int(rng.integers(-19, -15)))
+    sketch = Sketch([int8(4, zero_point=int(rng.integers(-128, 128))) for _ in range(2)])
+    node = sketch.node(ops.Add(small, coarse, out, -128, 127), [0, 1], [], int8(4, zero_point=-7))
+    model = sketch.model(node)
+    table = _add_table(model, model.graph.nodes[0])
+    prepared, least = pair_search(table, model.graph.nodes[0], [Range(-128, 127)] * 2)
+    a, b = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
+    for bits in range(least, 41):
+        floor = solve_pair(prepared, bits)
+        t, unit = floor.slope[0] * a + floor.slope[1] * b + floor.offset[0], floor.remainder_bits
+        below = (t - floor.step[0]) >> unit
+        h = np.where(below <= 0, below, t >> unit) if floor.two_sided else t >> unit
+        assert floor.least <= h.min() <= h.max() <= floor.greatest
+        assert np.array_equal(np.clip((h >> floor.two_sided) - 7, -128, 127), table)
+
+
+def test_another_width_of_limbs_is_taken_where_the_best_has_no_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where none has, the best one's reason is given."""
+    model = network()
+    nodes = requantised_nodes(model.graph)
+    best, tried = compile_constants(model, nodes).limb_bits, []
+
+    def refusing(model: Model, index: int, prepared: Search, least: int, width: int) -> Floor:
+        tried.append(width)
+        if width == best or everywhere:
+            raise Rejected(f"width {width}", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
+        return real(model, index, prepared, least, width)
+
+    real, everywhere = constants._floor, False
+    monkeypatch.setattr(constants, "_floor", refusing)
+    compiled = compile_constants(model, nodes)
+    assert tried[0] == best != compiled.limb_bits == tried[1]
+    assert all(
+        plan.limbs * compiled.limb_bits == compiled.floors[i].remainder_bits for i, plan in compiled.plans.items()
+    )
+    everywhere = True
+    with pytest.raises(Rejected, match=f"width {best}"):
+        compile_constants(model, nodes)
+
+
+def test_a_refusal_names_its_node_and_says_what_to_do() -> None:
+    """A factor near one on sums of 24 bits: quotients beyond the longest table."""
+    sketch = Sketch([int8(2048)])
+    kernel = np.full((2, 2048), 127, "i1")
+    scales = [np.zeros(2, "<i4"), np.full(2, (1 << 31) - 1, "<i4"), np.zeros(2, "i1")]
+    hidden = sketch.node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), [0], [kernel, *scales], int8(2))
+    model = sketch.model(sketch.dense(hidden, 2))
+    with pytest.raises(Rejected, match=r"node 0, fully_connected: its quotients .*`replay`") as caught:
+        compile_constants(model, requantised_nodes(model.graph))
+    assert caught.value.code is ErrorCode.SUITE_UNSUPPORTED_MODEL
 
 
 @pytest.mark.parametrize("shift", [-6, -2, 0])
