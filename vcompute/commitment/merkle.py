@@ -11,6 +11,7 @@ order of position, each sibling that cannot be computed. The number of digests f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -19,12 +20,17 @@ from vcompute.field.backend import DIGEST_BYTES, Backend, Digests
 from vcompute.field.goldilocks import Words
 from vcompute.registry import ErrorCode
 
+CHUNK: Final = 1 << 13
+"""Rows whose digests are made at a time: they stay in the cache until their parents are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Every level of a tree: ``levels[0]`` the leaves' digests, the last one the root alone."""
+    """The rows, and the levels above their digests, which are half of a tree and are made again where they are sent."""
 
+    rows: Words
     levels: tuple[Digests, ...]
+    """From the leaves' parents to the root alone; of a single row the leaf, which is the root."""
 
     @property
     def root(self) -> bytes:
@@ -33,11 +39,17 @@ class Tree:
 
 
 def build(rows: Words, backend: Backend) -> Tree:
-    """The tree over rows (n, w), n a power of two."""
-    levels = [backend.hash_rows(rows)]
+    """The tree over rows (n, w), n a power of two. The rows are kept, not copied."""
+    count = rows.shape[0]
+    if count == 1:
+        return Tree(rows, (backend.hash_rows(rows),))
+    levels = [np.empty((count // 2, DIGEST_BYTES), dtype=np.uint8)]
+    for start in range(0, count, CHUNK):
+        stop = min(start + CHUNK, count)
+        levels[0][start // 2 : stop // 2] = backend.hash_pairs(backend.hash_rows(rows[start:stop]))
     while levels[-1].shape[0] > 1:
         levels.append(backend.hash_pairs(levels[-1]))
-    return Tree(tuple(levels))
+    return Tree(rows, tuple(levels))
 
 
 def missing_siblings(positions: Sequence[int], height: int) -> list[list[int]]:
@@ -53,11 +65,14 @@ def missing_siblings(positions: Sequence[int], height: int) -> list[list[int]]:
     return missing
 
 
-def open_positions(tree: Tree, positions: Sequence[int]) -> Digests:
+def open_positions(tree: Tree, positions: Sequence[int], backend: Backend) -> Digests:
     """The siblings of an opening, in order."""
-    chosen = missing_siblings(positions, len(tree.levels) - 1)
-    parts = [level[np.array(at, dtype=np.intp)] for level, at in zip(tree.levels, chosen, strict=False)]
-    return np.concatenate([*parts, np.empty((0, DIGEST_BYTES), dtype=np.uint8)])
+    height = tree.rows.shape[0].bit_length() - 1
+    if not height:
+        return np.empty((0, DIGEST_BYTES), dtype=np.uint8)
+    leaves, *above = missing_siblings(positions, height)
+    parts = [level[np.array(at, dtype=np.intp)] for level, at in zip(tree.levels, above, strict=False)]
+    return np.concatenate([backend.hash_rows(tree.rows[np.array(leaves, dtype=np.intp)]), *parts])
 
 
 def check_opening(

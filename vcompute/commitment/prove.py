@@ -208,7 +208,9 @@ def _queries(
         following = [_commit(stored, step.next_shape, plan.rounds[index + 1].oracles[0].rate_bits, backend)]
         send_root(transcript, following[0])
     transcript.grind("query work", step.query_grinding)
-    opened = [_open_rows(transcript, oracle, layout) for oracle, layout in zip(oracles, step.oracles, strict=True)]
+    opened = [
+        _open_rows(transcript, oracle, layout, backend) for oracle, layout in zip(oracles, step.oracles, strict=True)
+    ]
     if following:
         gamma = transcript.challenge("combination")
         scale = gamma
@@ -222,11 +224,11 @@ def _queries(
     return following, folded
 
 
-def _open_rows(transcript: ProverTranscript, oracle: Committed, layout: OracleRound) -> list[int]:
+def _open_rows(transcript: ProverTranscript, oracle: Committed, layout: OracleRound, backend: Backend) -> list[int]:
     """Draw positions, send their rows and siblings; the positions, sorted."""
     drawn = transcript.challenge_positions("positions", layout.queries, layout.log_domain)
     positions = sorted(set(drawn))
     transcript.send_base("rows", oracle.codeword[positions])
-    siblings = merkle.open_positions(oracle.tree, positions)
+    siblings = merkle.open_positions(oracle.tree, positions, backend)
     transcript.send_digests("siblings", siblings.reshape(-1, DIGEST_BYTES))
     return positions

@@ -35,9 +35,18 @@ def test_openings_lead_to_the_root(height: int, data: st.DataObject) -> None:
     tree = merkle.build(rows, BACKEND)
     assert tree.root == root_by_hand(rows)
     positions = sorted(data.draw(st.sets(st.integers(0, (1 << height) - 1), min_size=1)))
-    siblings = merkle.open_positions(tree, positions)
+    siblings = merkle.open_positions(tree, positions, BACKEND)
     assert len(siblings) == sum(map(len, merkle.missing_siblings(positions, height)))
     merkle.check_opening(tree.root, height, positions, rows[positions], siblings, BACKEND)
+
+
+def test_a_tree_made_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merkle, "CHUNK", 8)
+    rows = rows_of(6)
+    tree = merkle.build(rows, BACKEND)
+    assert tree.root == root_by_hand(rows)
+    siblings = merkle.open_positions(tree, [9, 40], BACKEND)
+    merkle.check_opening(tree.root, 6, [9, 40], rows[[9, 40]], siblings, BACKEND)
 
 
 @settings(deadline=None)
@@ -47,7 +56,7 @@ def test_anything_else_is_refused(height: int, data: st.DataObject) -> None:
     rows = rows_of(height)
     tree = merkle.build(rows, BACKEND)
     positions = sorted(data.draw(st.sets(st.integers(0, (1 << height) - 1), min_size=1, max_size=5)))
-    siblings = merkle.open_positions(tree, positions)
+    siblings = merkle.open_positions(tree, positions, BACKEND)
     opened = rows[positions]
 
     def refused(root=tree.root, at=positions, with_rows=opened, with_siblings=siblings) -> None:  # type: ignore[no-untyped-def]

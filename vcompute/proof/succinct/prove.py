@@ -51,8 +51,9 @@ def prove(
     # 4. The lookups.
     transcript.grind("lookup work", setting.lookup_grinding)
     challenges = Challenges(*transcript.challenges("lookup", 4))
-    tree = leaf_tree(circuit, witness, challenges, backend, setting.kept)
-    point, numerator, denominator = lookup.prove(transcript, tree)
+    point, numerator, denominator = lookup.prove(  # nothing keeps the tree, half of what a proof ever holds
+        transcript, leaf_tree(circuit, witness, challenges, backend, setting.kept)
+    )
     # 5. What they leave: columns, public values, and the linear nodes' sum.
     leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
     left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)
