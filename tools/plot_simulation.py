@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the simulation and write the figures and tables of its guide: ``plot_simulation.py [--workers N] [--tasks N]``.
 
-Needs matplotlib (extra ``docs``) and simpy (extra ``simulation``). The same arguments write the same bytes.
+Needs matplotlib (extra ``docs``). The same arguments write the same bytes.
 """
 
 import argparse

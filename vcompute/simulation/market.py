@@ -2,25 +2,22 @@
 """The market: tasks arrive, devices come and go, results are checked as the policy says, money moves by the table."""
 
 from collections import deque
-from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
-from typing import Any, Final, TypeAlias
-
-import simpy
+from typing import Final, Protocol
 
 from vcompute.messages import Always, OnChallenge, Sampled
 from vcompute.policy import standing
 from vcompute.policy.challenge import ChallengeCase, ChallengeEffect
 from vcompute.policy.sampling import drawn
 from vcompute.settlement.rules import EscrowEvent, EscrowState
+from vcompute.simulation.agenda import Agenda, Steps
 from vcompute.simulation.devices import Shift, fleet
 from vcompute.simulation.money import Accounts, Escrow, Purse
 from vcompute.simulation.report import KindReport, Report
 from vcompute.simulation.scenario import DAY, HOUR, SECOND, Kind, Scenario
 
-Steps: TypeAlias = Generator[simpy.Event, Any, None]
 CAPACITY: Final = 8
 """Tasks in flight that a device advertises."""
 FAKING: Final = SECOND
@@ -28,6 +25,20 @@ FAKING: Final = SECOND
 DEVICE_DAYS: Final = 64
 """Different device days; workers share them at different hours."""
 SAMPLES: Final = 48
+
+
+class Clock(Protocol):
+    """What a market needs of its clock."""
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the begin."""
+
+    def process(self, steps: Steps) -> None:
+        """Begin a process."""
+
+    def run(self, until: int) -> None:
+        """Let time pass."""
 
 
 @dataclass(slots=True)
@@ -71,9 +82,9 @@ class Task:
 class Market:
     """One run of a scenario."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, env: Clock | None = None) -> None:
         self.scenario = scenario
-        self.env = simpy.Environment()
+        self.env: Clock = env or Agenda()
         self.random = Random(scenario.seed)  # noqa: S311 - a simulation wants reproducible numbers
         self.bond = scenario.bond
         self.report = Report(bond=self.bond)
@@ -92,7 +103,7 @@ class Market:
             self.env.process(self._device(worker))
         self.env.process(self._arrivals())
         self.env.process(self._sampler())
-        self.env.run(until=span + 2 * HOUR)
+        self.env.run(span + 2 * HOUR)
         for task in list(self.open.values()):
             self._refund(task)
         self.report.conserved = total == self._total() and self.accounts.held == 0
@@ -124,17 +135,16 @@ class Market:
         while start < self.scenario.span and self.env.now < worker.leaves:
             for shift in worker.shifts:
                 if start + shift.end > self.env.now:
-                    yield self.env.timeout(max(0, start + shift.begin - self.env.now))
+                    yield max(0, start + shift.begin - self.env.now)
                     worker.online_until = start + shift.end
                     self._ready(worker)
-                    yield self.env.timeout(start + shift.end - self.env.now)
             start += DAY
 
     def _arrivals(self) -> Steps:
         scenario = self.scenario
         for _ in range(scenario.tasks):
-            yield self.env.timeout(int(self.random.expovariate(scenario.tasks / scenario.span)))
-            task = Task(int(self.env.now), Escrow(scenario.price, self.bond))
+            yield int(self.random.expovariate(scenario.tasks / scenario.span))
+            task = Task(self.env.now, Escrow(scenario.price, self.bond))
             self.accounts.apply(task.escrow, EscrowEvent.OPEN, self.accounts.requester)
             self.open[id(task)] = task
             self._queue.append(task)
@@ -149,12 +159,12 @@ class Market:
                 gains[worker.kind] += worker.purse.balance - self.scenario.wealth
             for kind in Kind:
                 wealth[kind].append(gains[kind] / max(1, self.report.kinds[kind].workers))
-            yield self.env.timeout(self.scenario.span // SAMPLES)
+            yield self.scenario.span // SAMPLES
 
     # Who gets what.
 
     def _ready(self, worker: Worker) -> None:
-        if not worker.waiting and worker.fits(int(self.env.now), self.bond):
+        if not worker.waiting and worker.fits(self.env.now, self.bond):
             worker.waiting = True
             self._idle.append(worker)
             self._match()
@@ -163,7 +173,7 @@ class Market:
         while self._queue and self._idle:
             worker = self._idle.popleft()
             worker.waiting = False
-            if worker.fits(int(self.env.now), self.bond):
+            if worker.fits(self.env.now, self.bond):
                 self.env.process(self._attempt(self._queue.popleft(), worker))
 
     def _requeue(self, task: Task) -> None:
@@ -185,10 +195,10 @@ class Market:
         stop = min(worker.online_until, worker.leaves)
         if env.now + time > stop:
             report.wasted_work += 0 if wrong else work * (stop - env.now) / time
-            yield env.timeout(stop - env.now)
+            yield stop - env.now
             yield from self._gives_up(task, worker)
             return
-        yield env.timeout(time)
+        yield time
         worker.busy = False
         self.accounts.apply(task.escrow, EscrowEvent.COMMIT, worker.purse)
         kind = report.kinds[worker.kind]
@@ -203,7 +213,7 @@ class Market:
         """A shift ends: the lease goes back. A worker leaves for good: the lease has to lapse."""
         if worker.leaves < worker.online_until:
             self.report.lapsed += 1
-            yield self.env.timeout(self.scenario.lease)
+            yield self.scenario.lease
         else:
             self.report.yielded += 1
         worker.busy, worker.in_flight = False, worker.in_flight - 1
@@ -242,17 +252,17 @@ class Market:
     def _check(self, task: Task, worker: Worker, wrong: bool) -> Steps:
         self.report.checks += 1
         self.report.check_work += self.scenario.check_work
-        yield self.env.timeout(self.scenario.check_time)
+        yield self.scenario.check_time
         self._decide(task, worker, wrong, not (wrong and self._convicts(worker)), checked=True)
 
     def _sample(self, policy: Sampled, task: Task, worker: Worker, wrong: bool) -> Steps:
         rate = standing.sampling_rate(policy.rate, worker.verified, worker.rejected)
         if self.random.random() < self.scenario.silent:
             self.report.silent += 1
-            yield self.env.timeout(policy.reveal_within)
+            yield policy.reveal_within
             checked = True
         else:
-            yield self.env.timeout(SECOND)
+            yield SECOND
             nonces = {bytes([party]) * 32: self.random.randbytes(32) for party in (1, 2)}
             checked = drawn(self.random.randbytes(32), nonces, rate)
         if checked:
@@ -262,21 +272,21 @@ class Market:
 
     def _await_challenge(self, policy: OnChallenge, task: Task, worker: Worker, wrong: bool) -> Steps:
         env, report = self.env, self.report
-        case = ChallengeCase(policy, int(env.now))
+        case = ChallengeCase(policy, env.now)
         watched = self._chance(self.scenario.assumed.watched)
         report.check_work += self.scenario.check_work if watched else 0
         found = wrong and watched and self._convicts(worker)
         if found or (not wrong and self.random.random() < self.scenario.frivolous):
             report.challenges += 1
-            yield env.timeout(policy.window // 2)
-            self._stakes(case.challenge(policy.stake, int(env.now)), policy, worker)
+            yield policy.window // 2
+            self._stakes(case.challenge(policy.stake, env.now), policy, worker)
             if not wrong:
                 report.check_work += 1
-                yield env.timeout(policy.answer_within // 2)
-                self._stakes(case.prove(int(env.now)), policy, worker)
-        if case.tick(int(env.now)) == ():
-            yield env.timeout(max(0, case.until - int(env.now)))
-        effects = case.tick(int(env.now))
+                yield policy.answer_within // 2
+                self._stakes(case.prove(env.now), policy, worker)
+        if case.tick(env.now) == ():
+            yield max(0, case.until - env.now)
+        effects = case.tick(env.now)
         self._stakes(effects, policy, worker)
         self._decide(task, worker, wrong, ChallengeEffect.CONVICT not in effects, checked=watched or found)
 
@@ -308,18 +318,18 @@ class Market:
             worker.verified = worker.rejected = 0
             self._ready(worker)
         else:
-            worker.banned_until = int(self.env.now) + standing.ban_after(worker.rejected)
+            worker.banned_until = self.env.now + standing.ban_after(worker.rejected)
             self.env.process(self._after_ban(worker))
         self._requeue(task)
 
     def _after_ban(self, worker: Worker) -> Steps:
-        yield self.env.timeout(worker.banned_until - int(self.env.now))
+        yield worker.banned_until - self.env.now
         self._ready(worker)
 
     def _paid(self, task: Task, kind: KindReport, wrong: bool) -> None:
         report = self.report
         report.finished += 1
-        report.latencies.append(int(self.env.now) - task.arrived)
+        report.latencies.append(self.env.now - task.arrived)
         report.useful_work += not wrong
         report.wrong_accepted += wrong
         kind.earned += task.escrow.price
