@@ -11,6 +11,9 @@
  * stakes and reveal, or not; a draw may spare the result. Nobody has to act but a clock and a keeper: anyone who asks for
  * what is due. Under weak fairness that is enough for the money to find its owner.
  *
+ * What differs by a name alone is looked at once: leases are taken in order, of two honest verifiers the first one's verdict
+ * is counted first, and so of the two parties of a draw. Every run of the adversary is one of these with names exchanged.
+ *
  * Transitions and movements are those of the table the ledger runs (escrow_table.pml). The operations around it
  * mirror vcompute/settlement/ledger.py: the stored answer first, then the evidence, then the table.
  *
@@ -24,10 +27,7 @@
 #define FAULT 0
 #endif
 #ifndef LEASES
-#define LEASES 2        /* leases before the deadline: the second meets everything left over from the first */
-#endif
-#ifndef FALLBACK
-#define FALLBACK 0      /* 1: offers may name a fallback; for safety, three times the states */
+#define LEASES 3        /* leases before the deadline: a later one meets everything left over from those before */
 #endif
 #define VERIFIERS 3
 #define DISHONEST 2
@@ -59,11 +59,12 @@ bool fallback = false;  /* the offer names one; it is honest */
 bool deadline = false;  /* the task's deadline has passed */
 bool wrong[LEASES];     /* whether the result recorded under a lease is wrong */
 
-/* Stored answers. A verdict is an operation of its own: bit v is verifier v's. */
+/* Stored answers: what the first message did is not done again. Those of operations that a lease which is over refuses
+   anyway are kept for the active lease alone; a verdict is an operation of its own: bit v is verifier v's. */
 bool done_open = false, done_refund = false;
-bool done_bond[LEASES], done_commit[LEASES], done_release[LEASES];
-bool done_challenge[LEASES], done_demand[LEASES], done_answer[LEASES];
-byte done_good[LEASES], done_bad[LEASES];
+bool done_bond[LEASES], done_commit[LEASES];
+bool done_challenge = false, done_demand = false, done_answer = false;
+byte done_good = 0, done_bad = 0;
 
 /* The draw on the recorded result. */
 bool staked[PARTIES], revealed[PARTIES];
@@ -113,7 +114,8 @@ inline end_draw(harmed) {
 }
 
 inline forget_lease() {
-  lease = NOBODY; due = false; over = false; counted = 0; votes_good = 0; votes_bad = 0
+  lease = NOBODY; due = false; over = false; counted = 0; votes_good = 0; votes_bad = 0;
+  done_challenge = false; done_demand = false; done_answer = false; done_good = 0; done_bad = 0
 }
 
 inline operation_open() {
@@ -121,12 +123,10 @@ inline operation_open() {
   :: done_open -> skip
   :: else ->
     apply(EV_OPEN); done_open = true;
-#if FALLBACK
     if
     :: fallback = true
     :: fallback = false
     fi;
-#endif
     if
     :: policy = AT_ONCE
     :: policy = ON_CHALLENGE
@@ -136,12 +136,15 @@ inline operation_open() {
   check()
 }
 
+/* One lease is like another: they are taken in order. */
+#define NEXT(l) (l == 0 || done_bond[l - 1])
+
 inline operation_bond(l) {
   if
 #if FAULT != 6
   :: done_bond[l] -> skip
 #endif
-  :: !done_bond[l] && (state != OPEN || deadline) -> skip
+  :: !done_bond[l] && (state != OPEN || deadline || !NEXT(l)) -> skip
 #if FAULT == 6
   :: done_bond[l] && (state != OPEN || deadline) -> skip
 #endif
@@ -185,8 +188,8 @@ inline decide(event, delivered, truth, harmed) {
 }
 
 /* An honest verifier refuses what is wrong, and accepts what is right or was spared. */
-#define SIGNED(l, v, isgood) (done_commit[l] && (v == DISHONEST || isgood != wrong[l] || (isgood && spared)))
-#define VOTED(l, v) (((done_good[l] | done_bad[l]) >> v) & 1)
+#define SIGNED(l, v, isgood) (done_commit[l] && (v != 1 || counted & 1) && (v == DISHONEST || isgood != wrong[l] || (isgood && spared)))
+#define VOTED(l, v) (lease == l && ((done_good | done_bad) >> v) & 1)
 
 inline operation_settle(l, v, isgood) {
   if
@@ -201,12 +204,12 @@ inline operation_settle(l, v, isgood) {
   :: else ->
     counted = counted | (1 << v);
     if
-    :: isgood -> votes_good++; done_good[l] = done_good[l] | (1 << v)
-    :: else -> votes_bad++; done_bad[l] = done_bad[l] | (1 << v)
+    :: isgood -> votes_good++; done_good = done_good | (lease == l -> 1 << v : 0)
+    :: else -> votes_bad++; done_bad = done_bad | (lease == l -> 1 << v : 0)
     fi;
     if
-    :: isgood && votes_good >= QUORUM -> decide(EV_ACCEPT, done_good[lease], !wrong[lease] || spared, worker)
-    :: !isgood && votes_bad >= QUORUM -> decide(EV_REJECT, done_bad[lease], wrong[lease], requester)
+    :: isgood && votes_good >= QUORUM -> decide(EV_ACCEPT, done_good, !wrong[lease] || spared, worker)
+    :: !isgood && votes_bad >= QUORUM -> decide(EV_REJECT, done_bad, wrong[lease], requester)
     :: else -> skip
     fi
   fi;
@@ -215,7 +218,7 @@ inline operation_settle(l, v, isgood) {
 
 inline operation_stake(p) {
   if
-  :: policy == ON_CHALLENGE || state != COMMITTED || staked[p] || drawers < STAKE -> skip
+  :: policy == ON_CHALLENGE || state != COMMITTED || staked[p] || (p == 1 && !staked[0]) || drawers < STAKE -> skip
   :: else -> drawers = drawers - STAKE; stakes = stakes + STAKE; staked[p] = true
   fi;
   check()
@@ -223,7 +226,7 @@ inline operation_stake(p) {
 
 inline operation_reveal(p) {
   if
-  :: state != COMMITTED || !staked[0] || !staked[1] || revealed[p] -> skip
+  :: state != COMMITTED || !staked[0] || !staked[1] || revealed[p] || (p == 1 && !revealed[0]) -> skip
   :: else ->
     revealed[p] = true;
     if
@@ -255,8 +258,8 @@ inline operation_appeal(l, isgood) {
 /* Anyone with a stake asks for the proof, before the window is over. */
 inline operation_challenge(l) {
   if
-  :: done_challenge[l] || lease != l || state != COMMITTED || policy != ON_CHALLENGE || due || challenger < STAKE -> skip
-  :: else -> apply(EV_CHALLENGE); due = false; over = false; done_challenge[l] = true
+  :: done_challenge || lease != l || state != COMMITTED || policy != ON_CHALLENGE || due || challenger < STAKE -> skip
+  :: else -> apply(EV_CHALLENGE); due = false; over = false; done_challenge = true
   fi;
   check()
 }
@@ -264,16 +267,16 @@ inline operation_challenge(l) {
 /* The draw asks for the proof, unless it spares the result. */
 inline operation_demand(l) {
   if
-  :: done_demand[l] || lease != l || state != COMMITTED || policy != WHEN_DRAWN || spared -> skip
-  :: else -> apply(EV_DEMAND); due = false; over = false; done_demand[l] = true
+  :: done_demand || lease != l || state != COMMITTED || policy != WHEN_DRAWN || spared -> skip
+  :: else -> apply(EV_DEMAND); due = false; over = false; done_demand = true
   fi;
   check()
 }
 
 inline operation_answer(l) {
   if
-  :: done_answer[l] || lease != l || state != CHALLENGED || due -> skip
-  :: else -> apply(EV_ANSWER); due = false; over = false; done_answer[l] = true
+  :: done_answer || lease != l || state != CHALLENGED || due -> skip
+  :: else -> apply(EV_ANSWER); due = false; over = false; done_answer = true
   fi;
   check()
 }
@@ -290,7 +293,7 @@ inline operation_answer(l) {
 #endif
 inline operation_release(l) {
   if
-  :: done_release[l] || lease != l || !BONDED || (!due && !EARLY) || (APPEALABLE && !over) -> skip
+  :: lease != l || !BONDED || (!due && !EARLY) || (APPEALABLE && !over) -> skip
 #if FAULT == 4
   :: state == COMMITTED && lease == l -> skip
 #endif
@@ -300,7 +303,7 @@ inline operation_release(l) {
       assert(due && stake == 0); /* nobody challenged, and nobody can any more */
       apply(EV_UNCHALLENGED)
     :: state == CHALLENGED ->
-      assert(due && (done_challenge[l] || done_demand[l])); /* the worker was asked and the time is over */
+      assert(due && (done_challenge || done_demand)); /* the worker was asked and the time is over */
       apply(EV_DEFAULT); end_draw(requester)
     :: else ->
       apply(EV_RELEASE);
@@ -308,7 +311,7 @@ inline operation_release(l) {
       end_draw(worker)
 #endif
     fi;
-    done_release[l] = true; forget_lease()
+    forget_lease()
   fi;
   check()
 }
