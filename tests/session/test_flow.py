@@ -28,6 +28,7 @@ from vcompute.policy.certificate import member
 from vcompute.policy.receipt import check_receipt
 from vcompute.registry import Basis, ErrorCode, MessageType, Outcome, Role, YieldReason
 from vcompute.session.requester import RequesterState
+from vcompute.session.verifier_history import History
 from vcompute.session.worker_table import WorkerState
 
 
@@ -247,6 +248,42 @@ def test_a_draw_spares_some_results_and_checks_the_others() -> None:
     assert world.verifier.checks == bases.count(Basis.REPLAYED)
     assert world.ledger.balance(VERIFIER.thumbprint) == FUNDS
     assert world.ledger.balance(REQUESTER.thumbprint) == FUNDS - 16 * 50
+    world.check_money()
+
+
+def test_newcomers_are_checked_more_often_than_drawn() -> None:
+    """VC-POL-040: a verifier with a history checks every result at first, then fewer; a restart forgets nothing."""
+    world = World(workers=1, seed=3)
+    verifier, worker = world.verifier, world.workers[0]
+
+    def recall(name: bytes) -> Any:
+        return verifier.disk.recall("history", name)
+
+    checked = []
+    for number in range(60):
+        if number % 10 == 0:
+            verifier.start()
+            verifier.session._history = History(recall, world.random.randbytes)
+        before = verifier.checks
+        world.offer(**sampled(1))
+        world.run(rounds=40)
+        checked.append(verifier.checks - before)
+    assert checked[0] == 1
+    assert sum(checked[:8]) >= 6
+    assert 0 < sum(checked[-20:]) < sum(checked[:20])
+    known = recall(worker.key.thumbprint)
+    assert (known.verified, known.rejected) == (sum(checked), 0)
+
+
+def test_a_newcomer_that_cheats_is_found_out_at_the_least_rate() -> None:
+    """VC-POL-040: what the draw spares is refused all the same where the verifier looked closer."""
+    world = World(workers=1, seed=4)
+    world.verifier.session._history = History(lambda _: None, world.random.randbytes)
+    task = world.offer(**sampled(1))
+    cheater = world.workers[0]
+    world.run(rounds=60, cheats=lambda worker: True)
+    assert cheater.session.records[task].state is WorkerState.SLASHED
+    assert world.ledger.balance(cheater.key.thumbprint) == FUNDS - 20
     world.check_money()
 
 

@@ -47,6 +47,7 @@ from vcompute.settlement import Ledger, SqliteBook
 RECORDS: dict[str, type[Any]] = {
     "task": TaskRecord,
     "standing": Standing,
+    "history": Standing,
     "worker": WorkerRecord,
     "verifier": VerifierRecord,
     "requester": RequesterRecord,

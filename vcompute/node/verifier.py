@@ -13,6 +13,8 @@ from vcompute.node.client import ClientNode, Session
 from vcompute.node.compute import Checker, Order, Work
 from vcompute.registry import ErrorCode, Role
 from vcompute.session import Action, Job, Judge, VerifierSession
+from vcompute.session.roster import Standing
+from vcompute.session.verifier_history import HISTORY
 from vcompute.session.verifier_table import VerifierRecord
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class VerifierNode(ClientNode):
             self.seed,
             who=self.who,
             recall=lambda lease: self.store.recall("verifier", lease, VerifierRecord),
+            history=lambda worker: self.store.recall(HISTORY, worker, Standing),
         )
 
     @property

@@ -41,8 +41,10 @@ from vcompute.policy.verification import basis_of, owes_proof
 from vcompute.registry import Basis, ErrorCode, Role
 from vcompute.session.actions import Action, Closed, Job, Judge, Save, Send
 from vcompute.session.identity import ClientIdentity
+from vcompute.session.roster import Standing
 from vcompute.session.shelf import MAX_CLOSED, Shelf
 from vcompute.session.timers import Timers, resend_after
+from vcompute.session.verifier_history import History
 from vcompute.session.verifier_table import (
     VERIFIER_TABLE,
     VerifierEffect,
@@ -67,14 +69,17 @@ class VerifierSession:
         *,
         who: ClientIdentity | None = None,
         recall: Callable[[bytes], VerifierRecord | None] = lambda _: None,
+        history: Callable[[bytes], Standing | None] | None = None,
         closed: int = MAX_CLOSED,
     ) -> None:
         """``nonce(n)`` gives ``n`` fresh random bytes for draws; ``member`` is the BLS key of this verifier's entry in
         verifier sets; ``watch`` says which results that may be challenged are run again;
         ``seed``: at least 32 secret bytes that keys for confidential inputs come from; ``who``: the party's name
         and what it knows of others, where the key is not its first; ``recall`` reads back what was stored under a
-        lease, or gives None; ``closed`` records stay in memory."""
+        lease, or gives None; ``closed`` records stay in memory; ``history`` reads back what was stored of a worker,
+        and without it nothing is checked that was not drawn."""
         self._seed = seed
+        self._history = None if history is None else History(history, nonce)
         self._watch = watch
         self._key = key
         self._who = who or ClientIdentity(key)
@@ -132,7 +137,10 @@ class VerifierSession:
         if record is None or record.state is not VerifierState.CHECKING:
             return []
         basis = basis_of(reopen(record.result).of(Result).body.suite.suite)
-        return self._apply(self._spoken(record, basis, code), VerifierEvent.JUDGED, now)
+        spoken = self._apply(self._spoken(record, basis, code), VerifierEvent.JUDGED, now)
+        if self._history is not None:
+            spoken.append(self._history.checked(self._worker(record), accepted=code is None))
+        return spoken
 
     def _spoken(self, record: VerifierRecord, basis: Basis, code: ErrorCode | None) -> VerifierRecord:
         result = reopen(record.result).of(Result)
@@ -242,10 +250,15 @@ class VerifierSession:
             return []
         if self._who.name not in offer.body.verifiers:
             return self._apply(record, VerifierEvent.PASSED, now)
-        if rounds.state is RoundState.NOT_SAMPLED:
-            return self._apply(self._spoken(record, Basis.NOT_SAMPLED, None), VerifierEvent.SPARED, now)
         owed = record.answer is None and owes_proof(policy, reopen(record.result).of(Result).body)
+        history = None if owed else self._history
+        spared = rounds.state is RoundState.NOT_SAMPLED
+        if spared and not (history and history.looks_closer(self._worker(record), offer.body, policy)):
+            return self._apply(self._spoken(record, Basis.NOT_SAMPLED, None), VerifierEvent.SPARED, now)
         return self._apply(record, VerifierEvent.OWED if owed else VerifierEvent.DRAWN, now)
+
+    def _worker(self, record: VerifierRecord) -> bytes:
+        return self._who.name_of(reopen(record.accept).signer)
 
     def _challenge(self, record: VerifierRecord) -> VerifierRecord:
         if record.challenge is not None:
