@@ -168,6 +168,21 @@ def test_a_worker_that_fails_yields_without_fault(tmp_path: Path) -> None:
     play(tmp_path, body, Broken(), Reverse())
 
 
+def test_advertisements_of_a_lost_session_do_not_keep_a_worker_away(tmp_path: Path) -> None:
+    """What a worker said to a coordinator that was killed is not said to the next one, which would refuse it."""
+
+    async def body(net: Net) -> None:
+        worker = net.workers[0]
+        await worker.connected.wait()
+        net.coordinator.session.roster.parties.clear()  # as after a restart: no session is known
+        for _ in range(3):
+            worker._say_advertisement()
+        tasks = await net.offer(b"one")
+        await asyncio.wait_for(net.requester.finished(tasks), 20)
+
+    play(tmp_path, body, Reverse())
+
+
 def test_a_user_takes_the_device_back(tmp_path: Path) -> None:
     async def body(net: Net) -> None:
         await net.workers[0].connected.wait()

@@ -187,25 +187,30 @@ class ClientNode(ABC):
                 if isinstance(item, Publish):
                     self.spawn(("publish", item.task), self._publish(item.blobs))
                 else:
-                    await self._exchange(item.data)
+                    await self._exchange(item)
                 if self._outgoing and self._outgoing[0] is item:
                     self._outgoing.popleft()
             self._pending.clear()
             await self._pending.wait()
 
-    async def _exchange(self, data: bytes) -> None:
+    async def _exchange(self, item: Send) -> None:
         try:
-            answer = await self._patiently(lambda: self.link.exchange(data))
+            answer = await self._patiently(lambda: self.link.exchange(item.data))
         except ProtocolError as error:
             if error.code is ErrorCode.TRANSPORT_FAILED:
                 raise  # the message stays first in line
             if error.code is ErrorCode.UNKNOWN_SESSION:
-                self._outgoing.popleft()  # it names the lost session and would be refused for ever
+                self.unsay(item)  # it names the lost session and would be refused for ever
                 raise
             logger.info("%s: %s", self.role.name.lower(), error)
             return
         if answer is not None:
             self.incoming(answer)
+
+    def unsay(self, item: Send) -> None:
+        """Do not send what waits to be sent, where it still does."""
+        with suppress(ValueError):
+            self._outgoing.remove(item)
 
     async def _patiently(self, request: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """Make a request, waiting as long as the coordinator says where it has had too many."""

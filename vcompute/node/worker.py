@@ -51,6 +51,7 @@ class WorkerNode(ClientNode):
         self._terms = terms
         self._capacity = capacity if device is None else 0
         self._sequence = 0
+        self._advertisement: Send | None = None
         self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="compute")
         self._running: dict[bytes, asyncio.Task[None]] = {}
         self._stops: dict[bytes, Stop] = {}
@@ -148,7 +149,10 @@ class WorkerNode(ClientNode):
             bond=self._terms.bond,
             valid=ADVERTISED,
         )
-        self.act([Send(None, seal(self.key, body).data)])
+        if self._advertisement is not None:
+            self.unsay(self._advertisement)  # it may name a lost session: that refusal would begin yet another one
+        self._advertisement = Send(None, seal(self.key, body).data)
+        self.act([self._advertisement])
 
     def _willing(self, offer: Signed[Offer], now: int) -> None:
         if len(self.session.active) >= self._capacity:
