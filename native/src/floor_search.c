@@ -171,7 +171,7 @@ void vc_floor_slopes(int64_t *slope, const vc_floor_lines *lines, const int64_t 
   }
 }
 
-static int64_t less_one(int64_t upper) { return upper == UNBOUNDED ? UNBOUNDED : upper - 1; }
+static int64_t less_one(int64_t upper) { return upper == UNBOUNDED ? UNBOUNDED : (int64_t)((uint64_t)upper - 1); }
 
 /* An intercept of at least `lower` and at most `upper`: the least, or one near 0 where there is no least. */
 static int64_t choose(int64_t lower, int64_t upper) {
