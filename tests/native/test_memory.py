@@ -42,7 +42,8 @@ def figures_of(arena: memory._Arena | None) -> memory.Figures:
 
 
 def of_arena(array: np.ndarray) -> bool:
-    return str(np._core.multiarray.get_handler_name(array)) == "vcompute arena"
+    core = getattr(np, "_core", None) or np.core  # before numpy 2
+    return str(core.multiarray.get_handler_name(array)) == "vcompute arena"
 
 
 def test_what_is_given_back_is_used_again(arena: None) -> None:
