@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """VC-POL: the market in simulation: money is conserved, honest workers are never slashed, cheating loses."""
 
-from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
-from typing import Any
 
 import pytest
-import simpy
 
 from vcompute.messages import Policy
 from vcompute.policy.device import reasons_to_stop
 from vcompute.policy.device.trace import TraceDriver
-from vcompute.simulation import Kind, Market, Report, Scenario, simulate
-from vcompute.simulation.agenda import Agenda, Steps
+from vcompute.simulation import Kind, Report, Scenario, simulate
+from vcompute.simulation.clock import Clock, Steps
 from vcompute.simulation.devices import POLICY, day, shifts
 from vcompute.simulation.money import Accounts, Escrow, Purse
 from vcompute.simulation.scenario import ALWAYS, CHALLENGE, DAY, MINUTE, sampled
@@ -64,54 +61,26 @@ def test_ten_thousand_workers(policy: Policy, workers: int, tasks: int) -> None:
     assert net < -wrong * 10
 
 
-class OnSimpy:
-    """The market's clock on simpy, an independent one."""
-
-    def __init__(self) -> None:
-        self.env = simpy.Environment()
-
-    @property
-    def now(self) -> int:
-        return int(self.env.now)
-
-    def process(self, steps: Steps) -> None:
-        self.env.process(self._drive(steps))
-
-    def _drive(self, steps: Steps) -> Generator[simpy.Event, Any, None]:
-        for wait in steps:
-            yield self.env.timeout(wait)
-
-    def run(self, until: int) -> None:
-        self.env.run(until=until)
-
-
-@pytest.mark.parametrize("policy", [ALWAYS, sampled(4), CHALLENGE], ids=["always", "sampled", "on_challenge"])
-def test_the_agenda_keeps_the_order_of_simpy(policy: Policy) -> None:
-    """VC-POL-022: on another discrete-event kernel the same scenario gives the same report, to the last draw."""
-    scenario = Scenario(workers=300, tasks=3_000, policy=policy, mix=ROGUES, leave_per_day=2.0, seed=4)
-    assert Market(scenario, OnSimpy()).run() == simulate(scenario)
-
-
-def test_the_agenda_by_hand() -> None:
+def test_the_clock_by_hand() -> None:
     """By time, beginnings first, then who asked first; what is due at the end is left."""
-    agenda, seen = Agenda(), []
+    clock, seen = Clock(), []
 
     def process(name: str, *waits: int) -> Steps:
         for wait in waits:
-            seen.append((agenda.now, name))
+            seen.append((clock.now, name))
             yield wait
-        seen.append((agenda.now, name))
+        seen.append((clock.now, name))
 
     def parent() -> Steps:
-        agenda.process(process("child", 3, 4))
+        clock.process(process("child", 3, 4))
         yield 0
-        seen.append((agenda.now, "parent"))
+        seen.append((clock.now, "parent"))
 
-    agenda.process(process("late", 3, 20))
-    agenda.process(parent())
-    agenda.run(7)
+    clock.process(process("late", 3, 20))
+    clock.process(parent())
+    clock.run(7)
     assert seen == [(0, "late"), (0, "child"), (0, "parent"), (3, "late"), (3, "child")]
-    assert agenda.now == 7
+    assert clock.now == 7
 
 
 def test_with_too_small_a_bond_cheating_pays() -> None:

@@ -5,14 +5,14 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from vcompute.messages import Always, OnChallenge, Sampled
 from vcompute.policy import standing
 from vcompute.policy.challenge import ChallengeCase, ChallengeEffect
 from vcompute.policy.sampling import drawn
 from vcompute.settlement.rules import EscrowEvent, EscrowState
-from vcompute.simulation.agenda import Agenda, Steps
+from vcompute.simulation.clock import Clock, Steps
 from vcompute.simulation.devices import Shift, fleet
 from vcompute.simulation.money import Accounts, Escrow, Purse
 from vcompute.simulation.report import KindReport, Report
@@ -25,20 +25,6 @@ FAKING: Final = SECOND
 DEVICE_DAYS: Final = 64
 """Different device days; workers share them at different hours."""
 SAMPLES: Final = 48
-
-
-class Clock(Protocol):
-    """What a market needs of its clock."""
-
-    @property
-    def now(self) -> int:
-        """Milliseconds since the begin."""
-
-    def process(self, steps: Steps) -> None:
-        """Begin a process."""
-
-    def run(self, until: int) -> None:
-        """Let time pass."""
 
 
 @dataclass(slots=True)
@@ -82,9 +68,9 @@ class Task:
 class Market:
     """One run of a scenario."""
 
-    def __init__(self, scenario: Scenario, env: Clock | None = None) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.env: Clock = env or Agenda()
+        self.env = Clock()
         self.random = Random(scenario.seed)  # noqa: S311 - a simulation wants reproducible numbers
         self.bond = scenario.bond
         self.report = Report(bond=self.bond)
