@@ -267,6 +267,19 @@ def test_confidential_inputs_are_read_by_worker_and_verifier_alone(tmp_path: Pat
     play(tmp_path, transport, body, Reverse())
 
 
+def test_a_requester_in_a_draw_opens_to_the_verifier(tmp_path: Path) -> None:
+    """VC-HPK-009: what asks a requester that has the result itself for the draw is answered all the same."""
+
+    async def body(net: Net) -> None:
+        policy = Sampled((PROOF,), 1 << 16, 5_000, 1)
+        (task,) = await net.offer(terms(policy, confidential=Confidential(True)), b"secret")
+        assert net.requester.outputs(task) == b"terces"
+        assert net.checker.checks == 1
+        assert net.requester.record(task).moved == 0, "in the first lease"
+
+    play(tmp_path, "memory", body, Reverse())
+
+
 def test_a_requester_that_judges_opens_to_the_worker_alone(tmp_path: Path) -> None:
     """VC-HPK-007: the verifier of an offer that does not open to it never gets the inputs; the requester has them."""
 

@@ -18,14 +18,15 @@ from tests.protocol_kit import COORDINATOR, REPLAY, REQUESTER, SETTLEMENT, VERIF
 from tests.session.world import FUNDS, PROOF, Client, World
 from vcompute.errors import ProtocolError
 from vcompute.identity import PrivateKey
-from vcompute.messages import OnChallenge, Receipt, Sampled, SuiteChoice, open_message
-from vcompute.registry import Outcome, YieldReason
+from vcompute.messages import Confidential, OnChallenge, Receipt, Sampled, SuiteChoice, open_message
+from vcompute.registry import Outcome, Role, YieldReason
 from vcompute.session.coordinator_table import TASK_TABLE, TaskState
 from vcompute.session.requester import RequesterState
 from vcompute.session.worker_table import WorkerState
 from vcompute.settlement import EscrowState
 
 WORKERS = 3
+SECOND, FALLBACK = PrivateKey.from_seed(b"second verifier"), PrivateKey.from_seed(b"fallback")
 FINAL = {RequesterState.DONE: EscrowState.PAID, RequesterState.REFUNDED: EscrowState.REFUNDED}
 
 
@@ -35,6 +36,8 @@ class Protocol(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**16))
     def begin(self, seed: int) -> None:
         self.world = World(workers=WORKERS, seed=seed)
+        for key in (SECOND, FALLBACK):
+            self.world.join(key, Role.VERIFIER)
         self.finals: dict[bytes, TaskState] = {}
         self.cancelled: set[bytes] = set()
         self.revoked: set[bytes] = set()
@@ -54,6 +57,24 @@ class Protocol(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
     def offer_on_challenge(self, suite: SuiteChoice) -> None:
         self.world.offer(policy=OnChallenge((suite,), 6_000, 3_000, 5))
+
+    @rule(secret=st.booleans(), rate=st.sampled_from([None, 1 << 15]))
+    @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
+    def offer_with_a_fallback(self, secret: bool, rate: int | None) -> None:
+        terms = {"policy": Sampled((REPLAY,), rate, 2_000, 5)} if rate else {}
+        confidential = Confidential(verifiers=True) if secret else None
+        self.world.offer(fallback=(FALLBACK.thumbprint,), confidential=confidential, **terms)
+
+    @rule(quorum=st.integers(1, 2))
+    @precondition(lambda self: len(self.world.tasks) < 6 and self.world.requester.pending is None)
+    def offer_on_challenge_to_a_quorum(self, quorum: int) -> None:
+        judges = (VERIFIER.thumbprint, SECOND.thumbprint)
+        policy = OnChallenge((PROOF,), 6_000, 3_000, 5)
+        self.world.offer(policy=policy, verifiers=judges, quorum=quorum, fallback=(FALLBACK.thumbprint,))
+
+    @rule(index=st.integers(0, 1))
+    def judge_as_another(self, index: int) -> None:
+        self.world.others[index].judge()
 
     @rule(index=st.integers(0, WORKERS - 1))
     def prove(self, index: int) -> None:

@@ -13,7 +13,20 @@ from vcompute.errors import ProtocolError, VcomputeError
 from vcompute.identity import PrivateKey
 from vcompute.identity.bls import SecretKey, load_backend
 from vcompute.identity.lifecycle import KeyRecord, RecordKind, revoke, rotate
-from vcompute.messages import Advertise, Check, Draw, Hello, KeyChange, Offer, Signed, SuiteChoice, open_message, seal
+from vcompute.messages import (
+    Advertise,
+    Cancel,
+    Check,
+    Draw,
+    Hello,
+    KeyChange,
+    Offer,
+    Receipt,
+    Signed,
+    SuiteChoice,
+    open_message,
+    seal,
+)
 from vcompute.registry import ErrorCode, ParameterSetId, RevocationReason, Role, YieldReason
 from vcompute.session import (
     Abort,
@@ -29,6 +42,7 @@ from vcompute.session import (
     RequesterSession,
     Run,
     Save,
+    Seal,
     Send,
     Stage,
     VerifierSession,
@@ -57,6 +71,7 @@ STRANGER = PrivateKey.from_seed(b"stranger")
 PROOF = SuiteChoice.of(ParameterSetId.PUBLIC_128)
 CLOSED = 1
 """Closed records that a session keeps in memory: others are read back from its disk."""
+SEED = bytes(range(32))
 TRUTH = b"right outputs"
 LIE = b"wrong outputs"
 
@@ -128,9 +143,11 @@ class Client:
     def make(self) -> Any:
         match self.role:
             case Role.WORKER:
-                return WorkerSession(self.key, self.willing, who=self.who, **self.shelf("worker"))
+                return WorkerSession(self.key, self.willing, SEED, who=self.who, **self.shelf("worker"))
             case Role.VERIFIER:
-                unwatched = partial(VerifierSession, watch=lambda job: False, who=self.who, **self.shelf("verifier"))
+                unwatched = partial(
+                    VerifierSession, watch=lambda job: False, seed=SEED, who=self.who, **self.shelf("verifier")
+                )
                 return unwatched(self.key, self.world.random.randbytes, self.world.member)
             case _:
                 return RequesterSession(self.key, who=self.who, **self.shelf("requester"))
@@ -151,7 +168,11 @@ class Client:
         session = self.session
         if self.draws is not None and isinstance(message.body, Check | Draw):
             session = self.draws
-        elif self.draws is not None and getattr(message.body, "lease", None) in self.draws.records:
+        elif (
+            self.draws is not None
+            and isinstance(message.body, Receipt | Cancel)
+            and message.body.lease in self.draws.records
+        ):
             self.act(self.draws.receive(message, self.world.now))
         self.act(session.receive(message, self.world.now))
 
@@ -215,6 +236,8 @@ class Client:
                     self.judging[job.lease] = action
                 case Prove(job, _):
                     self.proving[job.lease] = action
+                case Seal():
+                    self.act(self.session.sealed(action, ref(b"sealed for " + action.reader)))
                 case _:
                     pass
 
@@ -302,7 +325,8 @@ class World:
         terms = replace(OFFER, nonce=self.nonce(), deadline=self.now + 60_000, **changes)
         offer = seal(self.requester.key, terms).of(Offer)
         self.tasks.append(offer.digest)
-        self.requester.act(self.requester.session.offer(offer, self.now))
+        secret = {} if offer.body.confidential is None else {"salt": bytes(32), "inputs": ref(b"inputs")}
+        self.requester.act(self.requester.session.offer(offer, self.now, **secret))
         return offer.digest
 
     # The network.

@@ -12,7 +12,21 @@ from vcompute.codec import encode, field
 from vcompute.errors import ProtocolError
 from vcompute.identity.confidential import SALT_SIZE, TaskConfiguration, commit_input, seal_input
 from vcompute.identity.quorum import VerifierSet
-from vcompute.messages import BlobRef, Check, Confidential, Draw, Message, Offer, Opening, Policy, Signed, reopen, seal
+from vcompute.messages import (
+    BlobRef,
+    Cancel,
+    Check,
+    Confidential,
+    Draw,
+    Message,
+    Offer,
+    Opening,
+    Policy,
+    Receipt,
+    Signed,
+    reopen,
+    seal,
+)
 from vcompute.messages.primitives import DIGEST
 from vcompute.node.client import Session
 from vcompute.node.verifier import VerifierNode
@@ -83,11 +97,10 @@ class RequesterNode(VerifierNode):
     def route(self, message: Signed[Message]) -> Session:
         """See :class:`ClientNode`."""
         body = message.body
-        lease = getattr(body, "lease", None)
         if isinstance(body, Check | Draw | Opening):
             return self.verifier
-        if lease in self.verifier.records:
-            # A receipt or cancellation of a result judged here concerns the judgement too.
+        if isinstance(body, Receipt | Cancel) and body.lease in self.verifier.records:
+            # It concerns the judgement of the result too.
             self.act(self.verifier.receive(message, self.clock()))
         return self.requester
 
