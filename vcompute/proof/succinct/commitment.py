@@ -128,7 +128,8 @@ def encode_commitment(commitment: Commitment) -> bytes:
 
 
 def decode_commitment(data: bytes) -> Commitment:
-    """Read a commitment file; everything a verifier will use of it is checked here.
+    """Read a commitment file: its form is checked here. That constants and root are the model's is the publisher's
+    word, which whoever holds the model can check (``publish.commit_model`` makes the same file).
 
     Raises:
         EncodingError: not a commitment, or one whose lists do not belong to its graph.
