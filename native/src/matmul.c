@@ -33,6 +33,23 @@ static void interleave4(uint8_t *out, const int8_t *b, size_t stride) {
 #endif
 }
 
+/* out[2 j + i] = row i [j] in 16 bits, i < 2, j < 16. */
+static void widen2(int16_t *out, const int8_t *b, size_t stride) {
+#if defined(VC_X86_64)
+  const __m128i r0 = _mm_loadu_si128((const __m128i *)(const void *)b), none = _mm_setzero_si128();
+  const __m128i r1 = _mm_loadu_si128((const __m128i *)(const void *)(b + stride));
+  const __m128i low = _mm_unpacklo_epi8(r0, r1), high = _mm_unpackhi_epi8(r0, r1);
+  __m128i *o = (__m128i *)(void *)out;
+  _mm_storeu_si128(o, _mm_srai_epi16(_mm_unpacklo_epi8(none, low), 8));
+  _mm_storeu_si128(o + 1, _mm_srai_epi16(_mm_unpackhi_epi8(none, low), 8));
+  _mm_storeu_si128(o + 2, _mm_srai_epi16(_mm_unpacklo_epi8(none, high), 8));
+  _mm_storeu_si128(o + 3, _mm_srai_epi16(_mm_unpackhi_epi8(none, high), 8));
+#else
+  for (size_t j = 0; j < 16; j++)
+    for (size_t i = 0; i < 2; i++) out[2 * j + i] = b[i * stride + j];
+#endif
+}
+
 /* Whole k-groups of a whole panel, as fast as they can be read; the rest goes the general way. */
 static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, size_t depth, size_t stride, size_t n, size_t panel_bytes) {
   const size_t nr = layout->nr, kr = layout->kr, element = layout->element;
@@ -41,6 +58,10 @@ static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, s
     if (n >= nr && depth - k >= kr) {
       if (element == 1 && kr == 4 && nr == 16) {
         interleave4(out, b, stride);
+        continue;
+      }
+      if (element == 2 && kr == 2 && nr == 16) {
+        widen2((int16_t *)(void *)out, b, stride);
         continue;
       }
       if (element == 2 && kr == 2) {
@@ -98,15 +119,18 @@ size_t vc_matmul_packed_bytes(size_t k, size_t n) { return sizes_of(vc_int8()->l
 
 size_t vc_matmul_scratch_bytes(size_t k, size_t n) { return sizes_of(vc_int8()->layout, k, n).rows_bytes; }
 
+/* Of whole panels in 16 bits, which 256 rows cannot leave. */
 static void column_sums(int32_t sums[VC_MAX_NR], const int8_t *b, size_t depth, size_t stride, size_t width) {
   memset(sums, 0, VC_MAX_NR * sizeof *sums);
-  if (width == VC_MAX_NR) {
-    for (size_t i = 0; i < depth; i++)
-      for (size_t j = 0; j < VC_MAX_NR; j++) sums[j] += b[i * stride + j];
-  } else {
-    for (size_t i = 0; i < depth; i++)
-      for (size_t j = 0; j < width; j++) sums[j] += b[i * stride + j];
+  for (size_t first = 0; width == VC_MAX_NR && first < depth; first += 256) {
+    const size_t rows = depth - first < 256 ? depth - first : 256;
+    int16_t part[VC_MAX_NR] = {0};
+    for (size_t i = 0; i < rows; i++)
+      for (size_t j = 0; j < VC_MAX_NR; j++) part[j] = (int16_t)(part[j] + b[(first + i) * stride + j]);
+    for (size_t j = 0; j < VC_MAX_NR; j++) sums[j] += part[j];
   }
+  for (size_t i = 0; width < VC_MAX_NR && i < depth; i++)
+    for (size_t j = 0; j < width; j++) sums[j] += b[i * stride + j];
 }
 
 void vc_matmul_pack(uint8_t *packed, const int8_t *b, size_t k, size_t n) {

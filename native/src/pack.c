@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pack.h"
 
+#include "cpu.h"
+
+#if defined(VC_X86_64)
+#include <emmintrin.h>
+#endif
+
 /* Whether every accumulator within the bound is requantised to 0: its factor is too small. */
 static int always_zero(const vc_channel *c, int32_t rounding) {
   if (c->multiplier == 0) return 1;
@@ -51,13 +57,27 @@ void vc_pack_params(uint8_t *out, const vc_layout *layout, vc_form form, const v
   }
 }
 
+#define FOLDED_NR 16 /* of every layout that folds */
+#define FOLDED_GROUP (4 * FOLDED_NR) /* bytes of a k-group: two elements of 16 bits a column */
+
 void vc_fold(uint8_t *params, const vc_layout *layout, const uint8_t *panel, size_t groups) {
   if (!layout->folded) return;
-  const size_t nr = layout->nr;
-  const int16_t *w = (const int16_t *)(const void *)panel;
+#if defined(VC_X86_64)
+  __m128i bias[FOLDED_NR / 4];
+  VC_UNROLL for (int v = 0; v < FOLDED_NR / 4; v++) bias[v] = _mm_loadu_si128((const __m128i *)(const void *)params + v);
+  for (size_t g = 0; g < groups; g += 2, panel += 2 * FOLDED_GROUP) {
+    const __m128i *w0 = (const __m128i *)(const void *)panel, *w2 = (const __m128i *)(const void *)(panel + FOLDED_GROUP);
+    VC_UNROLL for (int v = 0; v < FOLDED_NR / 4; v++)
+        bias[v] = _mm_sub_epi32(bias[v], _mm_madd_epi16(_mm_loadu_si128(w0 + v), _mm_loadu_si128(w2 + v)));
+  }
+  VC_UNROLL for (int v = 0; v < FOLDED_NR / 4; v++) _mm_storeu_si128((__m128i *)(void *)params + v, bias[v]);
+#else
   uint32_t *bias = (uint32_t *)(void *)params;
-  for (size_t g = 0; g < groups; g += 2, w += 4 * nr)
-    for (size_t j = 0; j < nr; j++) bias[j] -= (uint32_t)(w[2 * j] * w[2 * (nr + j)] + w[2 * j + 1] * w[2 * (nr + j) + 1]);
+  for (size_t g = 0; g < groups; g += 2, panel += 2 * FOLDED_GROUP) {
+    const int16_t *w0 = (const int16_t *)(const void *)panel, *w2 = w0 + 2 * FOLDED_NR;
+    for (size_t j = 0; j < 2 * FOLDED_NR; j++) bias[j / 2] -= (uint32_t)(w0[j] * w2[j]);
+  }
+#endif
 }
 
 static size_t groups(const vc_layout *layout, const vc_product *p) { return (p->depth + layout->kr - 1) / layout->kr; }

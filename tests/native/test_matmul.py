@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vcompute.errors import TaskError
-from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
+from vcompute.kernels.native.matmul import KEPT, MAX_DEPTH, _borrow, _give_back, matmul
 from vcompute.registry import ErrorCode
 
 SHAPES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (63, 64, 65), (64, 4, 16), (65, 131, 33), (7, 6200, 17), (130, 8200, 70)]
@@ -49,6 +49,25 @@ def test_leading_axes_broadcast(leading: tuple[tuple[int, ...], tuple[int, ...]]
     product = matmul(a, b)
     assert product.dtype == np.int32
     np.testing.assert_array_equal(product, exact(a, b))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_memory_is_used_again(threads: int) -> None:
+    rng = np.random.default_rng(7)
+    for m, k, n in [(130, 900, 300), (3, 5, 7), (65, 64, 40), (200, 1300, 500), (9, 1, 1), (130, 900, 300)]:
+        a, b = (rng.integers(-128, 128, size, np.int8) for size in ((m, k), (k, n)))
+        np.testing.assert_array_equal(matmul(a, b, threads), exact(a, b))
+
+
+def test_memory_in_use_is_not_lent_twice_and_much_is_not_kept() -> None:
+    size, first = _borrow(1000)
+    assert _borrow(1000)[1] != first
+    _give_back(size, first)
+    assert _borrow(size) == (size, first)
+    _give_back(size, first)
+    assert _borrow(size + 1)[0] == size + 1
+    _give_back(KEPT + 1, first)
+    assert _borrow(1)[1] != first
 
 
 def test_extremes_reach_the_ends_of_int32() -> None:

@@ -2,7 +2,8 @@
 """The raw matrix product: int8 by int8 into int32."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from threading import local
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +17,11 @@ MAX_DEPTH: Final = (1 << 17) - 1
 """The longest inner axis whose sums of products stay in int32 for all int8 values."""
 ROWS: Final = 64
 """Rows that a kernel takes at once: threads share out multiples of it."""
+KEPT: Final = 1 << 22
+"""Bytes of packed columns and scratch that a thread keeps at most for its next product: fresh pages cost more than
+packing does."""
+
+_kept = local()
 
 
 def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
@@ -73,6 +79,18 @@ def check_operands(a: NDArray, b: NDArray) -> tuple[int, ...]:
         ) from error
 
 
+def _borrow(size: int) -> tuple[int, Any]:
+    """At least ``size`` aligned bytes: how many and where. They are nobody else's until they are given back."""
+    kept: tuple[int, Any] | None = getattr(_kept, "memory", None)
+    _kept.memory = None
+    return kept if kept and kept[0] >= size else (size, aligned_bytes(size, zeroed=False))
+
+
+def _give_back(size: int, memory: Any) -> None:
+    if size <= KEPT:
+        _kept.memory = (size, memory)
+
+
 def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
     """One product of C-contiguous ``out`` with matrices of any strides."""
     ffi, lib = _native.ffi, _native.lib
@@ -83,7 +101,7 @@ def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
     packed_size = lib.vc_matmul_packed_bytes(depth, columns)
     scratch_size = -(-lib.vc_matmul_scratch_bytes(depth, columns) // ALIGNMENT) * ALIGNMENT
     # each thread's scratch stands after the packed columns, whose size is a multiple of the alignment
-    packed = aligned_bytes(packed_size + len(starts) * scratch_size, zeroed=False)
+    size, packed = _borrow(packed_size + len(starts) * scratch_size)
     lib.vc_matmul_pack(packed, ffi.from_buffer("int8_t[]", right), depth, columns)
     source, target = ffi.from_buffer("int8_t[]", left), ffi.from_buffer("int32_t[]", out)
 
@@ -93,7 +111,8 @@ def _product(out: NDArray, a: NDArray, b: NDArray, threads: int) -> None:
 
     if len(starts) == 1:
         part(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for job in [pool.submit(part, first) for first in starts]:
-            job.result()
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for job in [pool.submit(part, first) for first in starts]:
+                job.result()
+    _give_back(size, packed)
