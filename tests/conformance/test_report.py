@@ -78,3 +78,23 @@ def test_a_scenario_shows_what_was_said(failed: tuple[Summary, Path]) -> None:
 def test_the_report_is_readable_on_desktop_and_phone(failed: tuple[Summary, Path]) -> None:
     assert check([failed[1]]) == []
     assert check([failed[1]], dark=True) == []
+
+
+def test_a_testee_that_signs_badly_fails_and_does_not_end_the_run() -> None:
+    """What a script opens comes from a stranger: a bad signature is a failed case."""
+    table = operations()
+
+    def spoiled(operation: Any) -> Any:
+        def perform(given: Request) -> Request:
+            answer = dict(operation(given))
+            for action in answer.get("actions", ()):
+                if action.get("do") == "send":
+                    action["message"] = to_text(to_bytes(action["message"])[:-1] + b"\0")
+            return answer
+
+        return perform
+
+    table |= {name: spoiled(operation) for name, operation in table.items() if name.startswith("session.")}
+    summary = run(select(all_cases(), pattern="adversary/worker/hello"), LocalTestee(table), name="a bad signer")
+    reasons = {verdict.message for verdict in summary.verdicts if verdict.outcome is Outcome.FAILED}
+    assert "what the testee gives is well-formed and verifies" in reasons

@@ -8,6 +8,7 @@ from typing import Any
 
 from vcompute.conformance.case import Case, Failure, Level, Outcome, Skip, Verdict
 from vcompute.conformance.testee import BrokenTestee, RecordingTestee, Testee
+from vcompute.errors import VcomputeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ def run_case(case: Case, testee: Testee) -> Verdict:
         outcome, message = Outcome.SKIPPED, str(skip)
     except Failure as failure:
         outcome, message, expected, got = Outcome.FAILED, failure.message, failure.expected, failure.got
+    except VcomputeError as error:
+        # Scripts open what the testee sends: a message that does not decode or verify is its fault.
+        outcome, message, got = Outcome.FAILED, "what the testee gives is well-formed and verifies", str(error)
     said = recorder.exchanges if outcome is Outcome.FAILED and case.source is None else ()
     return Verdict(case, outcome, time.perf_counter() - start, message, expected, got, said)
 

@@ -156,7 +156,8 @@ class Step:
         """The one message of a type that was sent.
 
         Raises:
-            Failure: there is none, or it does not open.
+            Failure: there is none, or there are several.
+            VcomputeError: it does not open; the runner counts that against the testee.
         """
         found = self.of(f"send:{name}")
         if len(found) != 1:
