@@ -6,10 +6,12 @@ wheel's core is checked for its processor, the wheel by auditwheel for the symbo
 """
 
 import os
+import shutil
 import stat
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from pathlib import Path
@@ -40,9 +42,26 @@ def tool(path: Path, *arguments: str) -> Path:
     return path
 
 
+def headers(directory: Path, machine: str) -> Path:
+    """A folder for what Debian's Python.h takes from a processor's own folder, where the compiler does not look.
+
+    The limited API asks of pyconfig.h only the sizes of types, which are the same on all of MACHINES.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    shared = Path(sysconfig.get_config_h_filename()).parent.parent
+    own = shared / str(sysconfig.get_config_var("MULTIARCH")) / version / "pyconfig.h"
+    folder = directory / "headers"
+    if own.is_file():
+        target = folder / f"{machine}-linux-gnu" / version
+        target.mkdir(parents=True)
+        shutil.copy(own, target)
+    return folder
+
+
 def toolchain(directory: Path, machine: str) -> Path:
     """A CMake toolchain file that compiles for a processor."""
-    compiler = tool(directory / f"cc-{machine}", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}")
+    flags = ("-target", f"{machine}-linux-gnu.{GLIBC}", "-idirafter", f'"{headers(directory, machine)}"')
+    compiler = tool(directory / f"cc-{machine}", "cc", *flags)
     lines = [
         "set(CMAKE_SYSTEM_NAME Linux)",
         f"set(CMAKE_SYSTEM_PROCESSOR {machine})",
