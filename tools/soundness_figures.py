@@ -14,7 +14,7 @@ from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "tests" / "oracles" / "soundness_instances.json"
 FIELD_BITS = 2 * math.log2(2**64 - 2**32 + 1)
-FOLD, FINAL, STEP, MOST_RATE = 4, 10, 1, 8
+FOLD, MOST_FOLD, LANE, FINAL, STEP, MOST_RATE = 4, 6, 18, 10, 1, 8
 LEVEL, QUERY_BITS, QUERY_WORK, MOST_WORK = 100, 84, 16, 8
 FIRST_RATES = (1, 2)
 
@@ -25,10 +25,10 @@ def log_sum(*terms: float) -> float:
     return top + math.log2(sum(2 ** (term - top) for term in terms))
 
 
-def agreement(variables: int, rate: int) -> float:
+def agreement(lane: int, rate: int) -> float:
     """log2 of the number of bad coefficients of one fold: gamma n + 1, gamma = (1 - rate) / 2, n leaves."""
     gamma = (1 - 2.0**-rate) / 2
-    return math.log2(gamma * 2.0 ** (variables - FOLD + rate) + 1)
+    return math.log2(gamma * 2.0 ** (lane + rate) + 1)
 
 
 def work(bits: float) -> int:
@@ -38,12 +38,12 @@ def work(bits: float) -> int:
 
 def instance(tables: list[int], first_rate: int, claims: int) -> dict[str, Any]:
     """Bits of folds and queries of every round, for full tables of 2^v values each."""
-    rounds, rate, current = [], first_rate, tables
+    rounds, rate, current = [], first_rate, [v - min(max(v - LANE, FOLD), MOST_FOLD) for v in tables]
     while True:
         fold = FIELD_BITS - log_sum(math.log2(3), *(agreement(v, rate) for v in current))
         miss = math.log2((1 + 2.0**-rate) / 2)
         queries = math.ceil(QUERY_BITS / -miss - 1e-9)
-        total = math.ceil(math.log2(sum(2 ** (v - FOLD) for v in current)))
+        total = math.ceil(math.log2(sum(2**v for v in current)))
         last = total <= FINAL
         error = queries * miss
         if not last:
@@ -54,7 +54,7 @@ def instance(tables: list[int], first_rate: int, claims: int) -> dict[str, Any]:
         })  # fmt: skip
         if last:
             break
-        current, rate = [total], min(rate + STEP, MOST_RATE)
+        current, rate = [total - FOLD], min(rate + STEP, MOST_RATE)
     return {"tables": tables, "first_rate": first_rate, "claims": claims, "rounds": rounds,
             "batching_bits": round(FIELD_BITS - math.log2(claims), 4)}  # fmt: skip
 

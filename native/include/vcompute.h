@@ -118,7 +118,7 @@ void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);
 
 /* Verify the opening of committed tables, all but the weights of the claims. `plan`: the number of rounds, then for each
- * round tables, next_variables, last, fold_grinding, query_grinding and for each of its tables variables, lanes,
+ * round tables, fold, next_variables, last, fold_grinding, query_grinding and for each of its tables lane_variables, lanes,
  * log_domain, queries, offset; `roots`: 27 bytes for each table of the first round; `claimed`: the batched claim; `seed`:
  * the transcript's last squeeze, replaced. On 0: end = value of the final table, running claim, batched weights of the
  * queries (pairs); point = all challenges of the sumcheck, pairs; consumed = bytes of the proof. Else a registered code.
@@ -269,6 +269,38 @@ typedef struct {
 /* Add scale * the product of the vectors to each term's block of the table. Scratch in words. */
 size_t vc_add_tensors_scratch(const vc_tensor_term *terms, size_t count);
 void vc_add_tensors(uint64_t *table, const vc_tensor_term *terms, size_t count, uint64_t *scratch);
+
+/* The weights of an opening on one committed table: a piece is an aligned block of 2^bits elements an axis, the sum of its
+ * `terms` (from number `first` on), each a scale times the product of a vector for each axis from `start` on; from `valid` on an axis
+ * is zero. Extension elements stand in *blocks* of eight: eight first words, then eight second words. Words of scratch. */
+typedef struct {
+  uint64_t offset, axes, first, terms;
+  uint64_t bits[16], start[16], valid[16];
+} vc_weight_piece;
+typedef struct {
+  uint64_t scale[2];
+  const uint64_t *vectors[16];
+} vc_weight_term;
+size_t vc_weights_scratch(const vc_weight_piece *pieces, size_t count);
+void vc_weights(uint64_t *table, const vc_weight_piece *pieces, size_t count, const vc_weight_term *terms,
+                uint64_t *scratch);
+
+/* A committed table and its weights in `lanes` lanes of `length` (a multiple of eight) elements, told apart by `variables`:
+ * f holds words (base) or blocks, w blocks. */
+typedef struct {
+  uint64_t *f, *w;
+  uint64_t lanes, variables, length, base;
+} vc_lanes;
+
+/* sums (pairs, 4^ahead of them): at positions first .. first + positions of all lanes, the products f_i * w_j of the groups i
+ * and j of lanes that the first `ahead` <= 2 variables tell apart. vc_lanes_bind also binds the first `bound` <= 2 variables
+ * of `in` before: `out` (blocks) has its lanes in groups weighed by 2^bound pairs. Any parts of a table, each with a scratch. */
+size_t vc_lanes_scratch(void);
+void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t positions,
+                       uint64_t *scratch);
+void vc_lanes_bind(uint64_t *sums, const vc_lanes *out, const vc_lanes *in, size_t bound, const uint64_t *weights, size_t ahead,
+                   size_t first, size_t positions, uint64_t *scratch);
+void vc_blocks_to_pairs(uint64_t *pairs, const uint64_t *blocks, size_t n);
 
 /* A block of 2^bits words an axis in a table, from a row-major tensor of signed integers of `width` bytes (1, 4, 8), or of
  * canonical words (width 0): from element `start` on, `valid` of each axis at steps of `stride` elements (the last axis: 1). */

@@ -11,14 +11,14 @@
 #include "transcript.h"
 #include "vcompute.h"
 
-enum { FOLD = 4, DIGEST = 27, ROUND_WORDS = 5, TABLE_WORDS = 5 };
+enum { DIGEST = 27, ROUND_WORDS = 6, TABLE_WORDS = 5 };
 
 typedef struct {
-  uint32_t tables, next_variables, last, fold_grinding, query_grinding;
+  uint32_t tables, fold, next_variables, last, fold_grinding, query_grinding;
 } round_plan;
 
 typedef struct {
-  uint32_t variables, lanes, log_domain, queries, offset;
+  uint32_t lane_variables, lanes, log_domain, queries, offset;
 } table_plan;
 
 /* What the opened leaves of one table say of its fold: its polynomial at points[i] is values[i]. */
@@ -45,7 +45,7 @@ static size_t digest_words(size_t count) { return (count * DIGEST + 7) / 8; }
 /* Variables of the table sent in clear. */
 static uint32_t plan_final(const uint32_t *plan, uint32_t rounds) {
   for (uint32_t i = 0; i + 1 < rounds; i++) plan += ROUND_WORDS + TABLE_WORDS * plan[0];
-  return plan[1];
+  return plan[2];
 }
 
 static const uint32_t *read_round(round_plan *r, const uint32_t *plan) {
@@ -56,7 +56,7 @@ static const uint32_t *read_round(round_plan *r, const uint32_t *plan) {
 size_t vc_check_opening_scratch(const uint32_t *plan) {
   uint32_t rounds = *plan++;
   size_t words = 0, tables = 0;
-  round_plan r = {0, 0, 0, 0, 0};
+  round_plan r = {0, 0, 0, 0, 0, 0};
   for (uint32_t i = 0; i < rounds; i++) {
     plan = read_round(&r, plan);
     tables += r.tables;
@@ -65,7 +65,7 @@ size_t vc_check_opening_scratch(const uint32_t *plan) {
       memcpy(&t, plan, sizeof t);
       size_t width = (i ? 2 : 1) * t.lanes, siblings = (size_t)t.queries * t.log_domain;
       words += t.queries * (1 + 1 + 2 + width + 1) + 2 * digest_words(t.queries) + digest_words(siblings) +
-               digest_words(2 * (size_t)t.queries) + 2 * (1u << FOLD);
+               digest_words(2 * (size_t)t.queries) + ((size_t)2 << r.fold);
       words += 2 * t.queries; /* powers or extensions at the end */
     }
   }
@@ -144,7 +144,8 @@ static int32_t folds(context *c, uint64_t running[2], uint64_t *alphas, size_t c
 }
 
 /* Draw positions, receive their rows, check them against the root, and fold them. */
-static int32_t receive_rows(context *c, answers *a, const uint8_t *root, const uint64_t *alphas, int extension) {
+static int32_t receive_rows(context *c, answers *a, const uint8_t *root, const uint64_t *alphas, uint32_t fold,
+                            int extension) {
   const table_plan *t = &a->plan;
   const size_t words = extension ? 2 : 1, width = words * t->lanes;
   const uint64_t one[2] = {1, 0};
@@ -166,8 +167,8 @@ static int32_t receive_rows(context *c, answers *a, const uint8_t *root, const u
   uint8_t *pairs = (uint8_t *)take(c, digest_words(2 * (size_t)t->queries));
   vc_hash_rows(nodes, rows, a->count, width);
   if (!leads_to_root(root, t->log_domain, positions, a->count, nodes, siblings, pairs)) return VC_MERKLE;
-  uint64_t *lanes = take(c, 2 * (1u << FOLD));
-  vc_eq_tensor(lanes, alphas, FOLD, one);
+  uint64_t *lanes = take(c, (size_t)2 << fold);
+  vc_eq_tensor(lanes, alphas, fold, one);
   a->values = take(c, 2 * t->queries);
   for (size_t i = 0; i < a->count; i++) {
     if (extension)
@@ -200,7 +201,7 @@ static void prefix_of(uint64_t out[2], const uint64_t *point, size_t outer, uint
 
 static int32_t check_final(context *c, const answers *a, size_t tables, const uint64_t *final) {
   for (size_t j = 0; j < tables; j++) {
-    const size_t size = (size_t)1 << (a[j].plan.variables - FOLD);
+    const size_t size = (size_t)1 << a[j].plan.lane_variables;
     uint64_t *values = take(c, 2 * a[j].plan.queries);
     vc_evaluate_at(values, final + 2 * (size_t)a[j].plan.offset, size, a[j].points, a[j].count);
     if (memcmp(values, a[j].values, 2 * a[j].count * sizeof *values) != 0) return VC_QUERY;
@@ -213,7 +214,7 @@ static void query_weights(context *c, uint64_t weights[2], const answers *a, siz
                           const uint64_t *point, size_t variables) {
   uint64_t power[2] = {1, 0};
   for (size_t j = 0; j < tables; j++) {
-    const size_t inner = a[j].plan.variables - FOLD, outer = variables - inner;
+    const size_t inner = a[j].plan.lane_variables, outer = variables - inner;
     uint64_t prefix[2], sum[2] = {0, 0}, *extensions = take(c, 2 * a[j].plan.queries);
     prefix_of(prefix, point, outer, (uint64_t)a[j].plan.offset >> inner);
     vc_powers_extension(extensions, point + 2 * outer, inner, a[j].points, a[j].count);
@@ -228,7 +229,7 @@ static int32_t run_round(context *c, const round_plan *r, const uint32_t *plan, 
                          uint8_t root[DIGEST], uint64_t running[2], uint64_t *alphas, uint64_t combination[2],
                          uint64_t *final) {
   uint8_t next[DIGEST];
-  int32_t status = folds(c, running, alphas, FOLD, r->fold_grinding);
+  int32_t status = folds(c, running, alphas, r->fold, r->fold_grinding);
   if (status) return status;
   if (r->last)
     status = vc_transcript_ext(c->transcript, "final polynomial", final, (size_t)1 << r->next_variables);
@@ -237,7 +238,7 @@ static int32_t run_round(context *c, const round_plan *r, const uint32_t *plan, 
   if (!status) status = vc_transcript_grind(c->transcript, "query work", r->query_grinding);
   for (uint32_t j = 0; j < r->tables && !status; j++) {
     memcpy(&a[j].plan, plan + TABLE_WORDS * j, sizeof a[j].plan);
-    status = receive_rows(c, &a[j], first ? roots + DIGEST * j : root, alphas, !first);
+    status = receive_rows(c, &a[j], first ? roots + DIGEST * j : root, alphas, r->fold, !first);
   }
   if (status) return status;
   if (r->last) return check_final(c, a, r->tables, final);
@@ -256,8 +257,9 @@ int32_t vc_opening_reduce(vc_transcript *transcript, uint64_t *end, uint64_t *po
   uint64_t *combinations = take(&c, 2 * rounds), *final = take(&c, (size_t)2 << plan_final(plan, rounds));
   answers *all = (answers *)(void *)take(&c, (tables + rounds - 1) * (sizeof(answers) / 8)), *a = all;
   uint8_t root[DIGEST];
-  round_plan r = {0, 0, 0, 0, 0};
-  for (uint32_t i = 0; i < rounds; i++, alphas += 2 * FOLD) {
+  round_plan r = {0, 0, 0, 0, 0, 0};
+  const uint32_t *start = plan;
+  for (uint32_t i = 0; i < rounds; i++, alphas += 2 * r.fold) {
     plan = read_round(&r, plan);
     int32_t status =
         run_round(&c, &r, plan, i == 0, a, roots, root, running, alphas, combinations + 2 * i, final);
@@ -265,6 +267,7 @@ int32_t vc_opening_reduce(vc_transcript *transcript, uint64_t *end, uint64_t *po
     plan += TABLE_WORDS * r.tables;
     a += r.tables;
   }
+  const size_t variables = (size_t)(alphas - point) / 2 + r.next_variables;
   int32_t status = folds(&c, running, alphas, r.next_variables, 0);
   if (status) return status;
   vc_transcript_squeeze(transcript, "end of opening");
@@ -274,10 +277,13 @@ int32_t vc_opening_reduce(vc_transcript *transcript, uint64_t *end, uint64_t *po
   c.k->dot_ext(end, corners, final, (size_t)1 << r.next_variables);
   memcpy(end + 2, running, sizeof running);
   end[4] = end[5] = 0;
-  for (uint32_t i = 0; i + 1 < rounds; i++) { /* the table after round i is bound from variable FOLD * (i + 1) on */
-    const size_t bound = FOLD * ((size_t)i + 1);
+  size_t bound = 0;
+  plan = start;
+  for (uint32_t i = 0; i + 1 < rounds; i++) {
+    plan = read_round(&r, plan) + TABLE_WORDS * plan[0];
+    bound += r.fold; /* the table after the round is bound from here on */
     query_weights(&c, end + 4, i ? all + tables + i - 1 : all, i ? 1 : tables, combinations + 2 * i, point + 2 * bound,
-                  FOLD * (size_t)rounds + r.next_variables - bound);
+                  variables - bound);
   }
   return 0;
 }

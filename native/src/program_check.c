@@ -48,26 +48,30 @@ static int good_plan(const uint32_t *plan, size_t words, uint32_t tables, uint64
   if (words < 1 || plan[0] < 1 || plan[0] > 64) return 0;
   const uint32_t rounds = plan[0];
   const uint32_t *end = plan + words;
-  uint32_t next = 0, variables = 0;
+  uint32_t next = 0, lane_variables = 0;
+  uint64_t bound = 0;
   plan++;
   for (uint32_t i = 0; i < rounds; i++) {
-    if (end - plan < 5) return 0;
-    const uint32_t here = plan[0], last = plan[2], before = next;
-    next = plan[1];
-    if (here != (i ? 1 : tables) || next > 32 || last != (i + 1 == rounds) || plan[3] > 64 || plan[4] > 64) return 0;
-    plan += 5;
+    if (end - plan < 6) return 0;
+    const uint32_t here = plan[0], fold = plan[1], last = plan[3], before = next;
+    next = plan[2];
+    if (here != (i ? 1 : tables) || fold < 1 || fold > 6 || next > 32 || last != (i + 1 == rounds) || plan[4] > 64 ||
+        plan[5] > 64)
+      return 0;
+    plan += 6;
+    bound += fold;
     for (uint32_t j = 0; j < here; j++, plan += 5) {
       if (end - plan < 5) return 0;
       const uint32_t lanes = plan[1], log_domain = plan[2], queries = plan[3];
-      variables = plan[0];
-      if (variables < 4 || variables > 32 || lanes < 1 || lanes > 16 || log_domain < variables - 4 || log_domain > 32 ||
-          queries < 1 || queries > 1 << 16 || variables - 4 > next ||
-          !within(plan[4], UINT64_C(1) << (variables - 4), UINT64_C(1) << next))
+      lane_variables = plan[0];
+      if (lane_variables > 28 || lanes < 1 || lanes > UINT32_C(1) << fold || log_domain < lane_variables ||
+          log_domain > 32 || queries < 1 || queries > 1 << 16 || lane_variables > next ||
+          !within(plan[4], UINT64_C(1) << lane_variables, UINT64_C(1) << next))
         return 0;
     }
-    if (i && (variables != before || next != variables - 4)) return 0; /* one table, as the round before left it */
+    if (i && (lane_variables + fold != before || next != lane_variables)) return 0; /* one table, as the round before left it */
   }
-  return plan == end && length == 4 * (uint64_t)rounds + next && next <= 16;
+  return plan == end && length == bound + next && next <= 16;
 }
 
 /* end, length, point, running, tables, (received?, place) for each, words of the plan, the plan. */

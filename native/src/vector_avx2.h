@@ -126,6 +126,11 @@ static inline void v_mac(vsum *sum, vec a, vec b) {
   sum->top = _mm256_sub_epi64(sum->top, v_less(sum->high, high));
 }
 
+static inline vec v_sum(const vsum *sum) {
+  const vec h1 = _mm256_add_epi64(_mm256_srli_epi64(sum->high, 32), _mm256_slli_epi64(sum->top, 32));
+  return v_reduce_parts(sum->low, sum->high, h1); /* 2^128 = -2^32 */
+}
+
 static inline uint64_t v_total(const vsum *sum) {
   uint64_t low[VEC_LANES], high[VEC_LANES], top[VEC_LANES], total = 0;
   v_store(low, sum->low);

@@ -3,7 +3,7 @@
  *
  * A vector header defines VEC_LANES, `vec`, and on canonical words v_add, v_sub, v_mul (any words), v_load, v_store,
  * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once), v_turn (times 2^48, a fourth root of unity); v_mac adds a product to sums that are reduced at their end alone:
- * low + 2^64 high + 2^128 top in each lane, v_total the element all lanes add up to; v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
+ * low + 2^64 high + 2^128 top in each lane, v_sum reduces each lane's, v_total is the element all lanes add up to; v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
  * memory order) into their first and second members, v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on
  * any words v_plus adds modulo 2^64, v_mul32 multiplies the low halves, v_halves is low + 2^32 high in the field, both < 2^63.
  */
@@ -59,6 +59,7 @@ static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
   total += vc_gl_if(total < t, VC_EPSILON);
   return total - vc_gl_if(total >= VC_P, VC_P);
 }
+static inline vec v_sum(const vsum *sum) { return vc_gl_reduce3(sum->low, sum->high, sum->top); }
 static inline uint64_t v_total(const vsum *sum) { return vc_gl_reduce3(sum->low, sum->high, sum->top); }
 
 #endif

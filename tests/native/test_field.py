@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.isa
-@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512", "avx2,sse41,shani"])
+@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512", "avx512,avx512ifma", "avx2,sse41,shani"])
 def test_laws_hold_on_every_instruction_set(isa: str) -> None:
-    laws = ["-q", "-p", "no:cacheprovider", "tests/laws/test_field_laws.py", "-k", "native"]
+    laws = ["tests/laws/test_field_laws.py", "tests/laws/test_lane_laws.py", "-k", "native"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *laws],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *laws],
         cwd=ROOT, env={**os.environ, "VCOMPUTE_ISA": isa}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-3000:]

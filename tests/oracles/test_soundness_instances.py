@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vcompute.commitment import STANDARD, TableShape, schedule
+from vcompute.commitment import STANDARD, schedule
 from vcompute.proof.succinct.reach import reach, report_of
 from vcompute.proof.succinct.setting import Sizes
 from vcompute.soundness import COLLISION_BITS, Report, Term
@@ -21,7 +21,7 @@ FIGURES: dict[str, Any] = json.loads((Path(__file__).parent / "soundness_instanc
 def test_openings(row: dict[str, Any]) -> None:
     """Every fold and every round of queries, with the number of queries and the work before each."""
     parameters = replace(STANDARD, rate_bits=row["first_rate"])
-    plan = schedule(parameters, [TableShape(v, 16) for v in row["tables"]], row["claims"])
+    plan = schedule(parameters, [parameters.shape(1 << v) for v in row["tables"]], row["claims"])
     terms = {term.name: term for term in plan.terms()}
     assert terms["batching of claims"].bits == pytest.approx(row["batching_bits"], abs=1e-3)
     assert len(plan.rounds) == len(row["rounds"])

@@ -48,7 +48,7 @@ def test_grinding_fills_the_gap_and_no_more() -> None:
 @pytest.mark.parametrize("variables", range(4, 33))
 def test_the_standard_set_reaches_its_level_at_every_size(variables: int) -> None:
     """VC-COM-006."""
-    shapes = [TableShape(variables, 16), TableShape(max(4, variables - 3), 9)]
+    shapes = [STANDARD.shape(1 << variables), STANDARD.shape(9 << max(0, variables - 7))]
     plan = schedule(STANDARD, shapes, claims=2000)
     report = Report(plan.terms())
     assert report.security_bits >= 100
@@ -65,16 +65,20 @@ CHANGES = {
     "query_grinding": 10,
     "max_challenge_grinding": 0,
     "final_variables": 16,
+    "lane_variables": 28,
 }
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(CommitmentParameters) if f.name != "name"])
 def test_every_parameter_is_accounted_for(field: str) -> None:
     """Changing a parameter changes the terms or the refusal; a new parameter has to be entered here."""
-    shapes = [TableShape(32, 16), TableShape(32, 16)]
-    before = schedule(STANDARD, shapes, 100).terms()
+
+    def terms(parameters: CommitmentParameters) -> tuple[Term, ...]:
+        return schedule(parameters, [parameters.shape(1 << 32), TableShape(28, 16), TableShape(28, 16)], 100).terms()
+
+    before = terms(STANDARD)
     try:
-        after = schedule(dataclasses.replace(STANDARD, **{field: CHANGES[field]}), shapes, 100).terms()
+        after = terms(dataclasses.replace(STANDARD, **{field: CHANGES[field]}))
     except Rejected as error:
         assert error.code is ErrorCode.SECURITY_UNREACHABLE  # noqa: PT017
     else:
@@ -82,14 +86,14 @@ def test_every_parameter_is_accounted_for(field: str) -> None:
 
 
 def test_claims_and_tables_are_accounted_for() -> None:
-    one = schedule(STANDARD, [TableShape(20, 16)], 1).terms()
-    assert one != schedule(STANDARD, [TableShape(20, 16)], 2).terms()
-    assert one != schedule(STANDARD, [TableShape(21, 16)], 1).terms()
-    assert one != schedule(STANDARD, [TableShape(20, 16), TableShape(20, 16)], 1).terms()
+    one = schedule(STANDARD, [TableShape(16, 16)], 1).terms()
+    assert one != schedule(STANDARD, [TableShape(16, 16)], 2).terms()
+    assert one != schedule(STANDARD, [TableShape(17, 16)], 1).terms()
+    assert one != schedule(STANDARD, [TableShape(16, 16), TableShape(16, 16)], 1).terms()
 
 
 def test_every_challenge_of_a_schedule_has_a_term() -> None:
-    plan = schedule(STANDARD, [TableShape(24, 16)], 5)
+    plan = schedule(STANDARD, [TableShape(20, 16)], 5)
     names = [term.name for term in plan.terms()]
     assert len(names) == len(set(names)) == 2 + 2 * len(plan.rounds)
 
@@ -98,10 +102,10 @@ def test_instances_that_cannot_reach_the_level_are_refused() -> None:
     """VC-COM-006."""
     demanding = dataclasses.replace(STANDARD, security_bits=108, query_grinding=26, max_challenge_grinding=6)
     with pytest.raises(Rejected) as caught:
-        schedule(demanding, [TableShape(32, 16)], 1)
+        schedule(demanding, [TableShape(28, 16)], 1)
     assert caught.value.code is ErrorCode.SECURITY_UNREACHABLE
-    schedule(demanding, [TableShape(20, 16)], 1)
+    schedule(demanding, [TableShape(16, 16)], 1)
 
 
 def test_tiny_claims_nothing() -> None:
-    assert Report(schedule(TINY, [TableShape(12, 16)], 3).terms()).security_bits < 10
+    assert Report(schedule(TINY, [TableShape(8, 16)], 3).terms()).security_bits < 10

@@ -205,7 +205,7 @@ def _commitment(data: bytes) -> Description:
             console.print(f"{key:<16} {record[key]}")
         draw(console, "fields", fields)
         draw(console, f"public constants, limbs of {commitment.limb_bits} bits", plans)
-        draw(console, f"committed weights, 2^{commitment.root.shape.variables} values", weights)
+        draw(console, f"committed weights, {commitment.root.shape.stored} values", weights)
 
     return Description(record, render)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vcompute import _native
-from vcompute.commitment.parameters import FOLD, Schedule
+from vcompute.commitment.parameters import Schedule
 from vcompute.commitment.verify import End, Root
 from vcompute.errors import Rejected
 from vcompute.field.backend import Backend
@@ -37,7 +37,7 @@ def reduce_opening(
     seed, proof = transcript.hand_over()
     state, consumed = ffi.new("uint8_t[]", seed), ffi.new("size_t *")
     end = np.empty((3, 2), dtype=np.uint64)
-    point = np.empty((FOLD * len(plan.rounds) + plan.rounds[-1].next_variables, 2), dtype=np.uint64)
+    point = np.empty((plan.variables, 2), dtype=np.uint64)
     scratch = np.empty(lib.vc_check_opening_scratch(layout), dtype=np.uint64)
     status = lib.vc_check_opening(
         ffi.from_buffer("uint64_t[]", end),
@@ -64,8 +64,10 @@ def flat(plan: Schedule) -> list[int]:
     words = [len(plan.rounds)]
     for step in plan.rounds:
         last = int(step.next_shape is None)
-        words += [len(step.oracles), step.next_variables, last, step.fold_grinding, step.query_grinding]
+        words += [
+            len(step.oracles), step.fold, step.next_variables, last, step.fold_grinding, step.query_grinding,
+        ]  # fmt: skip
         for oracle in step.oracles:
             shape = oracle.shape
-            words += [shape.variables, shape.lanes, oracle.log_domain, oracle.queries, oracle.offset]
+            words += [shape.lane_variables, shape.lanes, oracle.log_domain, oracle.queries, oracle.offset]
     return words

@@ -18,7 +18,10 @@ from vcompute.soundness import Term
 from vcompute.transcript import Transcript
 
 FOLD: Final = 4
-"""Variables bound in one round: a leaf holds 2^FOLD values."""
+"""Variables bound in a round at the least: a leaf of a folded table holds 2^FOLD values."""
+
+MOST_FOLD: Final = 6
+"""Variables bound in the first round at the most."""
 
 MAX_VARIABLES: Final = 32
 """Tables have at most 2^32 values."""
@@ -47,6 +50,15 @@ class CommitmentParameters:
     """Most bits of work before any other challenge."""
     final_variables: int
     """A polynomial of at most so many variables is sent in clear; at least FOLD."""
+    lane_variables: int
+    """A table committed first is cut into more than 2^FOLD lanes (up to 2^MOST_FOLD) where those would have more than
+    2^lane_variables values.
+    """
+
+    def shape(self, length: int) -> "TableShape":
+        """The shape of a table of ``length`` values that is committed first."""
+        variables = (length - 1).bit_length()
+        return TableShape.of_length(length, min(max(variables - self.lane_variables, FOLD), MOST_FOLD))
 
 
 STANDARD: Final = CommitmentParameters(
@@ -59,6 +71,7 @@ STANDARD: Final = CommitmentParameters(
     query_grinding=16,
     max_challenge_grinding=8,
     final_variables=10,
+    lane_variables=18,
 )
 """At least 100 bits round by round, unique decoding, proved."""
 
@@ -72,35 +85,42 @@ TINY: Final = CommitmentParameters(
     query_grinding=3,
     max_challenge_grinding=0,
     final_variables=5,
+    lane_variables=6,
 )
 """For tests: full-size challenges, few queries, domains large enough that a changed nonce moves the queries."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """A committed table: 2^variables values of which the first lanes * 2^(variables - FOLD) may be other than 0."""
+    """A committed table: lanes of 2^lane_variables values each. What a round binds beyond them are zeros."""
 
-    variables: int
+    lane_variables: int
     lanes: int
 
     def __post_init__(self) -> None:
-        if not FOLD <= self.variables <= MAX_VARIABLES or not 1 <= self.lanes <= 1 << FOLD:
+        variables = self.lane_variables + max(self.fold, FOLD)
+        if self.lane_variables < 0 or variables > MAX_VARIABLES or not 1 <= self.lanes <= 1 << MOST_FOLD:
             raise Rejected(
                 "a committed table of a size that no commitment has", code=ErrorCode.OPENING_SHAPE,
-                expected=f"{FOLD} to {MAX_VARIABLES} variables, 1 to {1 << FOLD} lanes",
-                got=f"{self.variables} variables, {self.lanes} lanes",
+                expected=f"1 to {1 << MOST_FOLD} lanes, at most 2^{MAX_VARIABLES} values",
+                got=f"{self.lanes} lanes of 2^{self.lane_variables} values",
             )  # fmt: skip
 
     @classmethod
-    def of_length(cls, length: int) -> "TableShape":
-        """The smallest shape that holds ``length`` values."""
-        variables = max(FOLD, (length - 1).bit_length())
-        return cls(variables, max(1, -(-length >> (variables - FOLD))))
+    def of_length(cls, length: int, fold: int = FOLD) -> "TableShape":
+        """The shape that holds ``length`` values in at most 2^fold lanes, the shortest that there are."""
+        lane_variables = max((length - 1).bit_length() - fold, 0)
+        return cls(lane_variables, max(1, -(-length >> lane_variables)))
+
+    @property
+    def fold(self) -> int:
+        """Variables that tell its lanes apart."""
+        return (self.lanes - 1).bit_length()
 
     @property
     def lane_length(self) -> int:
         """Values in a lane."""
-        return 1 << (self.variables - FOLD)
+        return 1 << self.lane_variables
 
     @property
     def stored(self) -> int:
@@ -121,18 +141,20 @@ class OracleRound:
     @property
     def log_domain(self) -> int:
         """log2 of the number of leaves."""
-        return self.shape.variables - FOLD + self.rate_bits
+        return self.shape.lane_variables + self.rate_bits
 
     @property
     def folded_variables(self) -> int:
         """Variables left after this round's folds."""
-        return self.shape.variables - FOLD
+        return self.shape.lane_variables
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
     """One round: the tables folded together, and the work before each fold challenge and before the queries."""
 
+    fold: int
+    """Variables bound: those of the most lanes of any table, at least FOLD; fewer lanes are zero beyond them."""
     oracles: tuple[OracleRound, ...]
     next_shape: TableShape | None
     """The table committed next; ``None`` in the last round, whose result is sent in clear."""
@@ -150,14 +172,19 @@ class Schedule:
     batch_grinding: int
     rounds: tuple[Round, ...]
 
+    @property
+    def variables(self) -> int:
+        """Challenges of the whole sumcheck."""
+        return sum(step.fold for step in self.rounds) + self.rounds[-1].next_variables
+
     def absorb_into(self, transcript: Transcript) -> None:
         """Absorb everything the schedule follows from: the whole parameter set and the shapes of the tables."""
         name, *numbers = astuple(self.parameters)
         transcript.absorb_bytes("parameter set", name.encode())
-        for number in (FOLD, *numbers, len(self.rounds[0].oracles)):
+        for number in (FOLD, MOST_FOLD, *numbers, len(self.rounds[0].oracles)):
             transcript.absorb_int("parameter", number)
         for oracle in self.rounds[0].oracles:
-            transcript.absorb_int("variables", oracle.shape.variables)
+            transcript.absorb_int("lane variables", oracle.shape.lane_variables)
             transcript.absorb_int("lanes", oracle.shape.lanes)
 
     def terms(self) -> tuple[Term, ...]:
@@ -165,7 +192,7 @@ class Schedule:
         terms = [Term("batching of claims", soundness.combination_error(self.claims), self.batch_grinding)]
         for index, step in enumerate(self.rounds):
             words = [(oracle.log_domain, oracle.rate_bits) for oracle in step.oracles]
-            terms.append(Term(f"round {index}: each fold", soundness.fold_error(words), step.fold_grinding, FOLD))
+            terms.append(Term(f"round {index}: each fold", soundness.fold_error(words), step.fold_grinding, step.fold))
             # A false claim survives on one table: the worst one counts. The running claim joins the new ones.
             queries = max(soundness.query_error(oracle.rate_bits, oracle.queries) for oracle in step.oracles)
             new_claims = sum(oracle.queries for oracle in step.oracles)
@@ -203,20 +230,21 @@ def schedule(parameters: CommitmentParameters, shapes: Sequence[TableShape], cla
 
 
 def _round(parameters: CommitmentParameters, shapes: tuple[TableShape, ...], rate_bits: int) -> Round:
-    largest = max(shape.variables for shape in shapes)
-    if largest - FOLD + rate_bits > TWO_ADICITY:
+    largest = max(shape.lane_variables for shape in shapes)
+    if largest + rate_bits > TWO_ADICITY:
         raise Rejected(
-            "a committed table is larger than any domain of the field", code=ErrorCode.OPENING_SHAPE,
-            expected=f"at most {TWO_ADICITY + FOLD - rate_bits} variables", got=largest,
+            "a committed table's lanes are longer than any domain of the field", code=ErrorCode.OPENING_SHAPE,
+            expected=f"at most 2^{TWO_ADICITY - rate_bits} values", got=f"2^{largest}",
         )  # fmt: skip
     queries = soundness.queries_for(rate_bits, parameters.query_bits)
-    offsets, total = _stack([1 << (shape.variables - FOLD) for shape in shapes])
+    offsets, total = _stack([shape.lane_length for shape in shapes])
     oracles = tuple(OracleRound(*row) for row in zip(
         shapes, [rate_bits] * len(shapes), [queries] * len(shapes), offsets, strict=True
     ))  # fmt: skip
     error = soundness.fold_error((oracle.log_domain, oracle.rate_bits) for oracle in oracles)
     next_variables = (total - 1).bit_length()
     return Round(
+        fold=max(FOLD, *(shape.fold for shape in shapes)),
         oracles=oracles,
         next_shape=TableShape.of_length(total) if next_variables > parameters.final_variables else None,
         next_variables=next_variables,

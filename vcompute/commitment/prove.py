@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The committer and the prover of openings; :mod:`vcompute.commitment.verify` reads beside it, step by step.
 
-A table f of 2^m values is cut into 2^FOLD lanes (its first FOLD variables), each lane encoded by itself: lane j's
-values are the coefficients of a polynomial P_j, and leaf y of the tree holds P_0(y), P_1(y), .... Binding the first
-FOLD variables of f to alpha gives the table whose polynomial is the sum of eq(alpha, j) * P_j: an opened leaf gives
+A table f is cut into lanes, told apart by its first variables, each encoded by itself: lane j's values are the
+coefficients of a polynomial P_j, and leaf y of the tree holds P_0(y), P_1(y), .... Binding the first variables of f
+to alpha gives the table whose polynomial is the sum of eq(alpha, j) * P_j: an opened leaf gives
 one of its values, and "the table's polynomial at y is v" is itself a weighted sum, of weights y^b. So queries to one
 table become claims about the next (WHIR, eprint 2024/1586, Construction 5.1, on interleaved codes).
 """
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vcompute.commitment import merkle
+from vcompute.commitment.lanes import Scaled, make_lanes
 from vcompute.commitment.merkle import Tree
 from vcompute.commitment.parameters import (
-    FOLD,
     CommitmentParameters,
     OracleRound,
     Round,
@@ -50,7 +50,7 @@ class Committed:
 
 def commit(values: Words, parameters: CommitmentParameters, backend: Backend) -> Committed:
     """Commit to a table of base elements, of any length from 1 to 2^32: zeros fill it up."""
-    shape = TableShape.of_length(values.shape[0])
+    shape = parameters.shape(values.shape[0])
     return _commit(values, shape, parameters.rate_bits, backend)
 
 
@@ -84,12 +84,11 @@ def open_claims(
     transcript.absorb_ext("claimed values", [claim.value for claim in claims])
     transcript.grind("batch work", plan.batch_grinding)
     gamma = transcript.challenge("batch")
-    weights = _batched_weights(tables, claims, gamma, backend)
-    folded = _first_folds(transcript, tables, weights, plan, backend)
+    folded = _first_folds(transcript, tables, _weights_of(len(tables), claims, gamma), plan, backend)
     oracles = list(tables)
     for index, step in enumerate(plan.rounds):
         if index:
-            folded = _folds(transcript, folded, FOLD, step.fold_grinding, backend)
+            folded = _folds(transcript, folded, step.fold, step.fold_grinding, backend)
         oracles, folded = _queries(transcript, oracles, folded, step, plan, index, backend)
     _folds(transcript, folded, plan.rounds[-1].next_variables, 0, backend)
     transcript.ratchet("end of opening")
@@ -104,19 +103,13 @@ class _Folded:
     alphas: list[Ext]
 
 
-def _batched_weights(
-    tables: Sequence[Committed], claims: Sequence[Claim], gamma: Ext, backend: Backend
-) -> list[ExtWords]:
-    """For each table the sum over its claims of gamma^index * weight; as long as the table if no weight is longer."""
-    lengths = [table.shape.stored for table in tables]
-    for part in (part for claim in claims for part in claim.parts):
-        if part.weight.extent > lengths[part.table]:
-            lengths[part.table] = 1 << tables[part.table].shape.variables
-    weights = [np.zeros((length, 2), dtype=np.uint64) for length in lengths]
+def _weights_of(tables: int, claims: Sequence[Claim], gamma: Ext) -> list[list[Scaled]]:
+    """For each table the weights of its claims, each with gamma^index."""
+    weights: list[list[Scaled]] = [[] for _ in range(tables)]
     scale = ONE
     for claim in claims:
         for part in claim.parts:
-            part.weight.add_to(weights[part.table], scale, backend)
+            weights[part.table].append((part.weight, scale))
         scale = scale * gamma
     return weights
 
@@ -124,46 +117,25 @@ def _batched_weights(
 def _first_folds(
     transcript: ProverTranscript,
     tables: Sequence[Committed],
-    weights: list[ExtWords],
+    weights: list[list[Scaled]],
     plan: Schedule,
     backend: Backend,
 ) -> _Folded:
-    """The FOLD first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
+    """The first rounds of the sumcheck, over all tables at once, then stack what is left of them."""
     first = plan.rounds[0]
-    words: list[Words] = [table.table for table in tables]
-    halves = [1 << table.shape.variables for table in tables]
+    lanes = [
+        make_lanes(table.shape, table.table, scaled, first.fold, backend)
+        for table, scaled in zip(tables, weights, strict=True)
+    ]
     alphas: list[Ext] = []
-    for _ in range(FOLD):
-        halves = [half // 2 for half in halves]
-        parts = [_round(f, w, half, backend) for f, w, half in zip(words, weights, halves, strict=True)]
-        at_zero, leading = sum((p[0] for p in parts), Ext(0)), sum((p[1] for p in parts), Ext(0))
-        alpha = _fold_challenge(transcript, at_zero, leading, first.fold_grinding)
-        words = [_fold(f, half, alpha, backend) for f, half in zip(words, halves, strict=True)]
-        weights = [_fold(w, half, alpha, backend) for w, half in zip(weights, halves, strict=True)]
-        alphas.append(alpha)
-    return _Folded(_stacked(words, first), _stacked(weights, first), alphas)
-
-
-def _round(f: Words, w: ExtWords, half: int, backend: Backend) -> tuple[Ext, Ext]:
-    """h(0) and the leading coefficient of the sum of f * w, tables of 2 * half values; they may end early, f not after
-    w: the rest is zero.
-    """
-    both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
-    at_zero, leading = backend.round_halves((f[:both], w[:both]), (f[half:], w[half : half + both]))
-    if both == low:
-        return at_zero, leading
-    dot = backend.dot_base if f.ndim == 1 else backend.dot_ext
-    alone, high = dot(w[both:low], f[both:low]), w[half + both : half + low]
-    return at_zero + alone, leading + alone - dot(high, f[both : both + high.shape[0]])
-
-
-def _fold(f: Words, half: int, r: Ext, backend: Backend) -> ExtWords:
-    """Bind the first variable of a table of 2 * half values that may end early; over the extension in place."""
-    both, low = max(f.shape[0] - half, 0), min(f.shape[0], half)
-    out = f[:low] if f.ndim == 2 else np.empty((low, 2), dtype=np.uint64)
-    backend.fold_halves(f[:both], f[half:], r, out[:both])
-    backend.scale(f[both:low], Ext(1) - r, out[both:])
-    return out
+    for _ in range(first.fold):
+        messages = [each.message() for each in lanes]
+        at_zero, leading = (sum((message[side] for message in messages), Ext(0)) for side in (0, 1))
+        alphas.append(_fold_challenge(transcript, at_zero, leading, first.fold_grinding))
+        for each in lanes:
+            each.bind(alphas[-1])
+    left = [each.bound() for each in lanes]
+    return _Folded(_stacked([f for f, _ in left], first), _stacked([w for _, w in left], first), alphas)
 
 
 def _stacked(parts: list[ExtWords], step: Round) -> ExtWords:

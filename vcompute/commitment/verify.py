@@ -3,7 +3,7 @@
 
 1. Derive the schedule; refuse what cannot reach the level of the set.
 2. Batch the claims in powers of one challenge.
-3. In each round: FOLD rounds of sumcheck; receive the next root (last round: the final polynomial); check the work;
+3. In each round: its folds, a sumcheck; receive the next root (last round: the final polynomial); check the work;
    draw positions; receive rows and siblings and check the paths; the fold of a row is a new claim about the next
    table, and joins the running claim with a power of a new challenge (last round: check it against the polynomial).
 4. Finish the sumcheck on the final polynomial; at its end point evaluate every weight and compare.
@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vcompute.commitment import merkle
-from vcompute.commitment.parameters import FOLD, CommitmentParameters, OracleRound, Schedule, TableShape, schedule
+from vcompute.commitment.parameters import CommitmentParameters, OracleRound, Schedule, TableShape, schedule
 from vcompute.commitment.weights import Claim, split_point
 from vcompute.errors import Rejected
 from vcompute.field.backend import DIGEST_BYTES, Backend
@@ -116,7 +116,7 @@ def reduce_opening(
     roots, rounds = list(tables), []
     final: ExtWords = np.empty((0, 2), dtype=np.uint64)
     for step in plan.rounds:
-        running, alphas = _folds(transcript, running, FOLD, step.fold_grinding)
+        running, alphas = _folds(transcript, running, step.fold, step.fold_grinding)
         following = []
         if step.next_shape is None:
             final = transcript.receive_ext_array("final polynomial", 1 << step.next_variables)
@@ -141,10 +141,10 @@ def reduce_opening(
     transcript.ratchet("end of opening")
     value = backend.dot_ext(backend.eq_tensor(tail), final)
     point = [alpha for seen in rounds for alpha in seen.alphas] + tail
-    weights = ZERO
-    for index, (step, seen) in enumerate(zip(plan.rounds[:-1], rounds[:-1], strict=True)):
-        # The table after round i is bound from variable FOLD * (i + 1) on.
-        weights = weights + _query_weights_at(step.oracles, seen, point[FOLD * (index + 1) :], backend)
+    weights, bound = ZERO, 0
+    for step, seen in zip(plan.rounds[:-1], rounds[:-1], strict=True):
+        bound += step.fold
+        weights = weights + _query_weights_at(step.oracles, seen, point[bound:], backend)
     return End(value, running, weights, point)
 
 
@@ -230,10 +230,10 @@ def _claim_weights(plan: Schedule, claims: Sequence[Claim], gamma: Ext, point: S
     """The claims' weights, batched as their values were; each table at the first folds' challenges and the coordinates
     of its block in the second table.
     """
-    places = []
+    places, fold = [], plan.rounds[0].fold
     for layout in plan.rounds[0].oracles:
-        prefix, rest = split_point(point[FOLD:], layout.folded_variables, layout.offset)
-        places.append((prefix, [*point[:FOLD], *rest]))
+        prefix, rest = split_point(point[fold:], layout.folded_variables, layout.offset)
+        places.append((prefix, [*point[:fold], *rest]))
     result, scale = ZERO, ONE
     for claim in claims:
         for part in claim.parts:

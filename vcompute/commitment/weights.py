@@ -6,9 +6,9 @@ the verifier evaluates the weight's multilinear extension at one point. Both met
 suite checks it for every weight here, and a new kind of weight has only these two methods to write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +36,29 @@ class Weight(Protocol):
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension (verifier); the point has the table's number of variables."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A scale times the product of a vector for each axis, on the aligned block at ``offset`` of 2^bits elements an
+    axis: each vector from ``start`` on, zero from ``valid`` on.
+    """
+
+    offset: int
+    bits: tuple[int, ...]
+    start: tuple[int, ...]
+    valid: tuple[int, ...]
+    vectors: tuple[ExtWords, ...]
+    scale: Ext
+
+
+@runtime_checkable
+class ProductWeight(Weight, Protocol):
+    """A weight that is a sum of products."""
+
+    def products(self, scale: Ext) -> Iterator[Product]:
+        """scale * weight, product by product."""
         ...
 
 

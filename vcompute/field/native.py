@@ -35,6 +35,10 @@ class NativeBackend:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, "field") if threads > 1 else None
 
+    def parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
+        """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves."""
+        self._parts(work, count, size)
+
     def _parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
         """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves; the C kernels
         release the interpreter's lock.

@@ -9,33 +9,35 @@ from dataclasses import dataclass
 from field import ONE, ZERO, Element, P, add, bits_of, demand, dot, eq_bits, eq_table, mul, scale, sub
 from transcript import DIGEST, Transcript
 
-FOLD = 4
+FOLD, MOST_FOLD = 4, 6
 TINY = {"number": 4, "name": b"tiny", "security": 0, "rate": 2, "rate step": 1, "most rate": 8, "query bits": 2,
-        "query work": 3, "most work": 0, "final variables": 5}  # fmt: skip
+        "query work": 3, "most work": 0, "final variables": 5, "lane variables": 6}  # fmt: skip
 
 
 @dataclass
 class Oracle:
     """A committed table in one round."""
 
-    variables: int
+    lane_variables: int
     lanes: int
     extension: bool
     root: bytes = b""
     offset: int = 0
 
 
-def shape_of(length: int) -> tuple[int, int]:
-    variables = max(FOLD, bits_of(length))
-    return variables, max(1, -(-length >> variables - FOLD))
+def shape_of(length: int, first: bool) -> tuple[int, int]:
+    """Variables of a lane, and lanes: more of them in a long table that is committed first."""
+    fold = min(max(bits_of(length) - TINY["lane variables"], FOLD), MOST_FOLD) if first else FOLD
+    lane_variables = max(bits_of(length) - fold, 0)
+    return lane_variables, max(1, -(-length >> lane_variables))
 
 
 def stacked(oracles: Sequence[Oracle]) -> int:
     """Give every folded table its place in the next one; the total."""
     total = 0
-    for oracle in sorted(oracles, key=lambda oracle: -oracle.variables):
+    for oracle in sorted(oracles, key=lambda oracle: -oracle.lane_variables):
         oracle.offset = total
-        total += 1 << oracle.variables - FOLD
+        total += 1 << oracle.lane_variables
     return total
 
 
@@ -54,13 +56,15 @@ def parameters(transcript: Transcript, shapes: Sequence[tuple[int, int]]) -> Non
         "query work",
         "most work",
         "final variables",
+        "lane variables",
     ):
         if name == "security":
             transcript.integer("parameter", FOLD)
+            transcript.integer("parameter", MOST_FOLD)
         transcript.integer("parameter", TINY[name])
     transcript.integer("parameter", len(shapes))
-    for variables, lanes in shapes:
-        transcript.integer("variables", variables)
+    for lane_variables, lanes in shapes:
+        transcript.integer("lane variables", lane_variables)
         transcript.integer("lanes", lanes)
 
 
@@ -82,7 +86,7 @@ def hashed(data: bytes) -> bytes:
 
 def answers(transcript: Transcript, oracle: Oracle, rate: int, alphas: list[Element]) -> list[tuple[int, Element]]:
     """The queried points of a table and the values of its fold there."""
-    height = oracle.variables - FOLD + rate
+    height = oracle.lane_variables + rate
     positions = transcript.positions("positions", queries_for(rate, TINY["query bits"]), height)
     width = oracle.lanes * (1 + oracle.extension)
     words = transcript.words(3, "rows", width * len(positions))
@@ -121,7 +125,7 @@ def open_claims(
     transcript: Transcript, oracles: list[Oracle], claims: list[tuple[int, dict[int, Element], Element]]
 ) -> None:
     """Claims (table, weights by place, value): VC-COM-004."""
-    parameters(transcript, [(oracle.variables, oracle.lanes) for oracle in oracles])
+    parameters(transcript, [(oracle.lane_variables, oracle.lanes) for oracle in oracles])
     values = [value for _, _, value in claims]
     transcript.absorb(4, "claimed values", b"".join(word.to_bytes(8, "little") for value in values for word in value))
     gamma = transcript.challenge("batch")
@@ -136,11 +140,11 @@ def open_claims(
     final: list[Element] = []
     while not final:
         total = stacked(oracles)
-        running, alphas = folds(transcript, running, FOLD)
+        running, alphas = folds(transcript, running, max(FOLD, *(bits_of(oracle.lanes) for oracle in oracles)))
         point += alphas
         following: list[Oracle] = []
         if bits_of(total) > TINY["final variables"]:
-            following = [Oracle(*shape_of(total), True, transcript.digests("root", 1)[0])]
+            following = [Oracle(*shape_of(total, False), True, transcript.digests("root", 1)[0])]
         else:
             final = transcript.elements("final polynomial", 1 << bits_of(total))
         transcript.work("query work", TINY["query work"])
@@ -156,7 +160,7 @@ def open_claims(
             rounds.append((oracles, seen, powers, len(point)))
         else:
             for oracle, group in zip(oracles, seen, strict=True):
-                block = final[oracle.offset : oracle.offset + (1 << oracle.variables - FOLD)]
+                block = final[oracle.offset : oracle.offset + (1 << oracle.lane_variables)]
                 for y, value in group:
                     got = dot(block, [(pow(y, b, P), 0) for b in range(len(block))])
                     demand(got == value, "a leaf that disagrees with the final polynomial")
@@ -169,16 +173,16 @@ def open_claims(
     for tables, seen, powers, bound in rounds:
         factors = iter(powers)
         for oracle, group in zip(tables, seen, strict=True):
-            rest, inner = point[bound:], oracle.variables - FOLD
+            rest, inner = point[bound:], oracle.lane_variables
             prefix = eq_bits(oracle.offset >> inner, rest[: len(rest) - inner])
             for y, _ in group:
                 queried = add(queried, mul(next(factors), prefix, powers_at(y, rest[len(rest) - inner :])))
-    weights = queried
+    weights, fold = queried, rounds[0][3] if rounds else len(point) - len(tail)
     for number, (table, weight, _) in enumerate(claims):
-        oracle, rest = first[table], point[FOLD:]
-        inner = oracle.variables - FOLD
+        oracle, rest = first[table], point[fold:]
+        inner = oracle.lane_variables
         prefix = eq_bits(oracle.offset >> inner, rest[: len(rest) - inner])
-        own = eq_table([*point[:FOLD], *rest[len(rest) - inner :]])
+        own = eq_table([*point[:fold], *rest[len(rest) - inner :]])
         at = add(ZERO, *(mul(factor, own[place]) for place, factor in weight.items()))
         weights = add(weights, mul(gammas[number], prefix, at))
     transcript.note("opening point", *point)

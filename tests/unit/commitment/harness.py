@@ -8,6 +8,7 @@ import numpy as np
 from vcompute.commitment import TINY, Claim, CommitmentParameters, EqWeight, Part, TableShape, TensorWeight, claim
 from vcompute.commitment import prove as prover
 from vcompute.commitment import verify as verifier
+from vcompute.commitment.parameters import FOLD
 from vcompute.field import Backend, Ext, P, default_backend, from_array
 from vcompute.transcript import ProverTranscript, VerifierTranscript
 
@@ -23,7 +24,7 @@ class Instance:
 
     @property
     def shapes(self) -> list[TableShape]:
-        return [TableShape.of_length(len(table)) for table in self.tables]
+        return [self.parameters.shape(len(table)) for table in self.tables]
 
     def prove(self) -> bytes:
         transcript = ProverTranscript("test", self.backend)
@@ -44,6 +45,11 @@ def random_exts(rng: np.random.Generator, count: int) -> list[Ext]:
     return from_array(rng.integers(0, P, (count, 2), dtype=np.uint64))
 
 
+def variables_of(shape: TableShape) -> int:
+    """Of the smallest cube of at least 16 lanes that holds the table."""
+    return shape.lane_variables + max(shape.fold, FOLD)
+
+
 def dense(weight, variables: int, backend: Backend) -> np.ndarray:  # type: ignore[no-untyped-def]
     table = np.zeros((1 << variables, 2), dtype=np.uint64)
     weight.add_to(table, Ext(1), backend)
@@ -55,8 +61,7 @@ def value_of(parts: tuple[Part, ...], tables: list[np.ndarray], backend: Backend
     result = Ext(0)
     for part in parts:
         table = tables[part.table]
-        shape = TableShape.of_length(len(table))
-        weights = dense(part.weight, shape.variables, backend)[: len(table)]
+        weights = dense(part.weight, variables_of(TINY.shape(len(table))), backend)[: len(table)]
         result = result + backend.dot_base(np.ascontiguousarray(weights), table)
     return result
 
@@ -67,7 +72,7 @@ def instance(lengths: list[int], seed: int = 0, **kwargs) -> Instance:  # type: 
     made = Instance([rng.integers(0, P, length, dtype=np.uint64) for length in lengths], [], **kwargs)
     spanning = []
     for index, shape in enumerate(made.shapes):
-        m = shape.variables
+        m = variables_of(shape)
         half = m // 2
         tensor = TensorWeight(
             tuple(rng.integers(0, P, (1 << v, 2), dtype=np.uint64) for v in (half, 1, m - half - 2)),

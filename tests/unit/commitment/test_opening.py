@@ -73,7 +73,7 @@ def test_other_claims_than_proved_are_rejected() -> None:
 def test_other_shapes_than_proved_are_rejected() -> None:
     made = instance([700, 100], seed=2)
     proof = made.prove()
-    for shapes in ([TableShape(10, 12), made.shapes[1]], [TableShape(11, 6), made.shapes[1]], made.shapes[::-1]):
+    for shapes in ([TableShape(6, 12), made.shapes[1]], [TableShape(7, 6), made.shapes[1]], made.shapes[::-1]):
         with pytest.raises(Rejected):
             made.verify(proof, shapes=shapes)
 
@@ -172,9 +172,9 @@ def test_another_parameter_set_is_rejected() -> None:
 
 
 def test_impossible_shapes_are_refused() -> None:
-    for variables, lanes in ((3, 1), (33, 1), (10, 0), (10, 17)):
+    for lane_variables, lanes in ((-1, 1), (29, 1), (10, 0), (10, 65)):
         with pytest.raises(Rejected) as caught:
-            TableShape(variables, lanes)
+            TableShape(lane_variables, lanes)
         assert caught.value.code is ErrorCode.OPENING_SHAPE
     made = instance([300], seed=4)
     proof = made.prove()

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns in a committed table, and weights on them as the commitment takes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from vcompute import _native
 from vcompute.commitment import TableShape
+from vcompute.commitment.weights import Product
 from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -16,11 +17,13 @@ from vcompute.proof.succinct.layout import Layout, Piece
 from vcompute.proof.succinct.stack import Prefixes
 
 
-def fill(layout: Layout, columns: Mapping[int, IntArray], native: bool = _native.available()) -> Words:
-    """The table of columns of integers or field words, with all that is stored of its lanes; columns have their box's
-    shape. Natively, or by the readable loop: the same words.
+def fill(
+    layout: Layout, columns: Mapping[int, IntArray], shape: TableShape, native: bool = _native.available()
+) -> Words:
+    """The table of columns of integers or field words, with all that a shape stores; columns have their box's shape.
+    Natively, or by the readable loop: the same words.
     """
-    table = np.zeros(TableShape.of_length(layout.length).stored, np.uint64)
+    table = np.zeros(shape.stored, np.uint64)
     if native and all(len(piece.parts) <= MOST_AXES for piece in layout.pieces):
         _fill_native(table, layout, columns)
         return table
@@ -71,7 +74,13 @@ class ColumnWeight:
         self.extent = layout.length
         self._backend = backend
         self._terms: dict[int, list[ColumnTerm]] = {}
-        for term in terms:
+        merged: dict[tuple[int, ...], ColumnTerm] = {}
+        for term in terms:  # terms of the same vectors are one
+            key = (term.column, *map(id, term.vectors))
+            known = merged.get(key)
+            scale = term.scale if known is None else known.scale + term.scale
+            merged[key] = ColumnTerm(term.column, scale, term.vectors)
+        for term in merged.values():
             self._terms.setdefault(term.column, []).append(term)
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
@@ -88,6 +97,19 @@ class ColumnWeight:
                     split -= 1
                 heads = outer([to_array([scale * term.scale]), *parts[:split]], backend)
                 backend.add_outer(block, heads, outer(parts[split:], backend))
+
+    def products(self, scale: Ext) -> Iterator[Product]:
+        """scale * weight, product by product."""
+        for piece in self._pieces:
+            terms = self._terms.get(piece.column)
+            if terms:
+                start, bits = zip(*piece.parts, strict=True) if piece.parts else ((), ())
+                valid = tuple(
+                    min(1 << size, vector.shape[0] - first)
+                    for first, size, vector in zip(start, bits, terms[0].vectors, strict=True)
+                )
+                for term in terms:
+                    yield Product(piece.offset, bits, start, valid, term.vectors, scale * term.scale)
 
     def _add_native(self, table: ExtWords, scale: Ext) -> None:
         """:meth:`add_to` by one call of the core."""

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from vcompute.codec import Array, Bytes, Int, Limits, Record, Text, Uint, decode, encode, field
-from vcompute.commitment import TableShape
 from vcompute.commitment.verify import Root
 from vcompute.errors import EncodingError
 from vcompute.field.backend import DIGEST_BYTES
@@ -115,7 +114,7 @@ class Commitment:
     @property
     def root(self) -> Root:
         """The root with its shape."""
-        return Root(TableShape.of_length(self.columns.layout.length), self.record.root)
+        return Root(PARAMETERS[self.record.parameter_set].shape(self.columns.layout.length), self.record.root)
 
     def constant(self, number: int) -> IntArray:
         """A constant in clear."""

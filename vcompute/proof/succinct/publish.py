@@ -25,7 +25,7 @@ def committed_weights(prepared: Prepared, parameters: CommitmentParameters, back
     found = prepared.kept.get(parameters.name)
     if not isinstance(found, Committed):
         with memory.plain():
-            found = commit(weight_table(prepared, prepared.weight_columns, backend), parameters, backend)
+            found = commit(weight_table(prepared, prepared.weight_columns, parameters, backend), parameters, backend)
         prepared.kept[parameters.name] = found
     return found
 

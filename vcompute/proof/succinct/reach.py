@@ -3,13 +3,12 @@
 
 from dataclasses import dataclass
 
-from vcompute.commitment import CommitmentParameters, TableShape, schedule
+from vcompute.commitment import CommitmentParameters, schedule
 from vcompute.commitment.parameters import FOLD, MAX_VARIABLES
 from vcompute.errors import Rejected
 from vcompute.proof.succinct.setting import Sizes
 from vcompute.soundness import Report
 
-LANES = 1 << FOLD
 CLAIMS = 6
 POINTS, REVEALED = 64, 4
 
@@ -32,7 +31,7 @@ def report_of(parameters: CommitmentParameters, variables: int) -> Report:
     Raises:
         Rejected: security_unreachable, opening_shape: the set does not admit it.
     """
-    shape = TableShape(variables, LANES)
+    shape = parameters.shape(1 << variables)
     sizes = Sizes(1 << variables, variables, variables, variables, POINTS, REVEALED)
     report = Report((*sizes.terms(parameters), *schedule(parameters, [shape, shape], CLAIMS).terms()))
     report.require(parameters.security_bits)

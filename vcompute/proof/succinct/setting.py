@@ -188,7 +188,7 @@ class Setting:
     @property
     def shape(self) -> TableShape:
         """The shape of the committed witness."""
-        return TableShape.of_length(self.layout.length)
+        return self.parameters.shape(self.layout.length)
 
     @property
     def claims(self) -> int:
@@ -202,7 +202,7 @@ class Setting:
         """The opening's schedule."""
         shapes = [self.shape]
         if self.weights is not None:
-            shapes.append(TableShape.of_length(self.weights.length))
+            shapes.append(self.parameters.shape(self.weights.length))
         return schedule(self.parameters, shapes, self.claims)
 
     @cached_property

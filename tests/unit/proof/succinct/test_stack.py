@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vcompute import _native
+from vcompute.commitment import TINY
 from vcompute.field import ONE, ZERO, Backend, Ext, default_backend, from_array, to_array
 from vcompute.field.extension import lift
 from vcompute.field.portable import NumpyBackend
@@ -227,4 +228,5 @@ def test_columns_fill_the_table_alike() -> None:
             values = rng.integers(limits.min, limits.max, box, dtype=kind, endpoint=True)
             columns[number] = np.asarray(values, kind).reshape(box)
             columns[number].reshape(-1)[:1] = limits.min
-        assert np.array_equal(fill(layout, columns, native=True), fill(layout, columns, native=False))
+        shape = TINY.shape(layout.length)
+        assert np.array_equal(fill(layout, columns, shape, native=True), fill(layout, columns, shape, native=False))

@@ -12,7 +12,6 @@ from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, i
 from tests.unit.proof.succinct.forgeries import squared
 from vcompute import soundness
 from vcompute.commitment import STANDARD
-from vcompute.commitment.parameters import FOLD
 from vcompute.errors import Rejected
 from vcompute.field import default_backend
 from vcompute.field.portable import NumpyBackend
@@ -84,8 +83,10 @@ def test_every_challenge_has_its_term(make: Callable[[], Model], suite: Succinct
     assert count.pop("batch") == 1
     claimed = [entry for entry in tape.entries if entry.label == "claimed values" and entry.kind is Kind.ABSORB]
     assert error("batching of claims") == len(claimed[0].data) // 16
-    assert count.pop("fold") == FOLD * len(rounds) + last
-    assert [terms.pop(f"round {index}: each fold").count for index in range(len(rounds))] == [FOLD] * len(rounds)
+    assert count.pop("fold") == sum(step.fold for step in rounds) + last
+    assert [terms.pop(f"round {index}: each fold").count for index in range(len(rounds))] == [
+        step.fold for step in rounds
+    ]
     assert of_rounds("final sumcheck, each round", 2) == last
     assert count.pop("positions") == sum(len(step.oracles) for step in rounds)
     assert count.pop("combination", 0) == len(rounds) - 1
@@ -158,7 +159,7 @@ def test_every_kind_of_work_is_checked_by_both_twins() -> None:
     outputs, body = SUITE.prove(model, inputs, b"", TINY, 1)
     nonces = [entry for entry in tape.messages if entry.type == "nonce"]
     assert Counter(entry.label for entry in nonces) == Counter({
-        "lookup work": 1, "batch work": 1, "fold work": FOLD * len(setting.schedule.rounds),
+        "lookup work": 1, "batch work": 1, "fold work": sum(step.fold for step in setting.schedule.rounds),
         "query work": len(setting.schedule.rounds),
     })  # fmt: skip
     commitment = commit_model(model, TINY, default_backend())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from vcompute.commitment.native import flat
-from vcompute.commitment.parameters import FOLD, Schedule
+from vcompute.commitment.parameters import Schedule
 from vcompute.commitment.verify import End, Root
 from vcompute.field import Backend, Ext
 from vcompute.field.backend import DIGEST_BYTES
@@ -106,7 +106,7 @@ class RecordingTranscript(VerifierTranscript):
     ) -> End:
         """See :func:`vcompute.commitment.verify.reduce_opening`: in C, one operation."""
         recorder = self.recorder
-        length = FOLD * len(plan.rounds) + plan.rounds[-1].next_variables
+        length = plan.variables
         end, point = recorder.take(3), recorder.take(length)
         roots = [word for table in tables for word in self._root(table.digest)]
         words = flat(plan)

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loops of sums.h over the vectors of one instruction set. Include a vector header and one of products, and define
+ * VC_SUMS_NAME first.
+ */
+#include "sums.h"
+
+#include <string.h>
+
+#define L VEC_LANES
+enum { BLOCK = 8, PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a pair's state: low, high and cross, then their totals */
+
+/* Run BODY for each vector of n elements in blocks: `i` its first element, `at` that element's first word in blocks. */
+#define EACH_VECTOR(n, ...)                             \
+  for (size_t block = 0; block < (n); block += BLOCK)   \
+    for (size_t part = 0; part < BLOCK; part += L) {    \
+      const size_t i = block + part, at = block + i;    \
+      (void)i, (void)at;                                \
+      __VA_ARGS__                                       \
+    }
+
+static inline psum load_sum(const uint64_t *state) {
+  psum sum;
+  vec v[PSUM_VECS];
+  for (int k = 0; k < PSUM_VECS; k++) v[k] = v_load(state + k * L);
+  memcpy(&sum, v, sizeof sum);
+  return sum;
+}
+static inline void store_sum(uint64_t *state, const psum *sum) {
+  vec v[PSUM_VECS];
+  memcpy(v, sum, sizeof *sum);
+  for (int k = 0; k < PSUM_VECS; k++) v_store(state + k * L, v[k]);
+}
+
+/* The first word of a state counts products since its sums were last reduced; the sums follow. */
+static uint64_t *sums_of(uint64_t *state) { return state + BLOCK; }
+
+static void settle(uint64_t *state, size_t count) {
+  uint64_t *at = sums_of(state);
+  for (size_t pair = 0; pair < count * count; pair++, at += PAIR * L)
+    for (int k = 0; k < 3; k++) {
+      uint64_t *total = at + (3 * PSUM_VECS + k) * L, *sum = at + k * PSUM_VECS * L;
+      const psum s = load_sum(sum), zero = p_zero();
+      v_store(total, v_add(v_load(total), p_reduce(&s)));
+      store_sum(sum, &zero);
+    }
+  state[0] = 0;
+}
+
+/* Make room for n elements; how many of them fit. */
+static size_t room(uint64_t *state, size_t count, size_t n) {
+  if (state[0] >= PSUM_TERMS) settle(state, count);
+  const size_t left = (PSUM_TERMS - (size_t)state[0]) / (BLOCK / L) * BLOCK, some = n < left ? n : left;
+  state[0] += some / L;
+  return some;
+}
+
+static void gram_base(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
+  for (size_t start = 0, some; start < n; start += some) {
+    some = room(state, count, n - start);
+    uint64_t *to = sums_of(state);
+    for (size_t p = 0; p < count; p++)
+      for (size_t q = 0; q < count; q++, to += PAIR * L) {
+        if (!f[p] || !w[q]) continue;
+        psum c0 = load_sum(to), c1 = load_sum(to + PSUM_VECS * L);
+        const uint64_t *x = f[p] + start, *y = w[q] + 2 * start;
+        EACH_VECTOR(some, {
+          const right b = p_right(v_load(x + i));
+          p_mac(&c0, p_left(v_load(y + at)), b);
+          p_mac(&c1, p_left(v_load(y + at + BLOCK)), b);
+        })
+        store_sum(to, &c0);
+        store_sum(to + PSUM_VECS * L, &c1);
+      }
+  }
+}
+
+/* Into low (of first words), high (of second words) and cross: two products an element there, so room for half. */
+static void gram_blocks(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
+  for (size_t start = 0, some; start < n; start += some) {
+    some = room(state, count, n - start);
+    uint64_t *to = sums_of(state);
+    for (size_t p = 0; p < count; p++)
+      for (size_t q = 0; q < count; q++, to += PAIR * L) {
+        if (!f[p] || !w[q]) continue;
+        psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
+        const uint64_t *x = f[p] + 2 * start, *y = w[q] + 2 * start;
+        EACH_VECTOR(some, {
+          const left a0 = p_left(v_load(x + at)), a1 = p_left(v_load(x + at + BLOCK));
+          const right b0 = p_right(v_load(y + at)), b1 = p_right(v_load(y + at + BLOCK));
+          p_mac(&low, a0, b0);
+          p_mac(&high, a1, b1);
+          p_mac(&cross, a0, b1);
+          p_mac(&cross, a1, b0);
+        })
+        store_sum(to, &low);
+        store_sum(to + PSUM_VECS * L, &cross);
+        store_sum(to + 2 * PSUM_VECS * L, &high);
+      }
+  }
+}
+
+static uint64_t across(const uint64_t *vector) {
+  uint64_t sum = 0;
+  for (size_t k = 0; k < L; k++) sum = vc_gl_add(sum, vector[k]);
+  return sum;
+}
+
+static void gram_end(uint64_t *sums, uint64_t *state, size_t count) {
+  settle(state, count);
+  const uint64_t *at = sums_of(state) + 3 * PSUM_VECS * L;
+  for (size_t pair = 0; pair < count * count; pair++, at += PAIR * L, sums += 2) {
+    sums[0] = vc_gl_add(across(at), vc_gl_mul7(across(at + 2 * L)));
+    sums[1] = across(at + L);
+  }
+}
+
+enum { TERMS = 8 }; /* of a sum that is reduced once */
+
+/* Weights as right factors: first words, second words, and second words times 7. */
+typedef struct {
+  right c0, c1, c7;
+} weight;
+
+static inline weight make_weight(const uint64_t w[2]) {
+  weight x = {p_right(v_set1(w[0])), p_right(v_set1(w[1])), p_right(v_set1(vc_gl_mul7(w[1])))};
+  return x;
+}
+
+static inline void base_terms(uint64_t *out, const uint64_t *const *x, const weight *w, size_t count, size_t n, int more) {
+  EACH_VECTOR(n, {
+    psum c0 = p_zero(), c1 = p_zero();
+    for (size_t t = 0; t < count; t++) {
+      const left a = p_left(v_load(x[t] + i));
+      p_mac(&c0, a, w[t].c0);
+      p_mac(&c1, a, w[t].c1);
+    }
+    const vec r0 = p_reduce(&c0), r1 = p_reduce(&c1);
+    v_store(out + at, more ? v_add(r0, v_load(out + at)) : r0);
+    v_store(out + at + BLOCK, more ? v_add(r1, v_load(out + at + BLOCK)) : r1);
+  })
+}
+
+static inline void block_terms(uint64_t *out, const uint64_t *const *x, const weight *w, size_t count, size_t n, int more) {
+  EACH_VECTOR(n, {
+    psum c0 = p_zero(), c1 = p_zero();
+    for (size_t t = 0; t < count; t++) {
+      const left a0 = p_left(v_load(x[t] + at)), a1 = p_left(v_load(x[t] + at + BLOCK));
+      p_mac(&c0, a0, w[t].c0);
+      p_mac(&c0, a1, w[t].c7);
+      p_mac(&c1, a0, w[t].c1);
+      p_mac(&c1, a1, w[t].c0);
+    }
+    const vec r0 = p_reduce(&c0), r1 = p_reduce(&c1);
+    v_store(out + at, more ? v_add(r0, v_load(out + at)) : r0);
+    v_store(out + at + BLOCK, more ? v_add(r1, v_load(out + at + BLOCK)) : r1);
+  })
+}
+
+/* A few terms at a time, their number a constant so that the loop over them leaves no trace. */
+#define COMBINE(terms)                                                                                       \
+  weight w[TERMS];                                                                                           \
+  for (size_t done = 0; done < count;) {                                                                     \
+    const size_t some = count - done < TERMS ? count - done : TERMS;                                         \
+    for (size_t t = 0; t < some; t++) w[t] = make_weight(weights + 2 * (done + t));                          \
+    switch (some) {                                                                                          \
+      case 1: terms(out, x + done, w, 1, n, done > 0); break;                                                \
+      case 2: terms(out, x + done, w, 2, n, done > 0); break;                                                \
+      case 3: terms(out, x + done, w, 3, n, done > 0); break;                                                \
+      case 4: terms(out, x + done, w, 4, n, done > 0); break;                                                \
+      default: terms(out, x + done, w, some, n, done > 0);                                                   \
+    }                                                                                                        \
+    done += some;                                                                                            \
+  }
+
+static void combine_base(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
+  COMBINE(base_terms)
+}
+static void combine_blocks(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
+  COMBINE(block_terms)
+}
+
+const vc_sum_kernels VC_SUMS_NAME = {
+    .gram_words = BLOCK + VC_MOST_GRAM * VC_MOST_GRAM * PAIR * L,
+    .gram_base = gram_base,
+    .gram_blocks = gram_blocks,
+    .gram_end = gram_end,
+    .combine_base = combine_base,
+    .combine_blocks = combine_blocks,
+};
