@@ -51,12 +51,14 @@ class CommitmentParameters:
     final_variables: int
     """A polynomial of at most so many variables is sent in clear; at least FOLD."""
     lane_variables: int
-    """A table committed first is cut into more than 2^FOLD lanes (up to 2^MOST_FOLD) where those would have more than
-    2^lane_variables values.
+    """A table that a proof commits to is cut into more than 2^FOLD lanes (up to 2^MOST_FOLD) where those would have
+    more than 2^lane_variables values.
     """
 
     def shape(self, length: int) -> "TableShape":
-        """The shape of a table of ``length`` values that is committed first."""
+        """The shape of a table of ``length`` values that a proof commits to. A table made once, which many proofs
+        open, has 16 lanes: :meth:`TableShape.of_length`.
+        """
         variables = (length - 1).bit_length()
         return TableShape.of_length(length, min(max(variables - self.lane_variables, FOLD), MOST_FOLD))
 
@@ -71,7 +73,7 @@ STANDARD: Final = CommitmentParameters(
     query_grinding=16,
     max_challenge_grinding=8,
     final_variables=10,
-    lane_variables=18,
+    lane_variables=15,
 )
 """At least 100 bits round by round, unique decoding, proved."""
 

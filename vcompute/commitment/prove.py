@@ -48,9 +48,8 @@ class Committed:
         return self.tree.root
 
 
-def commit(values: Words, parameters: CommitmentParameters, backend: Backend) -> Committed:
-    """Commit to a table of base elements, of any length from 1 to 2^32: zeros fill it up."""
-    shape = parameters.shape(values.shape[0])
+def commit(values: Words, shape: TableShape, parameters: CommitmentParameters, backend: Backend) -> Committed:
+    """Commit to a table of base elements of a shape: zeros fill it up."""
     return _commit(values, shape, parameters.rate_bits, backend)
 
 

@@ -180,7 +180,7 @@ def verify(given: dict[str, bytes]) -> list[dict[str, Any]]:
     instance = Instance(record, samples)
     flat = signed(tensor[2], 1)
     inputs = [flat[at : at + len(flat) // samples] for at in range(0, len(flat), len(flat) // samples)]
-    shapes = [shape_of(instance.length, True), shape_of(instance.weight_length, True)]
+    shapes = [shape_of(instance.length, True), shape_of(instance.weight_length, False)]
     transcript.integer("proof format", 1)
     transcript.absorb(1, "weights root", record[8])
     parameters(transcript, shapes)

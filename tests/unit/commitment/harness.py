@@ -28,7 +28,10 @@ class Instance:
 
     def prove(self) -> bytes:
         transcript = ProverTranscript("test", self.backend)
-        committed = [prover.commit(table, self.parameters, self.backend) for table in self.tables]
+        committed = [
+            prover.commit(table, shape, self.parameters, self.backend)
+            for table, shape in zip(self.tables, self.shapes, strict=True)
+        ]
         for item in committed:
             prover.send_root(transcript, item)
         prover.open_claims(transcript, committed, self.claims, self.parameters, self.backend)

@@ -125,8 +125,8 @@ def test_a_tampered_table_behind_an_honest_root_is_rejected(monkeypatch: pytest.
     made = instance([3000], seed=6)
     honest = prover.commit
 
-    def cheat(values, parameters, backend):  # type: ignore[no-untyped-def]
-        committed = honest(values, parameters, backend)
+    def cheat(values, shape, parameters, backend):  # type: ignore[no-untyped-def]
+        committed = honest(values, shape, parameters, backend)
         other = committed.table.copy()
         other[7] = (int(other[7]) + 1) % P
         return dataclasses.replace(committed, table=other)
@@ -143,7 +143,7 @@ def test_a_tampered_table_behind_an_honest_root_is_rejected(monkeypatch: pytest.
 def test_a_codeword_of_too_high_degree_is_rejected() -> None:
     """Standard queries catch a table whose committed word is no codeword at all."""
     made = instance([20000], seed=7, parameters=STANDARD)
-    committed = prover.commit(made.tables[0], STANDARD, made.backend)
+    committed = prover.commit(made.tables[0], made.shapes[0], STANDARD, made.backend)
     rng = np.random.default_rng(0)
     noise = rng.integers(0, P, committed.codeword.shape, dtype=np.uint64)
     word = np.where(rng.random(committed.codeword.shape[0])[:, None] < 0.5, noise, committed.codeword)

@@ -114,7 +114,7 @@ class Commitment:
     @property
     def root(self) -> Root:
         """The root with its shape."""
-        return Root(PARAMETERS[self.record.parameter_set].shape(self.columns.layout.length), self.record.root)
+        return Root(self.columns.shape, self.record.root)
 
     def constant(self, number: int) -> IntArray:
         """A constant in clear."""

@@ -25,7 +25,8 @@ def committed_weights(prepared: Prepared, parameters: CommitmentParameters, back
     found = prepared.kept.get(parameters.name)
     if not isinstance(found, Committed):
         with memory.plain():
-            found = commit(weight_table(prepared, prepared.weight_columns, parameters, backend), parameters, backend)
+            columns = prepared.weight_columns
+            found = commit(weight_table(prepared, columns, backend), columns.shape, parameters, backend)
         prepared.kept[parameters.name] = found
     return found
 

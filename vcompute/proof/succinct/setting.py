@@ -180,8 +180,8 @@ class Setting:
     plans: Mapping[int, NodePlan]
     parameters: CommitmentParameters
     layout: Layout
-    weights: Layout | None
-    """The layout of the committed weights, where the proof opens them."""
+    weights: WeightColumns | None
+    """The columns of the committed weights, where the proof opens them."""
     kept: dict[str, object] = field(default_factory=dict, repr=False)
     """What was derived from it once: a verifier's program (see :mod:`program`), a prover's :class:`LeafPlan`."""
 
@@ -202,7 +202,7 @@ class Setting:
         """The opening's schedule."""
         shapes = [self.shape]
         if self.weights is not None:
-            shapes.append(self.parameters.shape(self.weights.length))
+            shapes.append(self.weights.shape)
         return schedule(self.parameters, shapes, self.claims)
 
     @cached_property
@@ -317,7 +317,7 @@ def make_setting(holder: Holder, batch: int, parameter_set: int, mode: int) -> S
         raise Rejected("not a parameter set of this suite", code=ErrorCode.SUITE_NOT_ACCEPTED, got=parameter_set)
     parameters = PARAMETERS[parameter_set]
     circuit = compile_circuit(holder.graph, holder.plans, holder.limb_bits, holder.maps, batch)
-    weights = weight_columns(holder.graph, holder.plans).layout if mode == ROOT_ONLY else None
+    weights = weight_columns(holder.graph, holder.plans) if mode == ROOT_ONLY else None
     setting = Setting(circuit, holder.plans, parameters, lay_out(circuit.columns), weights)
     setting.report.require(parameters.security_bits)
     while len(holder.kept) >= MOST_KEPT:

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vcompute.commitment import TableShape
 from vcompute.proof.succinct.constants import NodePlan
 from vcompute.proof.succinct.layout import Layout, lay_out
 from vcompute.proof.succinct.roles import LINEAR, Role, assign_roles
@@ -16,6 +17,11 @@ class WeightColumns:
 
     numbers: Mapping[tuple[int, str], int]
     layout: Layout
+
+    @property
+    def shape(self) -> TableShape:
+        """Of the committed table: many proofs open it, so its rows are short."""
+        return TableShape.of_length(self.layout.length)
 
 
 def weight_columns(graph: Graph, plans: Mapping[int, NodePlan]) -> WeightColumns:

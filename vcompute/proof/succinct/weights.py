@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vcompute.commitment import CommitmentParameters
 from vcompute.field import Backend, Words
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.claims import WeightTerm
@@ -15,9 +14,7 @@ from vcompute.proof.succinct.setting import Prepared
 from vcompute.proof.succinct.weight_layout import WeightColumns
 
 
-def weight_table(
-    prepared: Prepared, columns: WeightColumns, parameters: CommitmentParameters, backend: Backend
-) -> Words:
+def weight_table(prepared: Prepared, columns: WeightColumns, backend: Backend) -> Words:
     """The committed table."""
     arrays = {}
     for (index, part), number in columns.numbers.items():
@@ -30,7 +27,7 @@ def weight_table(
         if kernel.ndim != 3:
             slope = slope.reshape(-1, *(1,) * (kernel.ndim - 1))
         arrays[number] = backend.mul(elements(kernel), np.ascontiguousarray(np.broadcast_to(slope, kernel.shape)))
-    return fill(columns.layout, arrays, parameters.shape(columns.layout.length))
+    return fill(columns.layout, arrays, columns.shape)
 
 
 def weight_claim(columns: WeightColumns, terms: Sequence[WeightTerm], backend: Backend) -> ColumnWeight:

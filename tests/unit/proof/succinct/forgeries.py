@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.unit.proof.succinct.build import POOL, Sketch, inputs_for, int8, network
 from tests.unit.proof.succinct.cheating import PORTABLE, TINY, Forgery, cheat, replaced, without
-from vcompute.commitment.parameters import CommitmentParameters
+from vcompute.commitment.parameters import CommitmentParameters, TableShape
 from vcompute.commitment.prove import Committed, commit
 from vcompute.field import ONE, Ext
 from vcompute.field.goldilocks import P
@@ -392,7 +392,7 @@ def extra_table() -> Forgery:
 
     def one_more(*args: object) -> None:
         tables, claims = args[1], args[2]
-        extra = commit(np.arange(64, dtype=np.uint64), setting.PARAMETERS[TINY], PORTABLE)
+        extra = commit(np.arange(64, dtype=np.uint64), TableShape.of_length(64), setting.PARAMETERS[TINY], PORTABLE)
         committed.append(extra)
         opened(args[0], [*tables, extra], claims, *args[3:])  # type: ignore[arg-type,misc]
 
