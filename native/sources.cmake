@@ -17,6 +17,7 @@ add_library(vcompute_native STATIC
   native/src/field_portable.c
   native/src/field_avx2.c
   native/src/field_avx512.c
+  native/src/field_avx512ifma.c
   native/src/sums.c
   native/src/sums_portable.c
   native/src/sums_avx2.c
@@ -95,7 +96,7 @@ if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c native/src/sums_avx512.c
          native/src/sha256_avx512.c)
   vc_isa(VC_HAVE_AVX512IFMA "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512ifma" "/arch:AVX512"
-         native/src/sums_avx512ifma.c)
+         native/src/field_avx512ifma.c native/src/sums_avx512ifma.c)
   vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)
   vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"
          native/src/freivalds_avx512vnni.c native/src/int8_avx512vnni.c)

@@ -8,6 +8,9 @@
 #include "vcompute.h"
 
 const vc_field_kernels *vc_field(void) {
+#if defined(VC_HAVE_AVX512IFMA)
+  if (vc_cpu_has(VC_CPU_AVX512 | VC_CPU_AVX512IFMA)) return &vc_field_avx512ifma;
+#endif
 #if defined(VC_HAVE_AVX512)
   if (vc_cpu_has(VC_CPU_AVX512)) return &vc_field_avx512;
 #endif

@@ -69,6 +69,9 @@ extern const vc_field_kernels vc_field_avx2;
 #if defined(VC_HAVE_AVX512)
 extern const vc_field_kernels vc_field_avx512;
 #endif
+#if defined(VC_HAVE_AVX512IFMA)
+extern const vc_field_kernels vc_field_avx512ifma;
+#endif
 
 /* The fastest table this processor has. */
 const vc_field_kernels *vc_field(void);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loops of field.h over the vectors of one instruction set. Include a vector header and define VC_FIELD_NAME first.
+/* The loops of field.h over the vectors of one instruction set. Include a vector header and one of products, and define
+ * VC_FIELD_NAME first.
  */
 #include "field.h"
+
+#include "evec.h"
 
 #include <string.h>
 
@@ -15,11 +18,6 @@ static inline void store_some(uint64_t *p, vec a, size_t n) {
   else
     v_store_n(p, a, n);
 }
-
-/* An extension element in each lane. */
-typedef struct {
-  vec c0, c1;
-} evec;
 
 /* n > 0 pairs from p, at most L. */
 static inline evec load_pairs(const uint64_t *p, size_t n) {
@@ -36,27 +34,6 @@ static inline void store_pairs(uint64_t *p, evec a, size_t n) {
   v_join(&x, &y, a.c0, a.c1);
   store_some(p, x, 2 * n);
   if (2 * n > L) store_some(p + L, y, 2 * n - L);
-}
-
-static inline evec e_set1(const uint64_t r[2]) {
-  evec a = {v_set1(r[0]), v_set1(r[1])};
-  return a;
-}
-static inline evec e_add(evec a, evec b) {
-  evec c = {v_add(a.c0, b.c0), v_add(a.c1, b.c1)};
-  return c;
-}
-static inline evec e_sub(evec a, evec b) {
-  evec c = {v_sub(a.c0, b.c0), v_sub(a.c1, b.c1)};
-  return c;
-}
-static inline evec e_mul_base(evec a, vec b) {
-  evec c = {v_mul(a.c0, b), v_mul(a.c1, b)};
-  return c;
-}
-static inline evec e_mul(evec a, evec b) {
-  evec c = {v_mul_add(a.c0, b.c0, a.c1, v_mul7(b.c1)), v_mul_add(a.c0, b.c1, a.c1, b.c0)};
-  return c;
 }
 
 /* Run BODY with i = 0, L, 2L, ... and k = L, and once more with what is left. */
@@ -111,45 +88,40 @@ static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2],
   });
 }
 
-/* Sums of products of extension elements, by Karatsuba's three products, reduced at the end. */
-typedef struct {
-  vsum low, high, cross;
-} esum;
-
-static inline vsum v_zero(void) {
-  vsum sum = {v_set1(0), v_set1(0), v_set1(0)};
-  return sum;
-}
-static inline esum e_zero(void) {
-  esum sum = {v_zero(), v_zero(), v_zero()};
-  return sum;
-}
-static inline void e_mac(esum *sum, evec a, evec b) {
-  v_mac(&sum->low, a.c0, b.c0);
-  v_mac(&sum->high, a.c1, b.c1);
-  v_mac(&sum->cross, v_add(a.c0, a.c1), v_add(b.c0, b.c1));
-}
-static inline void e_total(uint64_t *out, const esum *sum) {
-  uint64_t low = v_total(&sum->low), high = v_total(&sum->high), cross = v_total(&sum->cross);
-  out[0] = vc_gl_add(low, vc_gl_mul7(high));
-  out[1] = vc_gl_sub(cross, vc_gl_add(low, high));
-}
+/* sums[0 .. count) = what BODY finds in sums of parts of n terms, from `first` on `some` of them, in `part`: so many that its sums
+ * of products hold them. */
+#define IN_PARTS(sums, count, n, ...)                                                    \
+  do {                                                                                   \
+    const size_t most = (size_t)ESUM_TERMS * L;                                          \
+    for (int j = 0; j < (count); j++) (sums)[j] = 0;                                     \
+    for (size_t first = 0; first < (n); first += most) {                                 \
+      const size_t some = (n) - first < most ? (n) - first : most;                       \
+      uint64_t part[4];                                                                  \
+      __VA_ARGS__                                                                        \
+      for (int j = 0; j < (count); j++) (sums)[j] = vc_gl_add((sums)[j], part[j]);       \
+    }                                                                                    \
+  } while (0)
 
 static void dot_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  vsum c0 = v_zero(), c1 = v_zero();
-  EACH(n, {
-    evec x = load_pairs(a + 2 * i, k);
-    vec y = load_some(b + i, k);
-    v_mac(&c0, x.c0, y);
-    v_mac(&c1, x.c1, y);
+  IN_PARTS(out, 2, n, {
+    psum c0 = p_zero(), c1 = p_zero();
+    const uint64_t *x = a + 2 * first, *y = b + first;
+    EACH(some, {
+      const evec e = load_pairs(x + 2 * i, k);
+      const factor f = p_factor(load_some(y + i, k));
+      p_mac(&c0, p_factor(e.c0), f);
+      p_mac(&c1, p_factor(e.c1), f);
+    });
+    part[0] = p_total(c0), part[1] = p_total(c1);
   });
-  out[0] = v_total(&c0);
-  out[1] = v_total(&c1);
 }
 static void dot_ext(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  esum sum = e_zero();
-  EACH(n, e_mac(&sum, load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)););
-  e_total(out, &sum);
+  IN_PARTS(out, 2, n, {
+    esum sum = e_zero();
+    const uint64_t *x = a + 2 * first, *y = b + 2 * first;
+    EACH(some, e_mac(&sum, load_pairs(x + 2 * i, k), load_pairs(y + 2 * i, k)););
+    e_total(part, &sum);
+  });
 }
 
 static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
@@ -172,27 +144,34 @@ static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, c
 
 static void round_base(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
                        size_t n) {
-  vsum s[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-  EACH(n, {
-    vec f = load_some(f0 + i, k), df = v_sub(load_some(f1 + i, k), f);
-    evec w = load_pairs(w0 + 2 * i, k), dw = e_sub(load_pairs(w1 + 2 * i, k), w);
-    v_mac(&s[0], w.c0, f);
-    v_mac(&s[1], w.c1, f);
-    v_mac(&s[2], dw.c0, df);
-    v_mac(&s[3], dw.c1, df);
+  IN_PARTS(sums, 4, n, {
+    psum s[4] = {p_zero(), p_zero(), p_zero(), p_zero()};
+    EACH(some, {
+      const size_t at = first + i;
+      const vec f = load_some(f0 + at, k);
+      const factor x = p_factor(f), dx = p_factor(v_sub(load_some(f1 + at, k), f));
+      const evec w = load_pairs(w0 + 2 * at, k), dw = e_sub(load_pairs(w1 + 2 * at, k), w);
+      p_mac(&s[0], p_factor(w.c0), x);
+      p_mac(&s[1], p_factor(w.c1), x);
+      p_mac(&s[2], p_factor(dw.c0), dx);
+      p_mac(&s[3], p_factor(dw.c1), dx);
+    });
+    for (int j = 0; j < 4; j++) part[j] = p_total(s[j]);
   });
-  for (int j = 0; j < 4; j++) sums[j] = v_total(&s[j]);
 }
 static void round_ext(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
                       size_t n) {
-  esum first = e_zero(), second = e_zero();
-  EACH(n, {
-    evec f = load_pairs(f0 + 2 * i, k), w = load_pairs(w0 + 2 * i, k);
-    e_mac(&first, w, f);
-    e_mac(&second, e_sub(load_pairs(w1 + 2 * i, k), w), e_sub(load_pairs(f1 + 2 * i, k), f));
+  IN_PARTS(sums, 4, n, {
+    esum low = e_zero(), step = e_zero();
+    EACH(some, {
+      const size_t at = 2 * (first + i);
+      const evec f = load_pairs(f0 + at, k), w = load_pairs(w0 + at, k);
+      e_mac(&low, w, f);
+      e_mac(&step, e_sub(load_pairs(w1 + at, k), w), e_sub(load_pairs(f1 + at, k), f));
+    });
+    e_total(part, &low);
+    e_total(part + 2, &step);
   });
-  e_total(sums, &first);
-  e_total(sums + 2, &second);
 }
 
 static void fractions(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64_t *d0, const uint64_t *n1,
@@ -200,25 +179,29 @@ static void fractions(uint64_t *n, uint64_t *d, const uint64_t *n0, const uint64
   EACH(count, {
     evec a = load_pairs(n0 + 2 * i, k), b = load_pairs(d0 + 2 * i, k);
     evec c = load_pairs(n1 + 2 * i, k), e = load_pairs(d1 + 2 * i, k);
-    store_pairs(n + 2 * i, e_add(e_mul(a, e), e_mul(c, b)), k);
+    store_pairs(n + 2 * i, e_mul2(a, e, c, b), k);
     store_pairs(d + 2 * i, e_mul(b, e), k);
   });
 }
 
 static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const uint64_t *const high[4],
                            const uint64_t *weights, size_t n) {
-  esum first = e_zero(), second = e_zero();
-  EACH(n, {
-    evec w = load_pairs(weights + 2 * i, k), x[4], y[4];
-    for (int j = 0; j < 4; j++) {
-      x[j] = load_pairs(low[j] + 2 * i, k);
-      y[j] = e_sub(load_pairs(high[j] + 2 * i, k), x[j]);
-    }
-    e_mac(&first, w, e_add(e_mul(x[0], x[1]), e_mul(x[2], x[3])));
-    e_mac(&second, w, e_add(e_mul(y[0], y[1]), e_mul(y[2], y[3])));
+  IN_PARTS(sums, 4, n, {
+    esum at_zero = e_zero(), step = e_zero();
+    EACH(some, {
+      const size_t at = 2 * (first + i);
+      const evec w = load_pairs(weights + at, k);
+      evec x[4], y[4];
+      for (int j = 0; j < 4; j++) {
+        x[j] = load_pairs(low[j] + at, k);
+        y[j] = e_sub(load_pairs(high[j] + at, k), x[j]);
+      }
+      e_mac(&at_zero, w, e_mul2(x[0], x[1], x[2], x[3]));
+      e_mac(&step, w, e_mul2(y[0], y[1], y[2], y[3]));
+    });
+    e_total(part, &at_zero);
+    e_total(part + 2, &step);
   });
-  e_total(sums, &first);
-  e_total(sums + 2, &second);
 }
 
 static void unit_fractions(uint64_t *n, uint64_t *d, const uint64_t *d0, const uint64_t *d1, size_t count) {
@@ -231,15 +214,18 @@ static void unit_fractions(uint64_t *n, uint64_t *d, const uint64_t *d0, const u
 
 static void product_round(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
                           const uint64_t *weights, size_t n) {
-  esum first = e_zero(), second = e_zero();
-  EACH(n, {
-    evec w = load_pairs(weights + 2 * i, k), a = load_pairs(low[0] + 2 * i, k), b = load_pairs(low[1] + 2 * i, k);
-    evec da = e_sub(load_pairs(high[0] + 2 * i, k), a), db = e_sub(load_pairs(high[1] + 2 * i, k), b);
-    e_mac(&first, w, e_mul(a, b));
-    e_mac(&second, w, e_mul(da, db));
+  IN_PARTS(sums, 4, n, {
+    esum at_zero = e_zero(), step = e_zero();
+    EACH(some, {
+      const size_t at = 2 * (first + i);
+      const evec w = load_pairs(weights + at, k), a = load_pairs(low[0] + at, k), b = load_pairs(low[1] + at, k);
+      const evec da = e_sub(load_pairs(high[0] + at, k), a), db = e_sub(load_pairs(high[1] + at, k), b);
+      e_mac(&at_zero, w, e_mul(a, b));
+      e_mac(&step, w, e_mul(da, db));
+    });
+    e_total(part, &at_zero);
+    e_total(part + 2, &step);
   });
-  e_total(sums, &first);
-  e_total(sums + 2, &second);
 }
 
 static inline vec some_u32(const uint32_t *p, size_t n) {

@@ -1,64 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of products of words by fused multiply-adds of 52 bits (AVX-512 IFMA).
  *
- * With a = a0 + 2^32 a1 and b = b0 + 2^20 b1 (b0 of 20 bits), a0 b0 and a1 b0 have at most 52 bits, a0 b1 and a1 b1 at most
- * 76: six fused operations without a carry, into six sums of weights 2^0, 2^20, 2^32, 2^52, 2^72 and 2^104.
+ * With a = a0 + 2^52 a1 and b = b0 + 2^52 b1, seven fused operations add the parts of a product to three sums of weights 2^0,
+ * 2^52 and 2^104, without a carry. The operations read the low 52 bits of their factors, so that a word is its own a0.
  */
 #ifndef VC_PRODUCTS_H
 #define VC_PRODUCTS_H
+#define VC_PRODUCTS_FUSED
 
 typedef struct {
   vec low, high;
-} left;
-typedef struct {
-  vec low, high;
-} right;
+} factor;
 
-static inline left p_left(vec a) {
-  left x = {_mm512_and_si512(a, v_set1(VC_EPSILON)), _mm512_srli_epi64(a, 32)};
-  return x;
-}
-static inline right p_right(vec b) {
-  right x = {_mm512_and_si512(b, v_set1((UINT64_C(1) << 20) - 1)), _mm512_srli_epi64(b, 20)};
+static inline factor p_factor(vec a) {
+  factor x = {a, _mm512_srli_epi64(a, 52)};
   return x;
 }
 
 typedef struct {
-  vec w0, w20, w32, w52, w72, w104;
+  vec w0, w52, w104;
 } psum;
-enum { PSUM_VECS = 6, PSUM_TERMS = 1 << 11 /* of at most 52 bits, two for each vector where products are crossed */ };
+enum { PSUM_TERMS = 1 << 10 /* products before a sum must be reduced: w52 takes three numbers below 2^52 of each */ };
 
 static inline psum p_zero(void) {
   const vec z = v_set1(0);
-  psum sum = {z, z, z, z, z, z};
+  psum sum = {z, z, z};
   return sum;
 }
 
-static inline void p_mac(psum *s, left a, right b) {
+static inline void p_mac(psum *s, factor a, factor b) {
   s->w0 = _mm512_madd52lo_epu64(s->w0, a.low, b.low);
-  s->w32 = _mm512_madd52lo_epu64(s->w32, a.high, b.low);
-  s->w20 = _mm512_madd52lo_epu64(s->w20, a.low, b.high);
-  s->w72 = _mm512_madd52hi_epu64(s->w72, a.low, b.high);
-  s->w52 = _mm512_madd52lo_epu64(s->w52, a.high, b.high);
-  s->w104 = _mm512_madd52hi_epu64(s->w104, a.high, b.high);
+  s->w52 = _mm512_madd52hi_epu64(s->w52, a.low, b.low);
+  s->w52 = _mm512_madd52lo_epu64(s->w52, a.low, b.high);
+  s->w104 = _mm512_madd52hi_epu64(s->w104, a.low, b.high);
+  s->w52 = _mm512_madd52lo_epu64(s->w52, a.high, b.low);
+  s->w104 = _mm512_madd52hi_epu64(s->w104, a.high, b.low);
+  s->w104 = _mm512_madd52lo_epu64(s->w104, a.high, b.high);
 }
 
-/* high += 1 where low is below what was added to it. */
-static inline vec p_carry(vec high, vec low, vec added) {
-  return _mm512_mask_add_epi64(high, _mm512_cmplt_epu64_mask(low, added), high, v_set1(1));
+/* a + 7 b, of sums of few products. */
+static inline psum p_add7(psum a, psum b) {
+  const psum sum = {
+      _mm512_add_epi64(a.w0, _mm512_sub_epi64(_mm512_slli_epi64(b.w0, 3), b.w0)),
+      _mm512_add_epi64(a.w52, _mm512_sub_epi64(_mm512_slli_epi64(b.w52, 3), b.w52)),
+      _mm512_add_epi64(a.w104, _mm512_sub_epi64(_mm512_slli_epi64(b.w104, 3), b.w104)),
+  };
+  return sum;
 }
 
-/* 2^72 = 2^8 2^64 and 2^104 = -2^8 modulo p; all else as low + 2^64 high. */
-static inline vec p_reduce(const psum *s) {
-  vec high = _mm512_add_epi64(_mm512_srli_epi64(s->w20, 44), _mm512_srli_epi64(s->w32, 32));
-  high = _mm512_add_epi64(high, _mm512_add_epi64(_mm512_srli_epi64(s->w52, 12), _mm512_slli_epi64(s->w72, 8)));
-  vec part = _mm512_slli_epi64(s->w20, 20), low = _mm512_add_epi64(s->w0, part);
-  high = p_carry(high, low, part);
-  part = _mm512_slli_epi64(s->w32, 32), low = _mm512_add_epi64(low, part);
-  high = p_carry(high, low, part);
-  part = _mm512_slli_epi64(s->w52, 52), low = _mm512_add_epi64(low, part);
-  high = p_carry(high, low, part);
-  return v_reduce_parts(low, high, _mm512_add_epi64(_mm512_srli_epi64(high, 32), _mm512_slli_epi64(s->w104, 8)));
+/* 2^104 = -2^8 modulo p; the rest as low + 2^64 high. */
+static inline vec p_reduce(psum s) {
+  const vec low = _mm512_add_epi64(s.w0, _mm512_slli_epi64(s.w52, 52));
+  vec high = _mm512_srli_epi64(s.w52, 12);
+  high = _mm512_mask_add_epi64(high, _mm512_cmplt_epu64_mask(low, s.w0), high, v_set1(1));
+  return v_reduce_parts(low, high, _mm512_add_epi64(_mm512_srli_epi64(high, 32), _mm512_slli_epi64(s.w104, 8)));
 }
 
 #endif

@@ -3,20 +3,18 @@
 #ifndef VC_PRODUCTS_H
 #define VC_PRODUCTS_H
 
-/* Words of each factor as the product wants them. */
-typedef vec left;
-typedef vec right;
-static inline left p_left(vec a) { return a; }
-static inline right p_right(vec b) { return b; }
+/* A word as a product wants it. */
+typedef vec factor;
+static inline factor p_factor(vec a) { return a; }
 
 typedef vsum psum;
-enum { PSUM_VECS = 3, PSUM_TERMS = 1 << 30 /* products before a sum must be reduced */ };
+enum { PSUM_TERMS = 1 << 20 /* products before a sum must be reduced */ };
 
 static inline psum p_zero(void) {
   psum sum = {v_set1(0), v_set1(0), v_set1(0)};
   return sum;
 }
-static inline void p_mac(psum *sum, left a, right b) { v_mac(sum, a, b); }
-static inline vec p_reduce(const psum *sum) { return v_sum(sum); }
+static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
+static inline vec p_reduce(psum sum) { return v_sum(&sum); }
 
 #endif

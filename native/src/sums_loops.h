@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define L VEC_LANES
-enum { BLOCK = 8, PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a pair's state: low, high and cross, then their totals */
+enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a pair's state: low, high and cross, then their totals */
 
 /* Run BODY for each vector of n elements in blocks: `i` its first element, `at` that element's first word in blocks. */
 #define EACH_VECTOR(n, ...)                             \
@@ -39,8 +39,8 @@ static void settle(uint64_t *state, size_t count) {
   for (size_t pair = 0; pair < count * count; pair++, at += PAIR * L)
     for (int k = 0; k < 3; k++) {
       uint64_t *total = at + (3 * PSUM_VECS + k) * L, *sum = at + k * PSUM_VECS * L;
-      const psum s = load_sum(sum), zero = p_zero();
-      v_store(total, v_add(v_load(total), p_reduce(&s)));
+      const psum zero = p_zero();
+      v_store(total, v_add(v_load(total), p_reduce(load_sum(sum))));
       store_sum(sum, &zero);
     }
   state[0] = 0;
@@ -48,8 +48,9 @@ static void settle(uint64_t *state, size_t count) {
 
 /* Make room for n elements; how many of them fit. */
 static size_t room(uint64_t *state, size_t count, size_t n) {
-  if (state[0] >= PSUM_TERMS) settle(state, count);
-  const size_t left = (PSUM_TERMS - (size_t)state[0]) / (BLOCK / L) * BLOCK, some = n < left ? n : left;
+  const size_t most = PSUM_TERMS / 2; /* a crossed sum takes two products */
+  if (state[0] >= most) settle(state, count);
+  const size_t left = (most - (size_t)state[0]) / (BLOCK / L) * BLOCK, some = n < left ? n : left;
   state[0] += some / L;
   return some;
 }
@@ -64,9 +65,9 @@ static void gram_base(uint64_t *state, const uint64_t *const *f, const uint64_t 
         psum c0 = load_sum(to), c1 = load_sum(to + PSUM_VECS * L);
         const uint64_t *x = f[p] + start, *y = w[q] + 2 * start;
         EACH_VECTOR(some, {
-          const right b = p_right(v_load(x + i));
-          p_mac(&c0, p_left(v_load(y + at)), b);
-          p_mac(&c1, p_left(v_load(y + at + BLOCK)), b);
+          const factor b = p_factor(v_load(x + i));
+          p_mac(&c0, p_factor(v_load(y + at)), b);
+          p_mac(&c1, p_factor(v_load(y + at + BLOCK)), b);
         })
         store_sum(to, &c0);
         store_sum(to + PSUM_VECS * L, &c1);
@@ -74,7 +75,7 @@ static void gram_base(uint64_t *state, const uint64_t *const *f, const uint64_t 
   }
 }
 
-/* Into low (of first words), high (of second words) and cross: two products an element there, so room for half. */
+/* Into low (of first words), high (of second words) and cross: two products an element there. */
 static void gram_blocks(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
   for (size_t start = 0, some; start < n; start += some) {
     some = room(state, count, n - start);
@@ -85,8 +86,8 @@ static void gram_blocks(uint64_t *state, const uint64_t *const *f, const uint64_
         psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
         const uint64_t *x = f[p] + 2 * start, *y = w[q] + 2 * start;
         EACH_VECTOR(some, {
-          const left a0 = p_left(v_load(x + at)), a1 = p_left(v_load(x + at + BLOCK));
-          const right b0 = p_right(v_load(y + at)), b1 = p_right(v_load(y + at + BLOCK));
+          const factor a0 = p_factor(v_load(x + at)), a1 = p_factor(v_load(x + at + BLOCK));
+          const factor b0 = p_factor(v_load(y + at)), b1 = p_factor(v_load(y + at + BLOCK));
           p_mac(&low, a0, b0);
           p_mac(&high, a1, b1);
           p_mac(&cross, a0, b1);
@@ -116,13 +117,13 @@ static void gram_end(uint64_t *sums, uint64_t *state, size_t count) {
 
 enum { TERMS = 8 }; /* of a sum that is reduced once */
 
-/* Weights as right factors: first words, second words, and second words times 7. */
+/* Weights as factors: first words, second words, and second words times 7. */
 typedef struct {
-  right c0, c1, c7;
+  factor c0, c1, c7;
 } weight;
 
 static inline weight make_weight(const uint64_t w[2]) {
-  weight x = {p_right(v_set1(w[0])), p_right(v_set1(w[1])), p_right(v_set1(vc_gl_mul7(w[1])))};
+  weight x = {p_factor(v_set1(w[0])), p_factor(v_set1(w[1])), p_factor(v_set1(vc_gl_mul7(w[1])))};
   return x;
 }
 
@@ -130,11 +131,11 @@ static inline void base_terms(uint64_t *out, const uint64_t *const *x, const wei
   EACH_VECTOR(n, {
     psum c0 = p_zero(), c1 = p_zero();
     for (size_t t = 0; t < count; t++) {
-      const left a = p_left(v_load(x[t] + i));
+      const factor a = p_factor(v_load(x[t] + i));
       p_mac(&c0, a, w[t].c0);
       p_mac(&c1, a, w[t].c1);
     }
-    const vec r0 = p_reduce(&c0), r1 = p_reduce(&c1);
+    const vec r0 = p_reduce(c0), r1 = p_reduce(c1);
     v_store(out + at, more ? v_add(r0, v_load(out + at)) : r0);
     v_store(out + at + BLOCK, more ? v_add(r1, v_load(out + at + BLOCK)) : r1);
   })
@@ -144,13 +145,13 @@ static inline void block_terms(uint64_t *out, const uint64_t *const *x, const we
   EACH_VECTOR(n, {
     psum c0 = p_zero(), c1 = p_zero();
     for (size_t t = 0; t < count; t++) {
-      const left a0 = p_left(v_load(x[t] + at)), a1 = p_left(v_load(x[t] + at + BLOCK));
+      const factor a0 = p_factor(v_load(x[t] + at)), a1 = p_factor(v_load(x[t] + at + BLOCK));
       p_mac(&c0, a0, w[t].c0);
       p_mac(&c0, a1, w[t].c7);
       p_mac(&c1, a0, w[t].c1);
       p_mac(&c1, a1, w[t].c0);
     }
-    const vec r0 = p_reduce(&c0), r1 = p_reduce(&c1);
+    const vec r0 = p_reduce(c0), r1 = p_reduce(c1);
     v_store(out + at, more ? v_add(r0, v_load(out + at)) : r0);
     v_store(out + at + BLOCK, more ? v_add(r1, v_load(out + at + BLOCK)) : r1);
   })
