@@ -371,11 +371,12 @@ typedef struct {
 void vc_depthwise_products(int32_t *out, const int8_t *x, const int8_t *kernel, const vc_taps *shape, size_t samples,
                            int32_t *scratch);
 
-/* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr_tree.c). `groups` describes a level:
+/* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr.h). `groups` describes a level:
  * VC_GKR_ROW words for each run of boxes of one shape. Extension elements throughout. */
 #define VC_GKR_ROW 24
+#define VC_MOST_BOUND 2
 
-/* Leaves of numerator 1 and denominator c0 - (c1 key + c2 value + c3 sign); value and sign may be null. */
+/* Leaves of numerator 1 and denominator c0 + c1 key + c2 value + c3 sign, keys below 2^28; value and sign may be null. */
 typedef struct {
   const uint32_t *key;
   const uint8_t *value, *sign;
@@ -388,13 +389,24 @@ typedef struct {
   uint64_t tail_count;
 } vc_gkr_level;
 
-/* The tables of a layer. Tails have room for one element more than there are boxes. */
+/* Where a group's first box has its tables, and words from box to box. */
 typedef struct {
-  uint64_t *boxes[4];
+  uint64_t *table[4];
+  uint64_t stride;
+} vc_gkr_place;
+
+/* The tables of a layer. Tails have room for one element more than there are boxes. In the lowest layer, for each group: `lazy`,
+ * how many variables are bound before a unit group has tables, of `unit_sizes` elements then (padding included); for each unit
+ * box its leaves, and 16 words of constants for tables a and b. `bound` and `weights` are the rounds' own. */
+typedef struct {
+  vc_gkr_place *places;
   uint64_t *rows[2]; /* of group i from i * row_stride words on */
   uint64_t row_stride;
   uint64_t *tail[4];
   uint64_t tail_count;
+  const vc_gkr_leaf *leaves;
+  const uint64_t *constants, *lazy, *unit_sizes;
+  uint64_t bound, weights[8];
 } vc_gkr_tables;
 
 /* The denominators of a box of leaves, by 8 words of constants. */
@@ -404,18 +416,18 @@ void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *const
 void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
                 const vc_gkr_leaf *leaves, const uint64_t *constants);
 
-/* The tables of the layer that adds this level in pairs. `inverse` (of lambda) in the lowest layer, else null; there unit
- * boxes have 16 words of constants, for tables a and b. Defaults: what each of the four tables is off the boxes. */
-void vc_gkr_split(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
-                  const vc_gkr_leaf *leaves, const uint64_t *constants, const uint64_t *lambda, const uint64_t *inverse,
-                  const uint64_t *defaults);
+/* The tables of the layer that adds this level in pairs, in the level's own place, which is used up: but for unit groups, two
+ * tables of each box in `unit`, and groups that get padding, four in `extra`. `inverse` (of lambda) in the lowest layer, else null.
+ * Defaults: what each of the four tables is off the boxes. */
+void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups, uint64_t *unit,
+                  uint64_t *extra, const uint64_t *lambda, const uint64_t *inverse, const uint64_t *defaults);
 
 /* sums[0..1] = the sum of weight * (a b + c d - lambda) with the next variable at 0, sums[2..3] = of weight * (a b + c d)
  * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. */
 size_t vc_gkr_scratch(const uint64_t *groups, size_t n_groups);
 void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
                        uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
-                       uint64_t *scratch);
+                       const uint64_t *defaults, uint64_t *scratch);
 
 /* Bind the next variable to r, in place. Scratch: 8 words for each value of the tail. */
 void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,

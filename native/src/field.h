@@ -8,6 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { VC_MOST_STREAMS = 4 };
+
+typedef struct {
+  const uint32_t *key;
+  const uint8_t *value, *sign;
+} vc_stream;
+
 typedef struct {
   /* n words */
   void (*add)(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
@@ -43,10 +50,9 @@ typedef struct {
   /* Tables a, b: sums[0..1] = sum of weights * a b of the low halves, sums[2..3] that of high - low */
   void (*product_round)(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
                         const uint64_t *weights, size_t n);
-  /* out[i] (pairs) = constants[0] - (constants[1] * key[i] + constants[2] * value[i] + constants[3] * sign[i]); keys are
-   * below 2^30, signs 0 or 1; value and sign may be null */
-  void (*leaves)(uint64_t *out, const uint32_t *key, const uint8_t *value, const uint8_t *sign, size_t n,
-                 const uint64_t constants[8]);
+  /* out[i] (pairs) = constants[0] + the sum over at most VC_MOST_STREAMS streams s of constants[3 s + 1] * key[i] + constants[3 s + 2] *
+   * value[i] + constants[3 s + 3] * sign[i]; keys are below 2^28, signs 0 or 1; value and sign may be null, in all streams */
+  void (*affine)(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
   /* Two layers of a transform on four streams of n words: out[k * to + i] from in[k * from + i], k < 4; z[0] belongs to the

@@ -241,30 +241,48 @@ static inline vec some_u8(const uint8_t *p, size_t n) {
   return v_widen8(part);
 }
 
-static void leaves(uint64_t *out, const uint32_t *key, const uint8_t *value, const uint8_t *sign, size_t n,
-                   const uint64_t constants[8]) {
-  vec low[8], high[8];
-  for (int j = 0; j < 8; j++) {
-    low[j] = v_set1(constants[j] & VC_EPSILON);
-    high[j] = v_set1(constants[j] >> 32);
-  }
-  const evec start = e_set1(constants);
+/* Halves of the two words of a constant. */
+typedef struct {
+  vec low0, high0, low1, high1;
+} halves;
+
+static inline halves split_halves(const uint64_t c[2]) {
+  const halves h = {v_set1(c[0] & VC_EPSILON), v_set1(c[0] >> 32), v_set1(c[1] & VC_EPSILON), v_set1(c[1] >> 32)};
+  return h;
+}
+static inline void add_multiple(halves *sum, const halves *c, vec x) {
+  sum->low0 = v_plus(sum->low0, v_mul32(c->low0, x)), sum->high0 = v_plus(sum->high0, v_mul32(c->high0, x));
+  sum->low1 = v_plus(sum->low1, v_mul32(c->low1, x)), sum->high1 = v_plus(sum->high1, v_mul32(c->high1, x));
+}
+
+/* Inlined with constants, so that what a leaf does not have costs nothing. */
+static inline void affine_of(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants,
+                             int value, int sign) {
+  halves c[3 * VC_MOST_STREAMS];
+  for (size_t j = 0; j < 3 * count; j++) c[j] = split_halves(constants + 2 + 2 * j);
+  const halves start = split_halves(constants);
   EACH(n, {
-    const vec u = some_u32(key + i, k);
-    vec c0 = v_mul32(low[2], u), c1 = v_mul32(low[3], u), top0 = v_mul32(high[2], u), top1 = v_mul32(high[3], u);
-    if (value) {
-      const vec v = some_u8(value + i, k);
-      c0 = v_plus(c0, v_mul32(low[4], v)), c1 = v_plus(c1, v_mul32(low[5], v));
-      top0 = v_plus(top0, v_mul32(high[4], v)), top1 = v_plus(top1, v_mul32(high[5], v));
+    halves sum = start;
+    for (size_t s = 0; s < count; s++) {
+      add_multiple(&sum, &c[3 * s], some_u32(streams[s].key + i, k));
+      if (value) add_multiple(&sum, &c[3 * s + 1], some_u8(streams[s].value + i, k));
+      if (sign) add_multiple(&sum, &c[3 * s + 2], some_u8(streams[s].sign + i, k));
     }
-    if (sign) {
-      const vec s = some_u8(sign + i, k);
-      c0 = v_plus(c0, v_mul32(low[6], s)), c1 = v_plus(c1, v_mul32(low[7], s));
-      top0 = v_plus(top0, v_mul32(high[6], s)), top1 = v_plus(top1, v_mul32(high[7], s));
-    }
-    evec total = {v_halves(c0, top0), v_halves(c1, top1)};
-    store_pairs(out + 2 * i, e_sub(start, total), k);
+    const evec total = {v_halves(sum.low0, sum.high0), v_halves(sum.low1, sum.high1)};
+    store_pairs(out + 2 * i, total, k);
   });
+}
+
+static void affine(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants) {
+  const int value = streams[0].value != NULL, sign = streams[0].sign != NULL;
+  if (!value && !sign && count == 1)
+    affine_of(out, streams, 1, n, constants, 0, 0);
+  else if (!value && !sign)
+    affine_of(out, streams, count, n, constants, 0, 0);
+  else if (!sign)
+    affine_of(out, streams, count, n, constants, 1, 0);
+  else
+    affine_of(out, streams, count, n, constants, value, 1);
 }
 
 static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
@@ -334,7 +352,7 @@ const vc_field_kernels VC_FIELD_NAME = {
     .fraction_round = fraction_round,
     .unit_fractions = unit_fractions,
     .product_round = product_round,
-    .leaves = leaves,
+    .affine = affine,
     .expand = expand,
     .butterfly4 = butterfly4,
     .butterfly2 = butterfly2,

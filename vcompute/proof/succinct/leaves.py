@@ -121,7 +121,7 @@ def leaf_tree(
 def _constants(table: Table, challenges: Challenges) -> tuple[Ext, Ext, Ext, Ext]:
     """Of denominators whose u is counted from the table's first and whose v from its least."""
     start = challenges.alpha - table.id - challenges.u * table.first - challenges.v * table.least
-    return start, challenges.u, challenges.v, challenges.s
+    return start, -challenges.u, -challenges.v, -challenges.s
 
 
 def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:

@@ -21,11 +21,13 @@ from vcompute.transcript import ProverTranscript
 ROW: Final = 24
 """Words of a group's description; VC_GKR_ROW."""
 MOST_AXES: Final = ROW - 8
+MOST_BOUND: Final = 2
+"""Variables that are bound before a unit box is stored; VC_MOST_BOUND."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitLeaves:
-    """A box of leaves of numerator 1 and denominator c0 - (c1 * key + c2 * value + c3 * sign)."""
+    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign; keys below 2^28."""
 
     key: npt.NDArray[np.uint32]
     value: npt.NDArray[np.uint8] | None
@@ -99,11 +101,31 @@ class Geometry:
             self.groups.append(np.array(rows, np.uint64).reshape(-1, ROW))
             self.sizes.append((every, general))
         self.sizes.append((0, 0))
+        self._lay_out(found)
         self.general = [groups.copy() for groups in self.groups]
         """The groups of levels above the leaves, where no box is a unit box."""
         for groups in self.general:
             groups[:, 3] = 0
         self._steps = [self._described(levels) for levels in (self.general, self.groups)]
+
+    def _lay_out(self, found: list[tuple[list[_Shape], bool, int, int]]) -> None:
+        """What the tables of each layer take beside the level itself."""
+        self.lazy = np.zeros(len(found), np.uint64)
+        """For each group of leaves: variables of its first axis that are bound before a unit box is stored."""
+        self.unit_sizes = np.zeros(len(found), np.uint64)
+        """Elements of a unit box then."""
+        self.extra = [0] * (len(self.groups) + 1)
+        """Elements of the boxes that a layer pads at once, all four tables."""
+        for number, (shapes, is_unit, count, _) in enumerate(found):
+            if is_unit:
+                lazy = min(MOST_BOUND, shapes[0].first - 1)
+                self.lazy[number], self.unit_sizes[number] = lazy, shapes[lazy].half + shapes[lazy].pad
+            for s, shape in enumerate(shapes):
+                if shape.pad and (s or not is_unit):
+                    self.extra[s] += 4 * count * (shape.half + shape.pad)
+        counts = np.array([count for _, _, count, _ in found], np.uint64)
+        self.unit_elements = int((2 * counts * self.unit_sizes).sum())
+        """Elements of both tables of all unit boxes."""
 
     def _described(self, levels: list[Words]) -> Any:
         """Every level as C sees it."""
@@ -177,32 +199,16 @@ class NativeTree:
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
             _describe(handle, leaves)
         self._constants = to_array([word for leaves in self._unit for word in leaves.constants])
-        # Level 1 is half of the tree: it is made twice, rather than kept while the layers above it need their tables.
-        # `low` holds it and every layer's tables but its own; `high` the levels above it, and then its own tables.
-        every, general = zip(*geometry.sizes, strict=True)
-        self._low = np.empty(
-            (max(2 * (every[1] + general[1]), 2 * every[1], *(4 * n for n in every[3:])), 2), np.uint64
-        )
-        self._high = np.empty((max(2 * sum(every[2:]), *(4 * n for n in every[2:3]), 0), 2), np.uint64)
         self._levels = [self._lowest(stack, general_leaves)]
-        above = iter(_parts(self._high, [n for n in every[2:] for _ in range(2)]))
-        below = self._levels[0]
         for s in range(1, stack.variables):
-            below = self._add(below, s, self._low_pair() if s == 1 else (next(above), next(above)))
-            self._levels.append(below)
+            self._levels.append(self._add(self._levels[-1], s))
 
-    def _low_pair(self) -> tuple[ExtWords, ExtWords]:
-        """Where level 1 stands."""
-        size = self._geometry.sizes[1][0]
-        return self._low[:size], self._low[size : 2 * size]
-
-    def _add(self, below: _Level, s: int, tables: tuple[ExtWords, ExtWords]) -> _Level:
+    def _add(self, below: _Level, s: int) -> _Level:
         """Level s from the one below."""
-        geometry = self._geometry
-        level, groups = (
-            _Level(tables, geometry.levels[s].tail),
-            geometry.groups[0] if s == 1 else geometry.general[s - 1],
-        )
+        geometry, size = self._geometry, self._geometry.sizes[s][0]
+        tables = np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64)
+        level = _Level(tables, geometry.levels[s].tail)
+        groups = geometry.groups[0] if s == 1 else geometry.general[s - 1]
         _native.lib.vc_gkr_add(
             level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants)
         )
@@ -235,46 +241,46 @@ class NativeTree:
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        level = self._levels.pop()
-        if s == 1:
-            level = self._add(self._levels[0], 1, self._low_pair())
-        arena = self._high if s == 1 else self._low
-        return _Layer(self._geometry, s, level, self._unit, self._leaves, scale, claimed, arena)
+        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed)
 
 
 class _Layer:
-    """The rounds of a layer; see :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
+    """The rounds of a layer, whose tables stand where its level stood; see
+    :class:`vcompute.proof.succinct.lookup.tree.Rounds`.
+    """
 
     def __init__(
         self, geometry: Geometry, s: int, level: _Level, unit: Sequence[UnitLeaves], leaves: Any, scale: Ext,
-        claimed: list[Ext], arena: ExtWords,
+        claimed: list[Ext],
     ) -> None:  # fmt: skip
-        lowest = s == 0
-        self._geometry, self._lowest, self._scale = geometry, lowest, scale
+        lowest, ffi = s == 0, _native.ffi
+        self._geometry, self._lowest, self._scale, self._level = geometry, lowest, scale, level
         self._inverse = scale.inverse() if lowest else ZERO
         self._s, self._point = s + 1, to_array(claimed)
         self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
-        every, general = geometry.sizes[s + 1]
-        shared = (every, every, general, general) if lowest else (every,) * 4
-        self._boxes = _parts(arena, shared)
+        self._groups = geometry.groups[s] if lowest else geometry.general[s]
+        count = len(self._groups)
         self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
-        rows = len(geometry.groups[0]) if lowest else 1  # above the leaves no box is a unit box
-        self._rows = [np.zeros((rows, geometry.row_stride), np.uint64) for _ in range(2)]
-        self._tables = _native.ffi.new("vc_gkr_tables *")
+        self._rows = [np.zeros((count if lowest else 1, geometry.row_stride), np.uint64) for _ in range(2)]
+        self._places = ffi.new("vc_gkr_place[]", max(count, 1))
+        self._tables = ffi.new("vc_gkr_tables *")
+        self._tables.places, self._tables.row_stride = self._places, geometry.row_stride
         for j in range(4):
-            self._tables.boxes[j], self._tables.tail[j] = _words(self._boxes[j]), _words(self._tail[j])
+            self._tables.tail[j] = _words(self._tail[j])
         for j in range(2):
             self._tables.rows[j] = _words(self._rows[j])
-        self._tables.row_stride = geometry.row_stride
-        self._groups = geometry.groups[s] if lowest else geometry.general[s]
-        constants = np.zeros((0, 2), np.uint64)
+        self._unit = np.empty((geometry.unit_elements if lowest else 0, 2), np.uint64)
+        self._extra = np.empty((geometry.extra[s], 2), np.uint64)
+        self._constants = np.zeros((0, 2), np.uint64)
+        self._leaves = leaves
         if lowest:
-            constants = to_array([word for box in unit for word in (*self._scaled(box), *self._shifted(box))])
+            self._constants = to_array([word for box in unit for word in (*self._scaled(box), *self._shifted(box))])
             self._fill_rows()
-        _native.lib.vc_gkr_split(
-            self._tables, level.handle, _words(self._groups), len(self._groups), leaves, _words(constants),
-            _words(self._lambda), _words(to_array([self._inverse])) if lowest else _native.ffi.NULL,
-            _words(self._defaults),
+        self._tables.leaves, self._tables.constants = leaves, _words(self._constants)
+        self._tables.lazy, self._tables.unit_sizes = _words(geometry.lazy), _words(geometry.unit_sizes)
+        _native.lib.vc_gkr_begin(
+            self._tables, level.handle, _words(self._groups), count, _words(self._unit), _words(self._extra),
+            _words(self._lambda), _words(to_array([self._inverse])) if lowest else ffi.NULL, _words(self._defaults),
         )  # fmt: skip
         self._scratch = np.empty(self._scratch_words(), np.uint64)
         self._next_groups()
@@ -317,7 +323,7 @@ class _Layer:
         place = self._geometry.levels[self._s].tail_start // 2
         _native.lib.vc_gkr_tree_round(
             _words(sums), self._tables, _words(self._groups), len(self._groups), place, _words(self._point[1:]),
-            len(self._point) - 1, _words(self._lambda), _words(self._scratch),
+            len(self._point) - 1, _words(self._lambda), _words(self._defaults), _words(self._scratch),
         )  # fmt: skip
         return [_ext(sums[:2]), _ext(sums[2:])]
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the tree of fractions share: groups of boxes, and small arithmetic.
+ *
+ * The readable twin is vcompute/proof/succinct/lookup/tree.py (NumpyTree): the same messages from padded tables. Here an
+ * axis is padded to a power of two only once its own variables are bound, so that padding costs next to nothing: at a
+ * level a box is 2^b rows, b the variables left of its first axis, and a row is the other axes at their true length.
+ */
+#ifndef VC_GKR_H
+#define VC_GKR_H
+
+#include <string.h>
+
+#include "field.h"
+#include "goldilocks.h"
+#include "vcompute.h"
+
+enum { VC_GKR_CHUNK = 512 };
+
+/* A row of the description of a level: boxes of one shape, one after the other. */
+typedef struct {
+  size_t count;
+  size_t half, pad; /* elements of the box with the next variable bound, and what is then added to it as padding */
+  size_t unit;      /* 1 for unit boxes */
+  size_t place;     /* the number of the first box among boxes of its size */
+  size_t bits;      /* variables left */
+  size_t first;     /* variables left of the first axis */
+  size_t rest;      /* axes after it */
+  const uint64_t *sizes;
+} vc_group;
+
+static inline vc_group vc_read_group(const uint64_t *groups, size_t i) {
+  const uint64_t *row = groups + i * VC_GKR_ROW;
+  vc_group g = {(size_t)row[0], (size_t)row[1], (size_t)row[2], (size_t)row[3], (size_t)row[4],
+                (size_t)row[5], (size_t)row[6], (size_t)row[7], row + 8};
+  return g;
+}
+
+static inline unsigned vc_bits_of(size_t size) {
+  unsigned bits = 0;
+  while (((size_t)1 << bits) < size) bits++;
+  return bits;
+}
+
+static inline void vc_set(uint64_t *out, const uint64_t value[2]) { out[0] = value[0], out[1] = value[1]; }
+
+static inline void vc_fill_pairs(uint64_t *out, const uint64_t value[2], size_t n) {
+  for (size_t i = 0; i < n; i++) vc_set(out + 2 * i, value);
+}
+
+static inline void vc_accumulate(uint64_t sum[2], const uint64_t value[2]) {
+  sum[0] = vc_gl_add(sum[0], value[0]);
+  sum[1] = vc_gl_add(sum[1], value[1]);
+}
+
+static inline void vc_accumulate_product(uint64_t sum[2], const uint64_t a[2], const uint64_t b[2]) {
+  uint64_t product[2];
+  vc_ext_mul(product, a, b);
+  vc_accumulate(sum, product);
+}
+
+static const uint64_t vc_zero[2] = {0, 0}, vc_one[2] = {1, 0};
+
+/* Leaves of a unit box combined: the value at x is the sum over c < 2^bound of weights[c] * leaf(base + c * apart + x), a leaf
+ * being constants[0] + constants[1] key + constants[2] value + constants[3] sign, and `past` beyond the box's end. */
+typedef struct {
+  const vc_gkr_leaf *leaf;
+  const uint64_t *constants; /* 8 words */
+  const uint64_t *past;
+  const uint64_t *weights; /* pairs */
+  size_t base, apart, count;
+} vc_combination;
+
+/* out (pairs) = the combination at x = start .. start + n. */
+void vc_combine_leaves(const vc_field_kernels *k, uint64_t *out, const vc_combination *c, size_t start, size_t n);
+
+#endif

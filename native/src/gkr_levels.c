@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The levels of a tree of fractions over a stack of boxes (see gkr.h).
+ *
+ * A *unit box* is a box of leaves whose numerators are all 1. Its denominators are affine in small integers, so they are
+ * never stored at level 0: whoever needs some makes them.
+ */
+#include "gkr.h"
+
+/* The constants of some streams of leaves: 1 + 3 for each. */
+enum { STREAM_WORDS = 6, MOST_WORDS = 2 + STREAM_WORDS * VC_MOST_STREAMS };
+
+void vc_combine_leaves(const vc_field_kernels *k, uint64_t *out, const vc_combination *c, size_t start, size_t n) {
+  const size_t valid = (size_t)c->leaf->valid;
+  uint64_t constants[MOST_WORDS];
+  for (size_t s = 0; s < c->count; s++)
+    for (size_t j = 1; j < 4; j++)
+      vc_ext_mul(constants + 2 + STREAM_WORDS * s + 2 * (j - 1), c->weights + 2 * s, c->constants + 2 * j);
+  while (n) {
+    size_t inside = 0, some = n;
+    while (inside < c->count && c->base + inside * c->apart + start < valid) inside++;
+    if (inside && valid - (c->base + (inside - 1) * c->apart + start) < some)
+      some = valid - (c->base + (inside - 1) * c->apart + start);
+    vc_set(constants, vc_zero);
+    for (size_t s = 0; s < c->count; s++)
+      vc_accumulate_product(constants, c->weights + 2 * s, s < inside ? c->constants : c->past);
+    vc_stream streams[VC_MOST_STREAMS];
+    for (size_t s = 0; s < inside; s++) {
+      const size_t at = c->base + s * c->apart + start;
+      streams[s].key = c->leaf->key + at;
+      streams[s].value = c->leaf->value ? c->leaf->value + at : NULL;
+      streams[s].sign = c->leaf->sign ? c->leaf->sign + at : NULL;
+    }
+    if (inside)
+      k->affine(out, streams, inside, some, constants);
+    else
+      vc_fill_pairs(out, constants, some);
+    out += 2 * some, start += some, n -= some;
+  }
+}
+
+void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *constants) {
+  const vc_combination c = {leaf, constants, vc_one, vc_one, 0, 0, 1};
+  vc_combine_leaves(vc_field(), out, &c, 0, (size_t)leaf->valid);
+}
+
+/* n, d (half elements) = the fractions of a unit box in pairs. */
+static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf,
+                     const uint64_t constants[8], size_t half) {
+  uint64_t low[2 * VC_GKR_CHUNK], high[2 * VC_GKR_CHUNK];
+  const vc_combination first = {leaf, constants, vc_one, vc_one, 0, 0, 1}, second = {leaf, constants, vc_one, vc_one, half, 0, 1};
+  for (size_t i = 0; i < half; i += VC_GKR_CHUNK) {
+    const size_t some = half - i < VC_GKR_CHUNK ? half - i : VC_GKR_CHUNK, valid = (size_t)leaf->valid;
+    const size_t both = half + i < valid ? (some < valid - half - i ? some : valid - half - i) : 0;
+    vc_combine_leaves(k, low, &first, i, some);
+    vc_combine_leaves(k, high, &second, i, both);
+    k->unit_fractions(n + 2 * i, d + 2 * i, low, high, both);
+    vc_fill_pairs(n + 2 * (i + both), vc_one, some - both);
+    memcpy(d + 2 * (i + both), low + 2 * both, (some - both) * sizeof vc_one);
+  }
+}
+
+void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
+                const vc_gkr_leaf *leaves, const uint64_t *constants) {
+  const vc_field_kernels *k = vc_field();
+  uint64_t *n_out = out->n, *d_out = out->d, *tail_n = out->tail_n, *tail_d = out->tail_d;
+  const uint64_t *n = in->n, *d = in->d;
+  for (size_t i = 0; i < n_groups; i++) {
+    const vc_group g = vc_read_group(groups, i);
+    for (size_t box = 0; box < g.count; box++) {
+      uint64_t **to_n = g.bits == 1 ? &tail_n : &n_out, **to_d = g.bits == 1 ? &tail_d : &d_out;
+      if (g.unit) {
+        add_unit(k, *to_n, *to_d, leaves, constants, g.half);
+        leaves++, constants += 8;
+      } else {
+        k->fractions(*to_n, *to_d, n, d, n + 2 * g.half, d + 2 * g.half, g.half);
+        n += 4 * g.half, d += 4 * g.half;
+      }
+      vc_fill_pairs(*to_n + 2 * g.half, vc_zero, g.pad);
+      vc_fill_pairs(*to_d + 2 * g.half, vc_one, g.pad);
+      *to_n += 2 * (g.half + g.pad), *to_d += 2 * (g.half + g.pad);
+    }
+  }
+  const size_t pairs = (size_t)in->tail_count / 2;
+  for (size_t i = 0; i < pairs; i++)
+    k->fractions(tail_n + 2 * i, tail_d + 2 * i, in->tail_n + 4 * i, in->tail_d + 4 * i, in->tail_n + 4 * i + 2,
+                 in->tail_d + 4 * i + 2, 1);
+  if (in->tail_count % 2) {
+    vc_set(tail_n + 2 * pairs, in->tail_n + 4 * pairs);
+    vc_set(tail_d + 2 * pairs, in->tail_d + 4 * pairs);
+  }
+}
