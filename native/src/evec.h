@@ -43,6 +43,16 @@ static inline uint64_t v_across(vec a) {
 }
 static inline uint64_t p_total(psum sum) { return v_across(p_reduce(sum)); }
 
+/* A constant to multiply by: its words, and its second word times 7. */
+typedef struct {
+  factor c0, c1, c7;
+} econst;
+
+static inline econst e_const(const uint64_t r[2]) {
+  econst x = {p_factor(v_set1(r[0])), p_factor(v_set1(r[1])), p_factor(v_set1(vc_gl_mul7(r[1])))};
+  return x;
+}
+
 #if defined(VC_PRODUCTS_FUSED)
 static inline void e_mac(esum *sum, evec a, evec b) {
   const factor a0 = p_factor(a.c0), a1 = p_factor(a.c1), b0 = p_factor(b.c0), b1 = p_factor(b.c1);
@@ -61,6 +71,17 @@ static inline evec e_mul(evec a, evec b) {
   e_mac(&sum, a, b);
   return e_reduce(&sum);
 }
+static inline evec e_scale(evec a, const econst *r) {
+  const factor a0 = p_factor(a.c0), a1 = p_factor(a.c1);
+  psum c0 = p_zero(), c1 = p_zero();
+  p_mac(&c0, a0, r->c0);
+  p_mac(&c0, a1, r->c7);
+  p_mac(&c1, a0, r->c1);
+  p_mac(&c1, a1, r->c0);
+  evec c = {p_reduce(c0), p_reduce(c1)};
+  return c;
+}
+/* a * b + c * d */
 static inline evec e_mul2(evec a, evec b, evec c, evec d) {
   esum sum = e_zero();
   e_mac(&sum, a, b);
@@ -80,6 +101,10 @@ static inline void e_mac(esum *sum, evec a, evec b) {
 }
 static inline evec e_mul(evec a, evec b) {
   evec c = {v_mul_add(a.c0, b.c0, a.c1, v_mul7(b.c1)), v_mul_add(a.c0, b.c1, a.c1, b.c0)};
+  return c;
+}
+static inline evec e_scale(evec a, const econst *r) {
+  evec c = {v_mul_add(a.c0, r->c0, a.c1, r->c7), v_mul_add(a.c0, r->c1, a.c1, r->c0)};
   return c;
 }
 /* a * b + c * d */

@@ -71,19 +71,19 @@ static void ext_mul_base(uint64_t *out, const uint64_t *a, const uint64_t *b, si
   EACH(n, store_pairs(out + 2 * i, e_mul_base(load_pairs(a + 2 * i, k), load_some(b + i, k)), k););
 }
 static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
-  EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), factor), k););
+  const econst at = e_const(r);
+  EACH(n, store_pairs(out + 2 * i, e_scale(load_pairs(a + 2 * i, k), &at), k););
 }
 
 static void base_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
-  EACH(n, store_pairs(out + 2 * i, e_mul_base(factor, load_some(a + i, k)), k););
+  const evec scale = e_set1(r);
+  EACH(n, store_pairs(out + 2 * i, e_mul_base(scale, load_some(a + i, k)), k););
 }
 
 static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
+  const econst at = e_const(r);
   EACH(n, {
-    evec product = e_mul(load_pairs(a + 2 * i, k), factor);
+    evec product = e_scale(load_pairs(a + 2 * i, k), &at);
     store_pairs(out + 2 * i, e_add(load_pairs(out + 2 * i, k), product), k);
   });
 }
@@ -125,19 +125,19 @@ static void dot_ext(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t 
 }
 
 static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
+  const evec scale = e_set1(r);
   EACH(n, {
     vec a = load_some(low + i, k);
-    evec step = e_mul_base(factor, v_sub(load_some(high + i, k), a));
+    evec step = e_mul_base(scale, v_sub(load_some(high + i, k), a));
     step.c0 = v_add(step.c0, a);
     store_pairs(out + 2 * i, step, k);
   });
 }
 static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
+  const econst at = e_const(r);
   EACH(n, {
     evec a = load_pairs(low + 2 * i, k);
-    evec step = e_mul(e_sub(load_pairs(high + 2 * i, k), a), factor);
+    evec step = e_scale(e_sub(load_pairs(high + 2 * i, k), a), &at);
     store_pairs(out + 2 * i, e_add(a, step), k);
   });
 }
@@ -286,9 +286,9 @@ static void affine(uint64_t *out, const vc_stream *streams, size_t count, size_t
 }
 
 static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
-  const evec factor = e_set1(r);
+  const econst at = e_const(r);
   EACH(n, {
-    evec a = load_pairs(table + 2 * i, k), high = e_mul(a, factor);
+    evec a = load_pairs(table + 2 * i, k), high = e_scale(a, &at);
     store_pairs(table + 2 * (n + i), high, k);
     store_pairs(table + 2 * i, e_sub(a, high), k);
   });

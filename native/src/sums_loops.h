@@ -4,6 +4,8 @@
  */
 #include "sums.h"
 
+#include "evec.h"
+
 #include <string.h>
 
 #define L VEC_LANES
@@ -117,17 +119,7 @@ static void gram_end(uint64_t *sums, uint64_t *state, size_t count) {
 
 enum { TERMS = 8 }; /* of a sum that is reduced once */
 
-/* Weights as factors: first words, second words, and second words times 7. */
-typedef struct {
-  factor c0, c1, c7;
-} weight;
-
-static inline weight make_weight(const uint64_t w[2]) {
-  weight x = {p_factor(v_set1(w[0])), p_factor(v_set1(w[1])), p_factor(v_set1(vc_gl_mul7(w[1])))};
-  return x;
-}
-
-static inline void base_terms(uint64_t *out, const uint64_t *const *x, const weight *w, size_t count, size_t n, int more) {
+static inline void base_terms(uint64_t *out, const uint64_t *const *x, const econst *w, size_t count, size_t n, int more) {
   EACH_VECTOR(n, {
     psum c0 = p_zero(), c1 = p_zero();
     for (size_t t = 0; t < count; t++) {
@@ -141,7 +133,7 @@ static inline void base_terms(uint64_t *out, const uint64_t *const *x, const wei
   })
 }
 
-static inline void block_terms(uint64_t *out, const uint64_t *const *x, const weight *w, size_t count, size_t n, int more) {
+static inline void block_terms(uint64_t *out, const uint64_t *const *x, const econst *w, size_t count, size_t n, int more) {
   EACH_VECTOR(n, {
     psum c0 = p_zero(), c1 = p_zero();
     for (size_t t = 0; t < count; t++) {
@@ -159,10 +151,10 @@ static inline void block_terms(uint64_t *out, const uint64_t *const *x, const we
 
 /* A few terms at a time, their number a constant so that the loop over them leaves no trace. */
 #define COMBINE(terms)                                                                                       \
-  weight w[TERMS];                                                                                           \
+  econst w[TERMS];                                                                                          \
   for (size_t done = 0; done < count;) {                                                                     \
     const size_t some = count - done < TERMS ? count - done : TERMS;                                         \
-    for (size_t t = 0; t < some; t++) w[t] = make_weight(weights + 2 * (done + t));                          \
+    for (size_t t = 0; t < some; t++) w[t] = e_const(weights + 2 * (done + t));                          \
     switch (some) {                                                                                          \
       case 1: terms(out, x + done, w, 1, n, done > 0); break;                                                \
       case 2: terms(out, x + done, w, 2, n, done > 0); break;                                                \
