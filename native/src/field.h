@@ -55,11 +55,13 @@ typedef struct {
   void (*affine)(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
-  /* Two layers of a transform on four streams of n words: out[k * to + i] from in[k * from + i], k < 4; z[0] belongs to the
-   * upper layer, z[1] to the lower layer's first block, z[2] = z[0] * z[1]. out may be in. */
-  void (*butterfly4)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t z[3]);
-  /* One layer: out[i] = in[i] + z * in[n + i], out[n + i] = in[i] - z * in[n + i]. */
-  void (*butterfly2)(uint64_t *out, const uint64_t *in, size_t n, uint64_t z);
+  /* Passes of transforms (see ntt.c) take and leave words in a form of their own: `offset` makes it of canonical words, and
+   * the last pass leaves canonical words. One pass is 1 to 3 layers of `blocks` blocks from the block-th on, of 2^layers
+   * streams of n words: stream k of the j-th is out[((j << layers) + k) * to ..]. The twiddles are a table T[0 ..]. out may
+   * be in. */
+  void (*offset)(uint64_t *words, size_t n);
+  void (*butterflies)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *table,
+                      size_t block, size_t blocks, unsigned layers, int last);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */
   void (*butterfly2_transposed)(uint64_t *data, size_t n, uint64_t z);
   /* out[j] (pairs) = the sum over b < n of coefficients[b] * x[j]^b, t points */

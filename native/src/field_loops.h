@@ -294,26 +294,8 @@ static void expand(uint64_t *table, const uint64_t r[2], size_t n) {
   });
 }
 
-static void butterfly4(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t z[3]) {
-  const vec z0 = v_set1(z[0]), z1 = v_set1(z[1]), z2 = v_set1(z[2]);
-  EACH(n, {
-    vec x0 = load_some(in + i, k), x1 = v_mul(load_some(in + from + i, k), z1);
-    vec x2 = v_mul(load_some(in + 2 * from + i, k), z0), x3 = v_mul(load_some(in + 3 * from + i, k), z2);
-    vec even = v_add(x0, x2), odd = v_add(x1, x3), below = v_sub(x0, x2), turned = v_turn(v_sub(x1, x3));
-    store_some(out + i, v_add(even, odd), k);
-    store_some(out + to + i, v_sub(even, odd), k);
-    store_some(out + 2 * to + i, v_add(below, turned), k);
-    store_some(out + 3 * to + i, v_sub(below, turned), k);
-  });
-}
-static void butterfly2(uint64_t *out, const uint64_t *in, size_t n, uint64_t z) {
-  const vec factor = v_set1(z);
-  EACH(n, {
-    vec a = load_some(in + i, k), b = v_mul(load_some(in + n + i, k), factor);
-    store_some(out + i, v_add(a, b), k);
-    store_some(out + n + i, v_sub(a, b), k);
-  });
-}
+#include "butterflies.h"
+
 static void butterfly2_transposed(uint64_t *data, size_t n, uint64_t z) {
   const vec factor = v_set1(z);
   EACH(n, {
@@ -354,8 +336,8 @@ const vc_field_kernels VC_FIELD_NAME = {
     .product_round = product_round,
     .affine = affine,
     .expand = expand,
-    .butterfly4 = butterfly4,
-    .butterfly2 = butterfly2,
+    .offset = offset,
+    .butterflies = butterflies,
     .butterfly2_transposed = butterfly2_transposed,
     .evaluate = evaluate,
     .scale = scale,

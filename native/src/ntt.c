@@ -17,25 +17,20 @@ static void twiddles(const vc_field_kernels *k, uint64_t *table, unsigned log) {
   for (unsigned i = 0; i < log; i++) k->scale(table + ((size_t)1 << i), table, (size_t)1 << i, vc_gl_root(i + 2));
 }
 
-/* Two layers of `block`, from streams `from` words apart to streams `to` words apart. */
-static void four(const vc_field_kernels *k, uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t words,
-                 size_t block, const uint64_t *table) {
-  const uint64_t z[3] = {table[block], table[2 * block], vc_gl_mul(table[block], table[2 * block])};
-  k->butterfly4(out, to, in, from, words, z);
-}
-
-/* Transform a block of 2^log rows of w words in place, depth first so that small blocks stay in the cache. */
-static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, size_t w, size_t block,
-                      const uint64_t *table) {
-  if (log == 0) return;
-  const size_t parts = log % 2 ? 2 : 4, part = (w << log) / parts;
-  if (parts == 2)
-    k->butterfly2(data, data, part, table[block]);
-  else
-    four(k, data, part, data, part, part, block, table);
-  if (log > 2)
-    for (size_t i = 0; i < parts; i++)
-      transform(k, data + i * part, log % 2 ? log - 1 : log - 2, w, parts * block + i, table);
+/* Finish blocks of 2^log rows of w words in place, log a multiple of 3: depth first until they fit the first cache. */
+#define SMALL 4096 /* words */
+static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, size_t w, size_t block, const uint64_t *table) {
+  const size_t words = w << log;
+  unsigned left = log;
+  if (words > SMALL && log > 3) {
+    k->butterflies(data, words / 8, data, words / 8, words / 8, table, block, 1, 3, 0);
+    for (size_t i = 0; i < 8; i++) transform(k, data + i * (words / 8), log - 3, w, 8 * block + i, table);
+    return;
+  }
+  for (size_t blocks = 1; left; left -= 3, blocks *= 8) {
+    const size_t stream = w << (left - 3);
+    k->butterflies(data, stream, data, stream, stream, table, block * blocks, blocks, 3, left == 3);
+  }
 }
 
 /* rows[i][j] = lanes[j][i] for i < rows, elements of `words` words, a lane `n` elements after the other. */
@@ -45,13 +40,13 @@ static inline void transpose(uint64_t *to, const uint64_t *lanes, size_t count, 
       for (size_t c = 0; c < words; c++) to[(i * count + j) * words + c] = lanes[(j * n + i) * words + c];
 }
 
-/* A code is made in two passes. The first one takes a few rows of four streams of consecutive rows from the lanes, through
- * two layers of every block of the code; what it leaves are smaller blocks, each of which the second pass finishes by itself.
- * Rows, and then blocks, are independent of one another.
+/* A code is made in two steps. The first one takes a few rows of each stream of consecutive rows from the lanes, through the
+ * upper layers of every block of the code; what it leaves are smaller blocks, each of which the second step finishes by
+ * itself. Rows, and then blocks, are independent of one another.
  */
 #define TILE 32 /* rows of a stream at a time */
 
-static unsigned top_layers(uint32_t log_lane) { return log_lane < 2 ? 0 : 2; }
+static unsigned top_layers(uint32_t log_lane) { return log_lane == 0 ? 0 : (log_lane - 1) % 3 + 1; }
 
 size_t vc_rs_twiddles_size(uint32_t log_lane, uint32_t rate_bits) {
   return ((size_t)1 << (log_lane + rate_bits)) / 2 + 1;
@@ -63,12 +58,13 @@ void vc_rs_twiddles(uint64_t *table, uint32_t log_lane, uint32_t rate_bits) {
 
 size_t vc_rs_rows(uint32_t log_lane) { return (size_t)1 << (log_lane - top_layers(log_lane)); }
 
-size_t vc_rs_scratch(size_t width) { return 4 * TILE * width; }
+size_t vc_rs_scratch(size_t width) { return 8 * TILE * width; }
 
 void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
                  const uint64_t *table, size_t first, size_t rows, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
-  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << top_layers(log_lane);
+  const unsigned layers = top_layers(log_lane);
+  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << layers;
   const size_t stream = vc_rs_rows(log_lane), stop = first + rows;
   for (size_t start = first; start < stop; start += TILE) {
     const size_t tile = stop - start < TILE ? stop - start : TILE, part = tile * w;
@@ -78,10 +74,11 @@ void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t lo
       else
         transpose(scratch + s * part, lanes + 2 * (s * stream + start), count, n, tile, 2);
     }
+    if (layers) k->offset(scratch, streams * part);
     for (size_t b = 0; b < (size_t)1 << rate_bits; b++) {
       uint64_t *to = out + (b * n + start) * w;
-      if (streams == 4)
-        four(k, to, stream * w, scratch, part, part, b, table);
+      if (layers)
+        k->butterflies(to, stream * w, scratch, part, part, table, b, 1, layers, layers == log_lane);
       else
         memcpy(to, scratch, part * sizeof *to);
     }
@@ -92,6 +89,7 @@ size_t vc_rs_blocks(uint32_t log_lane, uint32_t rate_bits) { return (size_t)1 <<
 
 void vc_rs_finish(uint64_t *out, size_t width, uint32_t log_lane, const uint64_t *table, size_t first, size_t blocks) {
   const unsigned left = log_lane - top_layers(log_lane);
+  if (left == 0) return;
   for (size_t b = first; b < first + blocks; b++) transform(vc_field(), out + (b * width << left), left, width, b, table);
 }
 

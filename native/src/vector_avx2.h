@@ -49,8 +49,6 @@ static inline vec v_reduce_parts(vec low, vec high, vec h1) {
 
 static inline vec v_reduce(vec low, vec high) { return v_reduce_parts(low, high, _mm256_srli_epi64(high, 32)); }
 
-static inline vec v_turn(vec a) { return v_reduce(_mm256_slli_epi64(a, 48), _mm256_srli_epi64(a, 16)); }
-
 static inline vec v_widen32(const uint32_t *p) {
   return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
@@ -83,6 +81,20 @@ static inline vec v_mul(vec a, vec b) {
   v_mul_wide(&low, &high, a, b);
   return v_reduce(low, high);
 }
+
+static inline vec v_minus(vec a, vec b) { return _mm256_sub_epi64(a, b); }
+static inline vec v_and(vec a, vec b) { return _mm256_and_si256(a, b); }
+static inline vec v_xor(vec a, vec b) { return _mm256_xor_si256(a, b); }
+static inline vec v_smul32(vec a, vec b) { return _mm256_mul_epi32(a, b); }
+static inline vec v_top(vec a) { return _mm256_srli_epi64(a, 32); }
+static inline vec v_signed_top(vec a) {
+  return _mm256_blend_epi32(_mm256_srli_epi64(a, 32), _mm256_srai_epi32(a, 31), 0xaa);
+}
+static inline vec v_left(vec a, unsigned bits) { return _mm256_slli_epi64(a, (int)bits); }
+static inline vec v_carried(vec sum, vec term) {
+  return _mm256_add_epi64(sum, _mm256_srli_epi64(v_less(sum, term), 32));
+}
+static inline vec v_canonical(vec a) { return _mm256_sub_epi64(a, _mm256_andnot_si256(v_less(a, v_set1(VC_P)), v_set1(VC_P))); }
 
 static inline void v_split(vec *first, vec *second, vec x, vec y) {
   vec a = _mm256_permute2x128_si256(x, y, 0x20), b = _mm256_permute2x128_si256(x, y, 0x31);

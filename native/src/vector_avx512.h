@@ -89,7 +89,17 @@ static inline vec v_mul7(vec a) {
   return v_sub(v_reduce_parts(_mm512_slli_epi64(a, 3), _mm512_srli_epi64(a, 61), _mm512_setzero_si512()), a);
 }
 
-static inline vec v_turn(vec a) { return v_reduce(_mm512_slli_epi64(a, 48), _mm512_srli_epi64(a, 16)); }
+static inline vec v_minus(vec a, vec b) { return _mm512_sub_epi64(a, b); }
+static inline vec v_and(vec a, vec b) { return _mm512_and_si512(a, b); }
+static inline vec v_xor(vec a, vec b) { return _mm512_xor_si512(a, b); }
+static inline vec v_smul32(vec a, vec b) { return _mm512_mul_epi32(a, b); }
+static inline vec v_top(vec a) { return _mm512_srli_epi64(a, 32); }
+static inline vec v_signed_top(vec a) { return _mm512_srai_epi64(a, 32); }
+static inline vec v_left(vec a, unsigned bits) { return _mm512_slli_epi64(a, bits); }
+static inline vec v_carried(vec sum, vec term) {
+  return _mm512_mask_add_epi64(sum, _mm512_cmplt_epu64_mask(sum, term), sum, v_set1(VC_EPSILON));
+}
+static inline vec v_canonical(vec a) { return _mm512_min_epu64(a, _mm512_sub_epi64(a, v_set1(VC_P))); }
 
 static inline void v_split(vec *first, vec *second, vec x, vec y) {
   const vec even = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), odd = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);

@@ -2,10 +2,13 @@
 /* Vectors of one word: the plain meaning of every operation of the vector headers.
  *
  * A vector header defines VEC_LANES, `vec`, and on canonical words v_add, v_sub, v_mul (any words), v_load, v_store,
- * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once), v_turn (times 2^48, a fourth root of unity); v_mac adds a product to sums that are reduced at their end alone:
- * low + 2^64 high + 2^128 top in each lane, v_sum reduces each lane's, v_total is the element all lanes add up to; v_load_n and v_store_n touch only the first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in
- * memory order) into their first and second members, v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on
- * any words v_plus adds modulo 2^64, v_mul32 multiplies the low halves, v_halves is low + 2^32 high in the field, both < 2^63.
+ * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once); v_mac adds a product to sums that are reduced at their end alone:
+ * low + 2^64 high + 2^128 top in each lane, v_sum reduces each lane's; v_load_n and v_store_n touch only the
+ * first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in memory order) into their first and second members,
+ * v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on any words v_plus and v_minus work modulo 2^64,
+ * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, both < 2^63;
+ * v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
+ * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical.
  */
 #ifndef VC_VECTOR_H
 #define VC_VECTOR_H
@@ -34,7 +37,15 @@ static inline vec v_halves(vec low, vec high) {
   return vc_gl_reduce(sum, (high >> 32) + (sum < low));
 }
 static inline vec v_mul7(vec a) { return vc_gl_mul7(a); }
-static inline vec v_turn(vec a) { return vc_gl_reduce(a << 48, a >> 16); }
+static inline vec v_minus(vec a, vec b) { return a - b; }
+static inline vec v_and(vec a, vec b) { return a & b; }
+static inline vec v_xor(vec a, vec b) { return a ^ b; }
+static inline vec v_smul32(vec a, vec b) { return (uint64_t)((int64_t)(int32_t)(uint32_t)a * (int32_t)(uint32_t)b); }
+static inline vec v_top(vec a) { return a >> 32; }
+static inline vec v_signed_top(vec a) { return (a >> 32) - (a >> 63 << 32); }
+static inline vec v_left(vec a, unsigned bits) { return a << bits; }
+static inline vec v_carried(vec sum, vec term) { return sum + vc_gl_if(sum < term, VC_EPSILON); }
+static inline vec v_canonical(vec a) { return a - vc_gl_if(a >= VC_P, VC_P); }
 static inline void v_split(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }
 static inline void v_join(vec *x, vec *y, vec first, vec second) { *x = first, *y = second; }
 
