@@ -95,7 +95,7 @@ void vc_ext_add_outer(uint64_t *table, const uint64_t *outer, size_t m, const ui
 size_t vc_rs_twiddles_size(uint32_t log_lane, uint32_t rate_bits);
 void vc_rs_twiddles(uint64_t *table, uint32_t log_lane, uint32_t rate_bits);
 size_t vc_rs_rows(uint32_t log_lane);
-size_t vc_rs_scratch(size_t width);
+size_t vc_rs_scratch(uint32_t log_lane, size_t width);
 void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
                  const uint64_t *table, size_t first, size_t rows, uint64_t *scratch);
 size_t vc_rs_blocks(uint32_t log_lane, uint32_t rate_bits);

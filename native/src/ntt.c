@@ -44,9 +44,12 @@ static inline void transpose(uint64_t *to, const uint64_t *lanes, size_t count, 
  * upper layers of every block of the code; what it leaves are smaller blocks, each of which the second step finishes by
  * itself. Rows, and then blocks, are independent of one another.
  */
-#define TILE 32 /* rows of a stream at a time */
+#define TILE 64 /* rows of a stream at a time */
+#define SECOND 12 /* from as many layers on, a second pass in the first step saves one over the whole code */
 
-static unsigned top_layers(uint32_t log_lane) { return log_lane == 0 ? 0 : (log_lane - 1) % 3 + 1; }
+/* The layers of a first step's first pass, which leaves a multiple of 3, and of both its passes. */
+static unsigned first_layers(uint32_t log_lane) { return log_lane == 0 ? 0 : (log_lane - 1) % 3 + 1; }
+static unsigned top_layers(uint32_t log_lane) { return first_layers(log_lane) + (log_lane >= SECOND ? 3 : 0); }
 
 size_t vc_rs_twiddles_size(uint32_t log_lane, uint32_t rate_bits) {
   return ((size_t)1 << (log_lane + rate_bits)) / 2 + 1;
@@ -58,16 +61,20 @@ void vc_rs_twiddles(uint64_t *table, uint32_t log_lane, uint32_t rate_bits) {
 
 size_t vc_rs_rows(uint32_t log_lane) { return (size_t)1 << (log_lane - top_layers(log_lane)); }
 
-size_t vc_rs_scratch(size_t width) { return 8 * TILE * width; }
+size_t vc_rs_scratch(uint32_t log_lane, size_t width) {
+  const size_t rows = vc_rs_rows(log_lane);
+  return ((rows < TILE ? rows : TILE) * width << top_layers(log_lane)) * 2;
+}
 
 void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
                  const uint64_t *table, size_t first, size_t rows, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
-  const unsigned layers = top_layers(log_lane);
-  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << layers;
+  const unsigned layers = first_layers(log_lane), all = top_layers(log_lane);
+  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << all;
   const size_t stream = vc_rs_rows(log_lane), stop = first + rows;
   for (size_t start = first; start < stop; start += TILE) {
     const size_t tile = stop - start < TILE ? stop - start : TILE, part = tile * w;
+    uint64_t *second = scratch + streams * part;
     for (size_t s = 0; s < streams; s++) {
       if (words == 1)
         transpose(scratch + s * part, lanes + s * stream + start, count, n, tile, 1);
@@ -77,10 +84,15 @@ void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t lo
     if (layers) k->offset(scratch, streams * part);
     for (size_t b = 0; b < (size_t)1 << rate_bits; b++) {
       uint64_t *to = out + (b * n + start) * w;
-      if (layers)
-        k->butterflies(to, stream * w, scratch, part, part, table, b, 1, layers, layers == log_lane);
-      else
+      if (layers == 0) {
         memcpy(to, scratch, part * sizeof *to);
+      } else if (all == layers) {
+        k->butterflies(to, stream * w, scratch, part, part, table, b, 1, layers, layers == log_lane);
+      } else {
+        const size_t wide = streams * part >> layers;
+        k->butterflies(second, wide, scratch, wide, wide, table, b, 1, layers, 0);
+        k->butterflies(to, stream * w, second, part, part, table, b << layers, (size_t)1 << layers, 3, 0);
+      }
     }
   }
 }

@@ -19,6 +19,9 @@ from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import ONE, Ext, to_array
 
+LINE: Final = 8
+"""Words of a line of the cache."""
+
 LEAST_PART: Final = 1 << 15
 """Words of work that a thread is worth waking for."""
 
@@ -226,13 +229,13 @@ class NativeBackend:
         words = table.size // table.shape[0]
         log_lane = _log2(table.shape[0] // lanes)
         _require(words in {1, 2} and lanes << log_lane == table.shape[0], table)
-        out = np.empty((1 << (log_lane + rate_bits), lanes * words), dtype=np.uint64)
+        out = _aligned(1 << (log_lane + rate_bits), lanes * words)
         twiddles = np.empty(self._lib.vc_rs_twiddles_size(log_lane, rate_bits), dtype=np.uint64)
         self._lib.vc_rs_twiddles(_words(twiddles), log_lane, rate_bits)
         to, source, roots, width = _words(out), _words(np.ascontiguousarray(table)), _words(twiddles), out.shape[1]
 
         def rows(first: int, count: int) -> None:
-            scratch = np.empty(self._lib.vc_rs_scratch(width), dtype=np.uint64)
+            scratch = _aligned(1, self._lib.vc_rs_scratch(log_lane, width))
             self._lib.vc_rs_begin(to, source, lanes, log_lane, words, rate_bits, roots, first, count, _words(scratch))
 
         def blocks(first: int, count: int) -> None:
@@ -282,6 +285,13 @@ def _words(array: Words) -> Any:
     if array.dtype != np.uint64 or not array.flags.c_contiguous:
         raise ValueError(f"expected contiguous unsigned 64-bit words, not {array.dtype}")
     return _native.ffi.from_buffer("uint64_t[]", array)
+
+
+def _aligned(rows: int, width: int) -> Words:
+    """An array whose words begin at a line of the cache, so that no vector of its first row lies in two."""
+    words = np.empty(rows * width + LINE, dtype=np.uint64)
+    start = -words.ctypes.data // words.itemsize % LINE
+    return words[start : start + rows * width].reshape(rows, width)
 
 
 def _bytes(array: NDArray[np.uint8]) -> Any:
