@@ -412,9 +412,10 @@ typedef struct {
 /* The denominators of a box of leaves, by 8 words of constants. */
 void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *constants);
 
-/* The next level. `leaves` and their constants (8 words each) belong to unit boxes, which `in` does not hold. */
+/* The next level, or one of some parts of it, which may run at the same time. `leaves` and their constants (8 words each) belong to
+ * unit boxes, which `in` does not hold. */
 void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
-                const vc_gkr_leaf *leaves, const uint64_t *constants);
+                const vc_gkr_leaf *leaves, const uint64_t *constants, size_t part, size_t parts);
 
 /* The tables of the layer that adds this level in pairs, in the level's own place, which is used up: but for unit groups, two
  * tables of each box in `unit`, and groups that get padding, four in `extra`. `inverse` (of lambda) in the lowest layer, else null.
@@ -423,14 +424,18 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
                   uint64_t *extra, const uint64_t *lambda, const uint64_t *inverse, const uint64_t *defaults);
 
 /* sums[0..1] = the sum of weight * (a b + c d - lambda) with the next variable at 0, sums[2..3] = of weight * (a b + c d)
- * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. */
+ * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. Of one of some parts,
+ * each with scratch of its own: all parts' sums add up. */
 size_t vc_gkr_scratch(const uint64_t *groups, size_t n_groups);
 void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
                        uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
-                       const uint64_t *defaults, uint64_t *scratch);
+                       const uint64_t *defaults, size_t part, size_t parts, uint64_t *scratch);
 
-/* Bind the next variable to r, in place. Scratch: 8 words for each value of the tail. */
-void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
+/* Bind the next variable to r, in place: first the boxes, in parts that may run at the same time, then, when all have ended, the
+ * rest. Scratch: 8 words for each value of the tail. */
+void vc_gkr_bind_boxes(const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
+                       const uint64_t *defaults, size_t part, size_t parts);
+void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
                       const uint64_t *defaults, uint64_t *scratch);
 
 /* out (left x count x right, zeros) += for each of `count` vectors of `size` elements the sum over k of vector[k] times the

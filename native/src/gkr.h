@@ -60,6 +60,17 @@ static inline void vc_accumulate_product(uint64_t sum[2], const uint64_t a[2], c
 
 static const uint64_t vc_zero[2] = {0, 0}, vc_one[2] = {1, 0};
 
+/* The part-th of some parts of n elements: from `first` on, `count`; multiples of eight but for the end. */
+typedef struct {
+  size_t first, count;
+} vc_range;
+
+static inline vc_range vc_part_of(size_t n, size_t part, size_t parts) {
+  const size_t from = part == 0 ? 0 : n * part / parts / 8 * 8, to = part + 1 == parts ? n : n * (part + 1) / parts / 8 * 8;
+  const vc_range r = {from, to - from};
+  return r;
+}
+
 /* Leaves of a unit box combined: the value at x is the sum over c < 2^bound of weights[c] * leaf(base + c * apart + x), a leaf
  * being constants[0] + constants[1] key + constants[2] value + constants[3] sign, and `past` beyond the box's end. */
 typedef struct {

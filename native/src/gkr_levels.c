@@ -43,13 +43,14 @@ void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *const
   vc_combine_leaves(vc_field(), out, &c, 0, (size_t)leaf->valid);
 }
 
-/* n, d (half elements) = the fractions of a unit box in pairs. */
+/* A range of n, d (half elements) = the fractions of a unit box in pairs. */
 static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf,
-                     const uint64_t constants[8], size_t half) {
+                     const uint64_t constants[8], size_t half, vc_range range) {
   uint64_t low[2 * VC_GKR_CHUNK], high[2 * VC_GKR_CHUNK];
   const vc_combination first = {leaf, constants, vc_one, vc_one, 0, 0, 1}, second = {leaf, constants, vc_one, vc_one, half, 0, 1};
-  for (size_t i = 0; i < half; i += VC_GKR_CHUNK) {
-    const size_t some = half - i < VC_GKR_CHUNK ? half - i : VC_GKR_CHUNK, valid = (size_t)leaf->valid;
+  const size_t stop = range.first + range.count, valid = (size_t)leaf->valid;
+  for (size_t i = range.first; i < stop; i += VC_GKR_CHUNK) {
+    const size_t some = stop - i < VC_GKR_CHUNK ? stop - i : VC_GKR_CHUNK;
     const size_t both = half + i < valid ? (some < valid - half - i ? some : valid - half - i) : 0;
     vc_combine_leaves(k, low, &first, i, some);
     vc_combine_leaves(k, high, &second, i, both);
@@ -60,7 +61,7 @@ static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const 
 }
 
 void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
-                const vc_gkr_leaf *leaves, const uint64_t *constants) {
+                const vc_gkr_leaf *leaves, const uint64_t *constants, size_t part, size_t parts) {
   const vc_field_kernels *k = vc_field();
   uint64_t *n_out = out->n, *d_out = out->d, *tail_n = out->tail_n, *tail_d = out->tail_d;
   const uint64_t *n = in->n, *d = in->d;
@@ -68,18 +69,23 @@ void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *group
     const vc_group g = vc_read_group(groups, i);
     for (size_t box = 0; box < g.count; box++) {
       uint64_t **to_n = g.bits == 1 ? &tail_n : &n_out, **to_d = g.bits == 1 ? &tail_d : &d_out;
+      const vc_range r = vc_part_of(g.half, part, parts);
+      const size_t at = 2 * r.first, half = 2 * g.half;
       if (g.unit) {
-        add_unit(k, *to_n, *to_d, leaves, constants, g.half);
+        add_unit(k, *to_n, *to_d, leaves, constants, g.half, r);
         leaves++, constants += 8;
       } else {
-        k->fractions(*to_n, *to_d, n, d, n + 2 * g.half, d + 2 * g.half, g.half);
-        n += 4 * g.half, d += 4 * g.half;
+        k->fractions(*to_n + at, *to_d + at, n + at, d + at, n + half + at, d + half + at, r.count);
+        n += 2 * half, d += 2 * half;
       }
-      vc_fill_pairs(*to_n + 2 * g.half, vc_zero, g.pad);
-      vc_fill_pairs(*to_d + 2 * g.half, vc_one, g.pad);
+      if (part == 0) {
+        vc_fill_pairs(*to_n + half, vc_zero, g.pad);
+        vc_fill_pairs(*to_d + half, vc_one, g.pad);
+      }
       *to_n += 2 * (g.half + g.pad), *to_d += 2 * (g.half + g.pad);
     }
   }
+  if (part) return;
   const size_t pairs = (size_t)in->tail_count / 2;
   for (size_t i = 0; i < pairs; i++)
     k->fractions(tail_n + 2 * i, tail_d + 2 * i, in->tail_n + 4 * i, in->tail_d + 4 * i, in->tail_n + 4 * i + 2,

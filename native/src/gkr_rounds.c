@@ -77,14 +77,20 @@ static vc_combination combination(const vc_gkr_tables *t, size_t box, int j, siz
 
 /* Tables of a unit group of `size` elements a box, from leaves whose halves have half = size << bound elements. */
 static void make_unit(const vc_field_kernels *k, const vc_gkr_tables *t, uint64_t *const to[2], size_t stride,
-                      const vc_group *g, size_t box, size_t bound, const uint64_t *defaults) {
+                      const vc_group *g, size_t box, size_t bound, const uint64_t *defaults, vc_range r) {
   for (size_t i = 0; i < g->count; i++)
     for (int j = 0; j < 2; j++) {
-      const vc_combination c =
-          combination(t, box + i, j, g->half << bound, g->half, (size_t)1 << bound, defaults);
-      vc_combine_leaves(k, to[j] + stride * i, &c, 0, g->half);
-      vc_fill_pairs(to[j] + stride * i + 2 * g->half, defaults + 2 * j, g->pad);
+      const vc_combination c = combination(t, box + i, j, g->half << bound, g->half, (size_t)1 << bound, defaults);
+      uint64_t *at = to[j] + stride * i;
+      vc_combine_leaves(k, at + 2 * r.first, &c, r.first, r.count);
     }
+}
+
+static void pad_group(const vc_gkr_tables *t, const vc_group *g, size_t i, const uint64_t *defaults) {
+  const vc_gkr_place *p = t->places + i;
+  for (size_t b = 0; b < g->count; b++)
+    for (int j = 0; j < (g->unit ? 2 : 4); j++)
+      vc_fill_pairs(p->table[j] + p->stride * b + 2 * g->half, defaults + 2 * j, g->pad);
 }
 
 void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups, uint64_t *unit,
@@ -102,7 +108,10 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
       p->table[0] = unit, p->table[1] = unit + 2 * size, p->table[2] = p->table[3] = NULL;
       p->stride = 4 * size;
       unit += 4 * size * g.count;
-      if (t->lazy[i] == 0) make_unit(k, t, p->table, (size_t)p->stride, &g, box, 0, defaults);
+      if (t->lazy[i] == 0) {
+        make_unit(k, t, p->table, (size_t)p->stride, &g, box, 0, defaults, vc_part_of(g.half, 0, 1));
+        pad_group(t, &g, i, defaults);
+      }
       box += g.count;
       continue;
     }
@@ -258,17 +267,18 @@ static void make_halves(const vc_field_kernels *k, made *m, const vc_gkr_tables 
   }
 }
 
-/* part = the sums over one stretch of a box, by its inner weights. */
+/* part = the sums over the range of one stretch of a box, by its inner weights. */
 static void stretch_round(const vc_field_kernels *k, uint64_t part[4], const vc_gkr_tables *t, const vc_group *g, size_t i,
-                          size_t box, size_t in_group, size_t start, const weights *w, const uint64_t *defaults) {
+                          size_t box, size_t in_group, size_t start, vc_range range, const weights *w,
+                          const uint64_t *defaults) {
   const vc_gkr_place *p = t->places + i;
   const uint64_t *low[4], *high[4];
   if (is_lazy(t, g, i)) {
     made m;
     memset(part, 0, 4 * sizeof *part);
     for (int j = 0; j < 2; j++) low[j] = m.words[j], high[j] = m.words[2 + j];
-    for (size_t at = 0; at < w->chunk; at += VC_GKR_CHUNK) {
-      const size_t n = w->chunk - at < VC_GKR_CHUNK ? w->chunk - at : VC_GKR_CHUNK;
+    for (size_t at = range.first, stop = range.first + range.count; at < stop; at += VC_GKR_CHUNK) {
+      const size_t n = stop - at < VC_GKR_CHUNK ? stop - at : VC_GKR_CHUNK;
       uint64_t some[4];
       make_halves(k, &m, t, g, box, start + at, n, defaults);
       k->product_round(some, low, high, w->inner + 2 * at, n);
@@ -277,41 +287,54 @@ static void stretch_round(const vc_field_kernels *k, uint64_t part[4], const vc_
     return;
   }
   for (int j = 0; j < (g->unit ? 2 : 4); j++) {
-    low[j] = p->table[j] + p->stride * in_group + 2 * start;
+    low[j] = p->table[j] + p->stride * in_group + 2 * (start + range.first);
     high[j] = low[j] + 2 * g->half;
   }
   if (g->unit)
-    k->product_round(part, low, high, w->inner, w->chunk);
+    k->product_round(part, low, high, w->inner + 2 * range.first, range.count);
   else
-    k->fraction_round(part, low, high, w->inner, w->chunk);
+    k->fraction_round(part, low, high, w->inner + 2 * range.first, range.count);
+}
+
+/* One box's sums: of its stretches where there are enough of them for all parts, else of each stretch a part. */
+static void box_round(const vc_field_kernels *k, uint64_t sums[4], const vc_gkr_tables *t, const vc_group *g, size_t i,
+                      size_t box, size_t in_group, const weights *w, const uint64_t *defaults, size_t part, size_t parts) {
+  const int whole = w->n_outer >= 8 * parts;
+  const vc_range outer = vc_part_of(w->n_outer, whole ? part : 0, whole ? parts : 1);
+  const vc_range inner = vc_part_of(w->chunk, whole ? 0 : part, whole ? 1 : parts);
+  memset(sums, 0, 4 * sizeof *sums);
+  for (size_t o = outer.first; o < outer.first + outer.count && inner.count; o++) {
+    uint64_t some[4];
+    stretch_round(k, some, t, g, i, box, in_group, o * w->chunk, inner, w, defaults);
+    add_sums(sums, some, w->outer + 2 * o);
+  }
 }
 
 void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
                        uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
-                       const uint64_t *defaults, uint64_t *scratch) {
+                       const uint64_t *defaults, size_t part, size_t parts, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
-  uint64_t mass[2] = {0, 0}, part[4], places[2];
+  uint64_t mass[2] = {0, 0}, single[4], places[2];
   size_t box = 0;
   memset(sums, 0, 4 * sizeof *sums);
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
     uint64_t rows[4] = {0, 0, 0, 0};
     vc_set(places, vc_zero);
-    if (g.unit) rows_round(k, rows, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, &g, point, scratch);
+    if (g.unit && part == 0)
+      rows_round(k, rows, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, &g, point, scratch);
     const weights w = make_weights(k, &g, point, scratch);
     for (size_t b = 0; b < g.count; b++, box += g.unit) {
-      uint64_t place[2], of_box[4] = {0, 0, 0, 0};
+      uint64_t place[2], of_box[4];
       vc_gkr_places(place, g.place + b, 1, point + 2 * (g.bits - 1), variables - (g.bits - 1));
       vc_accumulate(places, place);
-      for (size_t o = 0; o < w.n_outer; o++) {
-        stretch_round(k, part, t, &g, i, box, b, o * w.chunk, &w, defaults);
-        add_sums(of_box, part, w.outer + 2 * o);
-      }
+      box_round(k, of_box, t, &g, i, box, b, &w, defaults, part, parts);
       add_sums(sums, of_box, place);
     }
     if (g.unit) add_sums(sums, rows, places);
     vc_accumulate_product(mass, w.mass, places);
   }
+  if (part) return;
   for (size_t i = 0; i < t->tail_count; i += 2) {
     const uint64_t *low[4], *high[4];
     uint64_t place[2];
@@ -320,13 +343,13 @@ void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *g
       high[j] = low[j] + 2;
     }
     vc_gkr_places(place, tail_place + i / 2, 1, point, variables);
-    k->fraction_round(part, low, high, place, 1);
-    add_sums(sums, part, vc_one);
+    k->fraction_round(single, low, high, place, 1);
+    add_sums(sums, single, vc_one);
     vc_accumulate(mass, place);
   }
-  vc_ext_mul(part, mass, lambda);
-  sums[0] = vc_gl_sub(sums[0], part[0]);
-  sums[1] = vc_gl_sub(sums[1], part[1]);
+  vc_ext_mul(single, mass, lambda);
+  sums[0] = vc_gl_sub(sums[0], single[0]);
+  sums[1] = vc_gl_sub(sums[1], single[1]);
 }
 
 /* Bind the variable of a unit group's vectors; at the end of an axis the next one begins. */
@@ -351,54 +374,62 @@ static void bind_weights(vc_gkr_tables *t, const uint64_t r[2]) {
   }
 }
 
-/* Bind the variable of a group that has tables; where they end in single values, these go to the tail. */
-static void fold_group(const vc_field_kernels *k, const vc_gkr_tables *t, const vc_group *g, size_t i, uint64_t *tail[4],
-                       const uint64_t *r, const uint64_t *defaults) {
+/* Bind the variable of a range of a group's tables. Padding comes later: it stands where other parts still read. */
+static void fold_group(const vc_field_kernels *k, const vc_gkr_tables *t, const vc_group *g, size_t i, const uint64_t *r,
+                       vc_range range) {
   const vc_gkr_place *p = t->places + i;
   for (size_t b = 0; b < g->count; b++)
-    for (int j = 0; j < 4; j++) {
-      if (g->unit && j >= 2) {
-        if (g->bits == 1) vc_set(tail[j], t->rows[j - 2] + i * t->row_stride), tail[j] += 2;
-        continue;
-      }
-      uint64_t *at = p->table[j] + p->stride * b, *to = g->bits == 1 ? tail[j] : at;
-      k->fold_ext(to, at, at + 2 * g->half, r, g->half);
-      vc_fill_pairs(to + 2 * g->half, defaults + 2 * j, g->pad);
-      if (g->bits == 1) tail[j] += 2;
+    for (int j = 0; j < (g->unit ? 2 : 4); j++) {
+      uint64_t *at = p->table[j] + p->stride * b + 2 * range.first;
+      k->fold_ext(at, at, at + 2 * g->half, r, range.count);
     }
 }
 
-void vc_gkr_tree_fold(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
+void vc_gkr_bind_boxes(const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
+                       const uint64_t *defaults, size_t part, size_t parts) {
+  const vc_field_kernels *k = vc_field();
+  vc_gkr_tables next = *t;
+  size_t box = 0;
+  if (t->bound < VC_MOST_BOUND) bind_weights(&next, r);
+  for (size_t i = 0; i < n_groups; i++) {
+    const vc_group g = vc_read_group(groups, i);
+    const vc_range range = vc_part_of(g.half, part, parts);
+    if (range.count || part == 0) {
+      if (!is_lazy(t, &g, i))
+        fold_group(k, t, &g, i, r, range);
+      else if (t->bound + 1 == t->lazy[i])
+        make_unit(k, &next, t->places[i].table, (size_t)t->places[i].stride, &g, box, (size_t)t->bound + 1, defaults, range);
+    }
+    box += g.unit ? g.count : 0;
+  }
+}
+
+void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
                       const uint64_t *defaults, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
   uint64_t *tail[4];
   const size_t old = (size_t)t->tail_count;
-  size_t box = 0;
   for (int j = 0; j < 4; j++) {
     tail[j] = t->tail[j];
     memcpy(scratch + 2 * old * (size_t)j, t->tail[j], old * sizeof vc_one);
   }
   if (t->bound < VC_MOST_BOUND) bind_weights(t, r);
+  t->bound++;
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
     for (int j = 0; j < 2 && g.unit; j++) fold_rows(k, t->rows[j] + i * t->row_stride, &g, r);
-    if (!is_lazy(t, &g, i)) {
-      fold_group(k, t, &g, i, tail, r, defaults);
-    } else if (t->bound + 1 == t->lazy[i]) {
-      const int ends = g.bits == 1;
-      make_unit(k, t, ends ? tail : t->places[i].table, ends ? 2 : (size_t)t->places[i].stride, &g, box,
-                (size_t)t->bound + 1, defaults);
-      for (int j = 0; j < 4 && ends; j++, tail[j - 1] += 2 * g.count)
-        for (size_t b = 0; b < g.count && j >= 2; b++) vc_set(tail[j] + 2 * b, t->rows[j - 2] + i * t->row_stride);
-    }
-    box += g.unit ? g.count : 0;
+    if (g.pad && !is_lazy(t, &g, i)) pad_group(t, &g, i, defaults);
+    if (g.bits > 1) continue;
+    for (size_t b = 0; b < g.count; b++) /* one value is left */
+      for (int j = 0; j < 4; j++, tail[j - 1] += 2)
+        vc_set(tail[j], g.unit && j >= 2 ? t->rows[j - 2] + i * t->row_stride
+                                         : t->places[i].table[j] + t->places[i].stride * b);
   }
   for (int j = 0; j < 4; j++)
     for (size_t i = 0; i < old; i += 2, tail[j] += 2) {
       const uint64_t *pair = scratch + 2 * (old * (size_t)j + i);
       k->fold_ext(tail[j], pair, pair + 2, r, 1);
     }
-  t->bound++;
   t->tail_count = (uint64_t)(tail[0] - t->tail[0]) / 2;
   even_tail(t, defaults);
 }
@@ -413,11 +444,12 @@ void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gk
     const vc_gkr_step *step = steps + i;
     uint8_t sent[32];
     vc_gkr_tree_round(messages, t, step->groups, (size_t)step->count, step->tail_place, point + 2 * (i + 1),
-                      variables - 1 - i, lambda, defaults, scratch);
+                      variables - 1 - i, lambda, defaults, 0, 1, scratch);
     for (size_t j = 0; j < 4; j++) vc_store_le64(sent + 8 * j, messages[j]);
     vc_transcript_absorb_ext(&transcript, label, sent, 2);
     vc_transcript_challenge(&transcript, label, challenges);
-    vc_gkr_tree_fold(t, step->groups, (size_t)step->count, challenges, defaults, scratch);
+    vc_gkr_bind_boxes(t, step->groups, (size_t)step->count, challenges, defaults, 0, 1);
+    vc_gkr_bind_rest(t, step->groups, (size_t)step->count, challenges, defaults, scratch);
   }
   memcpy(seed, transcript.seed, sizeof transcript.seed);
 }

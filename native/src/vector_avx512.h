@@ -132,13 +132,4 @@ static inline vec v_sum(const vsum *sum) {
   return v_reduce_parts(sum->low, sum->high, h1); /* 2^128 = -2^32 */
 }
 
-static inline uint64_t v_total(const vsum *sum) {
-  uint64_t low[VEC_LANES], high[VEC_LANES], top[VEC_LANES], total = 0;
-  v_store(low, sum->low);
-  v_store(high, sum->high);
-  v_store(top, sum->top);
-  for (int i = 0; i < VEC_LANES; i++) total = vc_gl_add(total, vc_gl_reduce3(low[i], high[i], top[i]));
-  return total;
-}
-
 #endif

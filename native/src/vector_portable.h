@@ -71,6 +71,5 @@ static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
   return total - vc_gl_if(total >= VC_P, VC_P);
 }
 static inline vec v_sum(const vsum *sum) { return vc_gl_reduce3(sum->low, sum->high, sum->top); }
-static inline uint64_t v_total(const vsum *sum) { return vc_gl_reduce3(sum->low, sum->high, sum->top); }
 
 #endif

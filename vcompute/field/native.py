@@ -38,6 +38,10 @@ class NativeBackend:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, "field") if threads > 1 else None
 
+    def part_count(self, size: int) -> int:
+        """How many parts a piece of work on so many words deserves."""
+        return min(self._threads, max(size // LEAST_PART, 1))
+
     def parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
         """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves."""
         self._parts(work, count, size)

@@ -10,6 +10,7 @@ from vcompute._native import memory
 from vcompute.field import ZERO, Backend, Ext, ExtWords, to_array
 from vcompute.field.extension import lift
 from vcompute.field.goldilocks import elements
+from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
@@ -95,7 +96,7 @@ def leaf_tree(
     circuit: Circuit, witness: Witness, challenges: Challenges, backend: Backend, kept: dict[str, object]
 ) -> Tree:
     """The tree of fractions over the leaves: native where the backend is. ``kept`` holds what proofs share."""
-    if backend.name != "native" or not supports(circuit.leaves):
+    if not isinstance(backend, NativeBackend) or not supports(circuit.leaves):
         return NumpyTree(circuit.leaves, *_padded(circuit, witness, challenges, backend), backend)
     plan = kept.get("leaves")
     if not isinstance(plan, LeafPlan):
@@ -115,7 +116,7 @@ def leaf_tree(
             counted,
             denominators_of(replace(rows, constants=_constants(table, challenges))),
         )
-    return NativeTree(circuit.leaves, plan.geometry, unit, general)
+    return NativeTree(circuit.leaves, plan.geometry, unit, general, backend)
 
 
 def _constants(table: Table, challenges: Challenges) -> tuple[Ext, Ext, Ext, Ext]:

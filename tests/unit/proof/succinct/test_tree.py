@@ -6,7 +6,9 @@ import pytest
 
 from vcompute import _native
 from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
+from vcompute.field import native as field
 from vcompute.field.extension import lift
+from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, supports
 from vcompute.proof.succinct.lookup.native import denominators_of as native_denominators
 from vcompute.proof.succinct.lookup.prove import prove
@@ -86,8 +88,10 @@ def test_every_message_of_every_layer(name: str, general_box: int) -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_whole_proof_by_both_trees(name: str) -> None:
-    """The rounds and the transcript of a layer in one call of the core: the same proof."""
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_whole_proof_by_both_trees(name: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rounds and the transcript of a layer in one call of the core, or shared by threads: the same proof."""
+    monkeypatch.setattr(field, "LEAST_PART", 64)
     rng, backend, stack = np.random.default_rng(8), default_backend(), Stack(STACKS[name])
     unit, general, tables = {}, {}, []
     for number, box in enumerate(stack.boxes):
@@ -101,7 +105,7 @@ def test_a_whole_proof_by_both_trees(name: str) -> None:
         tables.append((numerators.reshape(*box, 2), denominators.reshape(*box, 2)))
     flat = [stack.assemble([pair[i] for pair in tables], (i, 0)) for i in (0, 1)]
     trees = [
-        NativeTree(stack, Geometry(stack, frozenset(unit)), unit, general),
+        NativeTree(stack, Geometry(stack, frozenset(unit)), unit, general, NativeBackend(threads)),
         NumpyTree(stack, flat[0], flat[1], backend),
     ]
     proofs = []

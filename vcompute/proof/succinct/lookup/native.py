@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vcompute import _native
 from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, from_array, to_array
+from vcompute.field.native import LEAST_PART, NativeBackend
 from vcompute.proof.succinct.lookup.tree import Pair, Rounds
 from vcompute.proof.succinct.stack import Stack, bits_of
 from vcompute.transcript import ProverTranscript
@@ -190,10 +191,12 @@ class NativeTree:
         geometry: Geometry,
         unit: Mapping[int, UnitLeaves],
         general_leaves: Mapping[int, tuple[ExtWords, ExtWords]],
+        backend: NativeBackend | None = None,
     ) -> None:
         """``unit`` and ``general_leaves`` (numerators and denominators, flat) hold the boxes of leaves between them."""
         self.variables = stack.variables
         self._geometry = geometry
+        self._backend = backend or NativeBackend()
         self._unit = [unit[box] for box in geometry.unit]
         self._leaves = _native.ffi.new("vc_gkr_leaf[]", max(len(self._unit), 1))
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
@@ -209,9 +212,16 @@ class NativeTree:
         tables = np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64)
         level = _Level(tables, geometry.levels[s].tail)
         groups = geometry.groups[0] if s == 1 else geometry.general[s - 1]
-        _native.lib.vc_gkr_add(
-            level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants)
-        )
+        parts = self._backend.part_count(size)
+
+        def part(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                _native.lib.vc_gkr_add(
+                    level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants),
+                    number, parts,
+                )  # fmt: skip
+
+        self._backend.parts(part, parts, size)
         return level
 
     def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> _Level:
@@ -241,7 +251,7 @@ class NativeTree:
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed)
+        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed, self._backend)
 
 
 class _Layer:
@@ -251,10 +261,11 @@ class _Layer:
 
     def __init__(
         self, geometry: Geometry, s: int, level: _Level, unit: Sequence[UnitLeaves], leaves: Any, scale: Ext,
-        claimed: list[Ext],
+        claimed: list[Ext], backend: NativeBackend,
     ) -> None:  # fmt: skip
         lowest, ffi = s == 0, _native.ffi
         self._geometry, self._lowest, self._scale, self._level = geometry, lowest, scale, level
+        self._backend = backend
         self._inverse = scale.inverse() if lowest else ZERO
         self._s, self._point = s + 1, to_array(claimed)
         self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
@@ -317,28 +328,54 @@ class _Layer:
         if s < len(self._geometry.groups):
             self._groups = self._geometry.groups[s] if self._lowest else self._geometry.general[s]
 
+    @property
+    def _parts(self) -> int:
+        """Parts that the round at hand deserves."""
+        return self._backend.part_count(8 * self._geometry.sizes[self._s][0])
+
     def message(self) -> list[Ext]:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
-        sums = np.empty(4, np.uint64)
-        place = self._geometry.levels[self._s].tail_start // 2
-        _native.lib.vc_gkr_tree_round(
-            _words(sums), self._tables, _words(self._groups), len(self._groups), place, _words(self._point[1:]),
-            len(self._point) - 1, _words(self._lambda), _words(self._defaults), _words(self._scratch),
-        )  # fmt: skip
-        return [_ext(sums[:2]), _ext(sums[2:])]
+        place, parts, found = self._geometry.levels[self._s].tail_start // 2, self._parts, []
+        point, groups = _words(self._point[1:]), _words(self._groups)
+
+        def part(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                sums, scratch = np.empty(4, np.uint64), np.empty(self._scratch.size, np.uint64)
+                _native.lib.vc_gkr_tree_round(
+                    _words(sums), self._tables, groups, len(self._groups), place, point, len(self._point) - 1,
+                    _words(self._lambda), _words(self._defaults), number, parts, _words(scratch),
+                )  # fmt: skip
+                found.append((_ext(sums[:2]), _ext(sums[2:])))
+
+        self._backend.parts(part, parts, parts * LEAST_PART)
+        return [sum((sums[side] for sums in found), ZERO) for side in (0, 1)]
 
     def bind(self, r: Ext) -> None:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
-        _native.lib.vc_gkr_tree_fold(
-            self._tables, _words(self._groups), len(self._groups), _words(to_array([r])), _words(self._defaults),
-            _words(self._scratch),
-        )  # fmt: skip
+        groups, at, parts = _words(self._groups), _words(to_array([r])), self._parts
+        defaults = _words(self._defaults)
+
+        def part(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                _native.lib.vc_gkr_bind_boxes(self._tables, groups, len(self._groups), at, defaults, number, parts)
+
+        self._backend.parts(part, parts, parts * LEAST_PART)
+        _native.lib.vc_gkr_bind_rest(self._tables, groups, len(self._groups), at, defaults, _words(self._scratch))
         self._s, self._point = self._s + 1, self._point[1:]
         self._next_groups()
 
     def run(self, transcript: ProverTranscript) -> list[Ext]:
-        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`; every round in one call of the core."""
+        """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`; rounds that threads share one by one, the others in
+        one call of the core.
+        """
+        bound: list[Ext] = []
+        while len(self._point) and self._parts > 1:
+            transcript.send_ext("fraction sumcheck", self.message())
+            bound.append(transcript.challenge("fraction sumcheck"))
+            self.bind(bound[-1])
         variables = len(self._point)
+        if not variables:
+            return bound
         seed, messages = bytearray(transcript.hand_over()), np.empty((2 * variables, 2), np.uint64)
         point, steps = np.empty((variables, 2), np.uint64), self._geometry.steps(self._s, self._lowest)
         _native.lib.vc_gkr_layer(
@@ -346,7 +383,7 @@ class _Layer:
             _words(self._point), variables, _words(self._lambda), _words(self._defaults), _words(self._scratch),
         )  # fmt: skip
         transcript.take_back(bytes(seed), messages)
-        return from_array(point)
+        return bound + from_array(point)
 
     def ends(self) -> Pair:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
