@@ -34,6 +34,7 @@ add_library(vcompute_native STATIC
   native/src/sha256_avx2.c
   native/src/sha256_avx512.c
   native/src/sha256_shani.c
+  native/src/sha256_shani512.c
   native/src/sha256_armv8.c
   native/src/transcript.c
   native/src/opening.c
@@ -99,6 +100,7 @@ if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_AVX512IFMA "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512ifma" "/arch:AVX512"
          native/src/field_avx512ifma.c native/src/sums_avx512ifma.c)
   vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)
+  vc_isa(VC_HAVE_SHANI512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl -msha" "/arch:AVX512" native/src/sha256_shani512.c)
   vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"
          native/src/freivalds_avx512vnni.c native/src/int8_avx512vnni.c)
 elseif(VC_PROCESSOR MATCHES "aarch64|arm64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)

@@ -36,8 +36,17 @@ const vc_sha256_kernel *vc_sha256(void) {
   return &vc_sha256_portable;
 }
 
+/* Null: by vc_sha256's. */
+static const vc_sha256_whole *whole_kernel(void) {
+#if defined(VC_HAVE_SHANI512)
+  if (vc_cpu_has(VC_CPU_SHANI | VC_CPU_SSE41 | VC_CPU_AVX512)) return &vc_sha256_shani512;
+#endif
+  return NULL;
+}
+
 #define DIGEST 27 /* bytes kept of a digest */
 #define BLOCK 64
+#define MANY 5 /* messages from which on eight at a time are faster than two */
 #define GROUP VC_SHA256_MAX_LANES /* messages laid out at a time: a multiple of every kernel's lanes */
 
 /* vc_sha256_kernel.digests of any kernel. */
@@ -80,6 +89,10 @@ static void hash_lanes(const vc_sha256_kernel *k, uint8_t *out, const uint8_t *m
  * goes into last blocks of its own, whose prefix and padding are written once. The last blocks of a group are written before
  * any of them is read, so that loads do not wait for stores. Inlined, so that sizes known to the caller are constants. */
 static inline void hash_many(uint8_t *out, const uint8_t *messages, size_t length, int prefix, size_t count) {
+  if (count >= MANY && whole_kernel()) {
+    whole_kernel()->many(out, DIGEST, messages, length, prefix, count);
+    return;
+  }
   const vc_sha256_kernel *k = vc_sha256();
   const size_t offset = prefix >= 0, whole = length / BLOCK, rest = length % BLOCK;
   const size_t tail = offset + rest + 9 <= BLOCK ? 1 : 2; /* last blocks */
@@ -112,11 +125,13 @@ void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs) { hash_many(out, nodes, 2 * DIGEST, 1, pairs); }
 
 uint64_t vc_grind(const uint8_t *seed, uint32_t bits) {
+  if (whole_kernel()) return whole_kernel()->grind(seed, bits);
   const vc_sha256_kernel *k = vc_sha256();
   uint8_t blocks[VC_SHA256_MAX_LANES][BLOCK];
   const uint8_t *pointers[VC_SHA256_MAX_LANES];
-  uint32_t state[8 * VC_SHA256_MAX_LANES];
+  uint32_t state[8 * VC_SHA256_MAX_LANES], initial[8 * VC_SHA256_MAX_LANES];
   memset(blocks, 0, sizeof blocks);
+  for (size_t i = 0; i < 8 * k->lanes; i++) initial[i] = vc_sha256_initial[i / k->lanes];
   for (size_t l = 0; l < k->lanes; l++) { /* 40 bytes: the seed and the nonce */
     memcpy(blocks[l], seed, 32);
     blocks[l][40] = 0x80;
@@ -127,7 +142,7 @@ uint64_t vc_grind(const uint8_t *seed, uint32_t bits) {
   for (uint64_t first = 0;; first += k->lanes) {
     for (size_t l = 0; l < k->lanes; l++)
       for (unsigned i = 0; i < 8; i++) blocks[l][32 + i] = (uint8_t)((first + l) >> (8 * i));
-    for (size_t i = 0; i < 8 * k->lanes; i++) state[i] = vc_sha256_initial[i / k->lanes];
+    memcpy(state, initial, sizeof state);
     k->compress(state, pointers, 1);
     for (size_t l = 0; l < k->lanes; l++) {
       uint64_t head = (uint64_t)state[l] << 32 | state[k->lanes + l];

@@ -19,6 +19,19 @@ typedef struct {
   void (*digests)(uint8_t *out, const uint8_t *const *whole, size_t count, const uint8_t *const *tails, size_t tail);
 } vc_sha256_kernel;
 
+/* Kernels that lay blocks out by themselves. */
+typedef struct {
+  /* out (`digest` bytes each, at most 32) = the truncated digests of `count` messages of one length, one after another in
+   * memory, each after an optional prefix byte (-1: none). */
+  void (*many)(uint8_t *out, size_t digest, const uint8_t *messages, size_t length, int prefix, size_t count);
+  /* As vc_grind. */
+  uint64_t (*grind)(const uint8_t *seed, uint32_t bits);
+} vc_sha256_whole;
+
+#if defined(VC_HAVE_SHANI512)
+extern const vc_sha256_whole vc_sha256_shani512;
+#endif
+
 extern const vc_sha256_kernel vc_sha256_portable;
 #if defined(VC_HAVE_AVX2)
 extern const vc_sha256_kernel vc_sha256_avx2;

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vcompute.field import Backend, Ext, P, from_array, implementations, scalar, to_array
 from vcompute.field import goldilocks as gl
 from vcompute.field.ntt import domain_point
+from vcompute.field.portable import NumpyBackend
 
 EDGES = [0, 1, 2, 7, 2**32 - 2, 2**32 - 1, 2**32, 2**32 + 1, 2**63, P - 2**32, P - 2, P - 1, (P - 1) // 2]
 words = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
@@ -166,6 +167,38 @@ def test_codes_are_evaluations(
         assert code[position].tolist() == expected
 
 
+def same_code(backend: Backend, table: np.ndarray, lanes: int, rate_bits: int) -> None:
+    code = backend.encode(table, lanes, rate_bits)
+    assert (code < P).all()
+    assert np.array_equal(code, NumpyBackend().encode(table, lanes, rate_bits))
+
+
+@pytest.mark.parametrize("lanes", range(1, 66))
+def test_codes_of_every_width(backend: Backend, lanes: int) -> None:
+    """A row's words are not a vector's: its last ones are handled apart."""
+    rng = np.random.default_rng(lanes)
+    for log_lane in (1, 2, 3, 4, 5, 6):
+        same_code(backend, rng.integers(0, P, lanes << log_lane, dtype=np.uint64), lanes, 1)
+
+
+@pytest.mark.parametrize("log_lane", range(7, 16))
+def test_codes_of_long_lanes(backend: Backend, log_lane: int) -> None:
+    """Long lanes take more passes, over tiles and over blocks of the cache's size."""
+    rng = np.random.default_rng(log_lane)
+    for lanes, rate_bits in ((1, 1), (3, 0), (2, 2)):
+        same_code(backend, rng.integers(0, P, lanes << log_lane, dtype=np.uint64), lanes, rate_bits)
+
+
+@pytest.mark.parametrize("log_lane", range(14))
+def test_codes_of_edges(backend: Backend, log_lane: int) -> None:
+    """Sums inside a transform are as large as they get, and words as near to p, where all inputs are edges."""
+    rng, lanes = np.random.default_rng(log_lane), 3
+    for choice in ([P - 1], [P - 1, 0], [1], [2**32 - 1, P - 2**32], EDGES):
+        same_code(backend, rng.choice(array(choice), lanes << log_lane), lanes, 1)
+    signs = np.where(rng.integers(0, 2, 1 << log_lane) == 0, 1, P - 1).astype(np.uint64)
+    same_code(backend, signs, 1, 3)
+
+
 @settings(deadline=None)
 @given(st.integers(0, 6), st.integers(0, 3), st.data())
 def test_powers_of_domain_points(backend: Backend, log_table: int, extra: int, data: st.DataObject) -> None:
@@ -193,7 +226,7 @@ def test_powers_of_domain_points(backend: Backend, log_table: int, extra: int, d
 
 
 @settings(deadline=None)
-@given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+@given(st.integers(0, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
 def test_hashes_are_sha256(backend: Backend, rows: int, width: int, seed: int) -> None:
     data = np.random.default_rng(seed).integers(0, P, (rows, width), dtype=np.uint64)
     digests = backend.hash_rows(data)
@@ -204,7 +237,7 @@ def test_hashes_are_sha256(backend: Backend, rows: int, width: int, seed: int) -
     ]
 
 
-@pytest.mark.parametrize("bits", [1, 5, 9])
+@pytest.mark.parametrize("bits", [0, 1, 2, 5, 9, 13])
 def test_grinding_finds_the_least_nonce(backend: Backend, bits: int) -> None:
     seed = hashlib.sha256(bytes([bits])).digest()
     nonce = backend.grind(seed, bits)

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.isa
-@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512", "avx512,avx512ifma", "avx2,sse41,shani"])
+@pytest.mark.parametrize(
+    "isa", ["portable", "avx2", "avx512", "avx512,avx512ifma", "avx2,sse41,shani", "avx512,sse41,shani"]
+)
 def test_laws_hold_on_every_instruction_set(isa: str) -> None:
     laws = ["tests/laws/test_field_laws.py", "tests/laws/test_lane_laws.py", "-k", "native"]
     result = subprocess.run(

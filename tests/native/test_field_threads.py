@@ -42,7 +42,7 @@ def test_parts_are_the_whole(threaded: NativeBackend, seed: int) -> None:
     assert np.array_equal(threaded.hash_pairs(nodes), one.hash_pairs(nodes))
 
 
-@pytest.mark.parametrize("log_lane", range(9))
+@pytest.mark.parametrize("log_lane", [*range(9), 11, 12, 13])
 @pytest.mark.parametrize(("lanes", "words", "rate_bits"), [(1, 1, 0), (3, 2, 1), (11, 1, 1), (16, 2, 3)])
 def test_codes(threaded: NativeBackend, log_lane: int, lanes: int, words: int, rate_bits: int) -> None:
     shape = (lanes << log_lane, 2)[:words]
