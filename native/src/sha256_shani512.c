@@ -76,19 +76,22 @@ static INLINE void rounds(__m128i a[QUAD], const __m128i b[QUAD], const schedule
   for (int l = 0; l < QUAD; l++) a[l] = _mm_sha256rnds2_epu32(a[l], b[l], words_of(from, pair, QUAD * quad + l));
 }
 
-/* One block of four messages, and half of the next schedule. */
-static INLINE void half_block(state *states, const schedule *from, __m256i w[16], schedule *next, int quad) {
+/* One block of four messages, and half of the next schedule. With `known`, the first eight rounds and the first seven words
+ * after the first 16 are behind us: nothing in them depends on a nonce.
+ */
+static INLINE void half_block(state *states, const schedule *from, __m256i w[16], schedule *next, int quad, int known) {
   __m128i abef[QUAD], cdgh[QUAD];
   for (int l = 0; l < QUAD; l++) abef[l] = states[QUAD * quad + l].abef, cdgh[l] = states[QUAD * quad + l].cdgh;
-#define STEP(g)                                            \
-  do {                                                     \
-    rounds(cdgh, abef, from, 4 * (g), quad);               \
-    extend(w, next, 24 * quad + 3 * (g));                  \
-    rounds(abef, cdgh, from, 4 * (g) + 1, quad);           \
-    extend(w, next, 24 * quad + 3 * (g) + 1);              \
-    rounds(cdgh, abef, from, 4 * (g) + 2, quad);           \
-    extend(w, next, 24 * quad + 3 * (g) + 2);              \
-    rounds(abef, cdgh, from, 4 * (g) + 3, quad);           \
+#define WORD(i) (known && (i) < 7 ? (void)0 : extend(w, next, i))
+#define STEP(g)                                                                       \
+  do {                                                                                \
+    if (!known || (g) > 0) rounds(cdgh, abef, from, 4 * (g), quad);                   \
+    WORD(24 * quad + 3 * (g));                                                        \
+    if (!known || (g) > 0) rounds(abef, cdgh, from, 4 * (g) + 1, quad);               \
+    WORD(24 * quad + 3 * (g) + 1);                                                    \
+    if (!known || (g) > 0) rounds(cdgh, abef, from, 4 * (g) + 2, quad);               \
+    WORD(24 * quad + 3 * (g) + 2);                                                    \
+    if (!known || (g) > 0) rounds(abef, cdgh, from, 4 * (g) + 3, quad);               \
   } while (0)
   STEP(0);
   STEP(1);
@@ -106,11 +109,11 @@ static INLINE void half_block(state *states, const schedule *from, __m256i w[16]
 }
 
 /* The blocks of `from`; `next` gets the words after the first 16, which are in w. */
-static INLINE void compress8(state *states, const schedule *from, __m256i w[16], schedule *next) {
+static INLINE void compress8(state *states, const schedule *from, const __m256i w[16], schedule *next, int known) {
   __m256i v[16];
   for (int i = 0; i < 16; i++) v[i] = w[i];
-  half_block(states, from, v, next, 0);
-  half_block(states, from, v, next, 1);
+  half_block(states, from, v, next, 0, known);
+  half_block(states, from, v, next, 1, known);
 }
 
 /* A block of each message: which of its bytes are the message's, and all the others. */
@@ -178,7 +181,8 @@ static void many(uint8_t *out, size_t digest, const uint8_t *messages, size_t le
   const size_t groups = (count + LANES - 1) / LANES, items = groups * blocks;
   const layout first = layout_of(0, blocks, length, offset, prefix);
   const layout whole = {{UINT32_MAX, UINT32_MAX}, {_mm256_setzero_si256(), _mm256_setzero_si256()}};
-  const layout before = layout_of(tail, blocks, length, offset, prefix), after = layout_of(blocks - 1, blocks, length, offset, prefix);
+  const layout before = layout_of(tail, blocks, length, offset, prefix);
+  const layout after = layout_of(blocks - 1, blocks, length, offset, prefix);
   schedule schedules[2];
   state states[LANES];
   __m256i w[16];
@@ -198,7 +202,7 @@ static void many(uint8_t *out, size_t digest, const uint8_t *messages, size_t le
     if (item > 0) {
       const size_t done = item - 1;
       if (done % blocks == 0) begin_states(states);
-      compress8(states, &schedules[done % 2], w, &schedules[item % 2]);
+      compress8(states, &schedules[done % 2], w, &schedules[item % 2], 0);
       if (done % blocks == blocks - 1) {
         const size_t at = LANES * (done / blocks), used = count - at < LANES ? count - at : LANES;
         store_digests(out + at * digest, digest, states, used, at + used < count);
@@ -208,43 +212,76 @@ static void many(uint8_t *out, size_t digest, const uint8_t *messages, size_t le
   }
 }
 
-/* w and the first words of the schedules of eight nonces from `nonce` on, a multiple of eight. */
-static INLINE void nonce_blocks(__m256i w[16], schedule *to, const uint8_t *seed, uint64_t nonce) {
-  const __m256i count = _mm256_add_epi32(_mm256_set1_epi32((int)(uint32_t)nonce), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+/* Words 8 and 9 of eight messages whose nonces follow on `nonce`, a multiple of eight. */
+static INLINE void set_nonces(__m256i w[16], schedule *to, uint64_t nonce) {
   const __m256i swap = _mm256_broadcastsi128_si256(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
-  for (int i = 0; i < 8; i++) w[i] = _mm256_set1_epi32((int)vc_load_be32(seed + 4 * i));
-  w[8] = _mm256_shuffle_epi8(count, swap);
+  const __m256i lane = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+  w[8] = _mm256_shuffle_epi8(_mm256_add_epi32(_mm256_set1_epi32((int)(uint32_t)nonce), lane), swap);
   w[9] = _mm256_shuffle_epi8(_mm256_set1_epi32((int)(nonce >> 32)), swap);
-  w[10] = _mm256_set1_epi32((int)UINT32_C(0x80000000));
-  for (int i = 11; i < 15; i++) w[i] = _mm256_setzero_si256();
-  w[15] = _mm256_set1_epi32(320);
-  uint32_t changing[2][LANES];
-  for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(void *)changing[i], w[8 + i]);
-  for (int l = 0; l < LANES; l++)
-    for (int i = 0; i < 2; i++) to->first[l][8 + i] = changing[i][l] + vc_sha256_k[8 + i];
+  const __m256i x = _mm256_add_epi32(w[8], _mm256_set1_epi32((int)vc_sha256_k[8]));
+  const __m256i y = _mm256_add_epi32(w[9], _mm256_set1_epi32((int)vc_sha256_k[9]));
+  uint64_t pairs[2][4]; /* of lanes 0, 1, 4, 5 and 2, 3, 6, 7 */
+  _mm256_storeu_si256((__m256i *)(void *)pairs[0], _mm256_unpacklo_epi32(x, y));
+  _mm256_storeu_si256((__m256i *)(void *)pairs[1], _mm256_unpackhi_epi32(x, y));
+  for (int l = 0; l < LANES; l++) memcpy(to->first[l] + 8, &pairs[l / 2 % 2][l / 4 * 2 + l % 2], 8);
+}
+
+/* All that 2^32 nonces from `nonce` on have in common: w with words 16 to 22 in the places of 0 to 6, the schedules' first
+ * words and those, and the states after eight rounds. */
+static void set_common(__m256i w[16], schedule schedules[2], state *states, const uint8_t *seed, uint64_t nonce) {
+  uint32_t words[16] = {0};
+  for (int i = 0; i < 8; i++) words[i] = vc_load_be32(seed + 4 * i);
+  words[10] = UINT32_C(0x80000000);
+  words[15] = 320; /* bits */
+  for (int s = 0; s < 2; s++) {
+    for (int i = 0; i < 16; i++) {
+      w[i] = _mm256_set1_epi32((int)words[i]);
+      for (int l = 0; l < LANES; l++) schedules[s].first[l][i] = words[i] + vc_sha256_k[i];
+    }
+    set_nonces(w, &schedules[s], nonce);
+    for (int i = 0; i < 7; i++) extend(w, &schedules[s], i);
+  }
+  begin_states(states);
+  for (int l = 0; l < LANES; l += QUAD) {
+    __m128i abef[QUAD], cdgh[QUAD];
+    for (int i = 0; i < QUAD; i++) abef[i] = states[l + i].abef, cdgh[i] = states[l + i].cdgh;
+    for (int pair = 0; pair < 4; pair += 2) {
+      rounds(cdgh, abef, schedules, pair, l / QUAD);
+      rounds(abef, cdgh, schedules, pair + 1, l / QUAD);
+    }
+    for (int i = 0; i < QUAD; i++) states[l + i].abef = abef[i], states[l + i].cdgh = cdgh[i];
+  }
+}
+
+/* The least of 2^32 nonces from `start` on that does the work: 0 where none does. */
+static int search(uint64_t *nonce, const uint8_t *seed, uint32_t bits, uint64_t start) {
+  schedule schedules[2];
+  state common[LANES], states[LANES], initial[LANES];
+  __m256i w[16], v[16];
+  begin_states(initial);
+  set_common(w, schedules, common, seed, start);
+  for (int i = 0; i < 16; i++) v[i] = w[i];
+  for (int i = 7; i < 48; i++) extend(v, &schedules[0], i);
+  const __m128i change = _mm_sub_epi32(initial[0].abef, common[0].abef); /* sums are of the states after eight rounds */
+  for (uint64_t first = 0; first < UINT64_C(1) << 32; first += LANES) {
+    const size_t now = first / LANES % 2;
+    set_nonces(w, &schedules[1 - now], start + first + LANES);
+    memcpy(states, common, sizeof states);
+    compress8(states, &schedules[now], w, &schedules[1 - now], 1);
+    for (uint64_t l = 0; l < LANES; l++) {
+      const uint64_t head = (uint64_t)_mm_extract_epi64(_mm_add_epi32(states[l].abef, change), 1); /* words a and b */
+      if (bits && head >> (64 - bits)) continue;
+      *nonce = start + first + l;
+      return 1;
+    }
+  }
+  return 0;
 }
 
 static uint64_t grind(const uint8_t *seed, uint32_t bits) {
-  schedule schedules[2];
-  state states[LANES];
-  __m256i w[16];
-  nonce_blocks(w, &schedules[0], seed, 0);
-  for (int i = 0; i < 16; i++) {
-    uint32_t word[LANES];
-    _mm256_storeu_si256((__m256i *)(void *)word, w[i]);
-    for (int l = 0; l < LANES; l++) schedules[0].first[l][i] = schedules[1].first[l][i] = word[l] + vc_sha256_k[i];
-  }
-  for (int i = 0; i < 48; i++) extend(w, &schedules[0], i);
-  for (uint64_t first = 0;; first += LANES) {
-    const size_t now = first / LANES % 2;
-    nonce_blocks(w, &schedules[1 - now], seed, first + LANES);
-    begin_states(states);
-    compress8(states, &schedules[now], w, &schedules[1 - now]);
-    for (size_t l = 0; l < LANES; l++) { /* the words a and b are the upper ones of abef */
-      const uint64_t head = (uint64_t)_mm_extract_epi64(states[l].abef, 1);
-      if (bits == 0 || head >> (64 - bits) == 0) return first + l;
-    }
-  }
+  uint64_t start = 0, nonce = 0;
+  while (!search(&nonce, seed, bits, start)) start += UINT64_C(1) << 32;
+  return nonce;
 }
 
 const vc_sha256_whole vc_sha256_shani512 = {many, grind};
