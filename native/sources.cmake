@@ -9,6 +9,9 @@ add_library(vcompute_native STATIC
   native/src/freivalds.c
   native/src/requantize_rows.c
   native/src/witness.c
+  native/src/integers_portable.c
+  native/src/integers_avx2.c
+  native/src/integers_avx512.c
   native/src/floor_search.c
   native/src/freivalds_portable.c
   native/src/freivalds_avx2.c
@@ -94,9 +97,10 @@ if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_SSE41 "-msse4.1" "" native/src/int8_sse41.c)
   vc_isa(VC_HAVE_AVXVNNI "-mavx2 -mavxvnni" "/arch:AVX2" native/src/int8_avxvnni.c)
   vc_isa(VC_HAVE_AVX2 "-mavx2" "/arch:AVX2" native/src/freivalds_avx2.c
-         native/src/field_avx2.c native/src/sums_avx2.c native/src/sha256_avx2.c native/src/int8_avx2.c)
-  vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c native/src/sums_avx512.c
-         native/src/sha256_avx512.c)
+         native/src/field_avx2.c native/src/sums_avx2.c native/src/integers_avx2.c native/src/sha256_avx2.c
+         native/src/int8_avx2.c)
+  vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c
+         native/src/sums_avx512.c native/src/integers_avx512.c native/src/sha256_avx512.c)
   vc_isa(VC_HAVE_AVX512IFMA "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512ifma" "/arch:AVX512"
          native/src/field_avx512ifma.c native/src/sums_avx512ifma.c)
   vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)

@@ -195,7 +195,7 @@ typedef struct {
   int64_t constants, constants_size; /* in the packed constants */
   int64_t scratch, scratch_size;
   int64_t zero_a, zero_b, zero_out, low, high;
-  int64_t rounding;                 /* 1 double, 2 single; 0: int32 accumulators */
+  int64_t rounding;                 /* 1 double, 2 single; 0 (CONV, DEPTHWISE): int32 accumulators */
   int64_t multiplier[3], shift[3];  /* scalar requantisations */
   int64_t h, w, c, out_h, out_w, out_c, kernel_h, kernel_w; /* BATCH_MATMUL: h rows, c depth, out_c columns */
   int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
@@ -315,23 +315,45 @@ typedef struct {
 /* Fill the blocks of a table of zeros with the elements of F_p that the integers stand for. */
 void vc_fill_blocks(uint64_t *table, const vc_block *blocks, size_t count);
 
+/* How often each row of a table is looked up: low[row] + 256 * high[row]; keys are counted in VC_KEY_COUNTS tables `low`, one
+ * behind the other, that share `high`. */
+#define VC_KEY_COUNTS 4
+typedef struct {
+  uint8_t *low;
+  uint32_t *high;
+} vc_counts;
+
 /* The columns of a requantised node (see witness.c): T is floored at 2^unit, two-sided after its step where it is negative;
  * `value` is the quotient (one-sided plus the zero point; two-sided halved and plus the zero point) clamped. `key` less
- * `first` is a row of a table of `rows` rows. Counts are added to. */
+ * `first` is a row of a table of `rows` rows. Counts are added to. Of a linear node T = product * slope + offset (modulo 2^64)
+ * with constants by channel, written out again and again to `period` elements. */
 typedef struct {
   int32_t unit, width, n_limbs, two_sided, zero_point, low, high;
+  int32_t streamed; /* keys and limbs are too many to stay in a cache */
   int64_t first;
   uint64_t rows;
   int32_t *key;
   int8_t *value, *sign; /* sign: two-sided alone */
   int32_t *limbs[8];
-  int64_t *key_counts, *limb_counts;
+  vc_counts keys, range;
+  uint64_t period;
+  const int64_t *slope, *offset, *step;
 } vc_floor;
 
-/* T = product * slope + offset (modulo 2^64) of each column; or T itself. 0 where a key is not in the table. */
-int32_t vc_floor_products(const vc_floor *p, const int32_t *products, const int64_t *slope, const int64_t *offset,
-                          const int64_t *step, size_t rows, size_t columns);
-int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t count);
+/* A linear op without requantisation (rounding 0) whose operand has c channels and stands row-major in memory of its size:
+ * `lines` rows of its output from number `first` on, samples one after the other, in int32. Scratch is 64-byte aligned. */
+size_t vc_linear_scratch(const vc_op *op);
+void vc_linear_lines(int32_t *out, const vc_op *op, const uint8_t *constants, const int8_t *x, size_t samples, size_t first,
+                     size_t lines, uint8_t *scratch);
+
+/* The columns of a linear node's lines; of elements from number `first` on with T given; of a sum of two values, with
+ * T = a * slopes[0] + b * slopes[1] + offset. The latter two have one step. 0 where a key is not in the table. */
+size_t vc_floor_scratch(const vc_op *op);
+int32_t vc_floor_linear(const vc_floor *p, const vc_op *op, const uint8_t *constants, const int8_t *x, size_t samples,
+                        size_t first, size_t lines, uint8_t *scratch);
+int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t first, size_t count);
+int32_t vc_floor_sums(const vc_floor *p, const int8_t *a, const int8_t *b, const int64_t *slopes, int64_t offset,
+                      int64_t step, size_t first, size_t count);
 
 /* The search for constants of affine floors (see floor_search.c). Lines have lower and upper points, in sets: set 2 l of a
  * channel holds what its line l must reach, set 2 l + 1 what it must stay below; `ends` are the sets' ends in `at` and
@@ -361,15 +383,6 @@ void vc_floor_intercepts(uint8_t *possible, int64_t *intercept, int64_t *step, c
  * values * rows words, as many as `scratch`. */
 void vc_pair_corners(uint64_t *ends, int64_t *a, int64_t *b, const int64_t *table, size_t rows, size_t columns,
                      int64_t first, size_t values, int32_t greatest, int32_t *scratch);
-
-/* The sums of a depthwise convolution of multiplier 1, in int32: (x - zero_point) * kernel over the taps inside the image;
- * kernel is (kernel_h, kernel_w, channels). Scratch: `channels` words of 32 bits. */
-typedef struct {
-  int64_t h, w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-  int32_t zero_point;
-} vc_taps;
-void vc_depthwise_products(int32_t *out, const int8_t *x, const int8_t *kernel, const vc_taps *shape, size_t samples,
-                           int32_t *scratch);
 
 /* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr.h). `groups` describes a level:
  * VC_GKR_ROW words for each run of boxes of one shape. Extension elements throughout. */

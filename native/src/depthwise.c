@@ -42,7 +42,8 @@ size_t vc_depthwise_constants(const vc_op *op, const vc_layout *layout) { return
 size_t vc_depthwise_scratch(const vc_op *op, const vc_layout *layout) { return shape_of(op, layout).scratch_bytes; }
 
 static vc_channel channel_at(const vc_op *op, const shape *s, const vc_channels *from, size_t i) {
-  vc_channel c = {from->bias[i], from->multiplier[i], from->shift[i], 0, 0};
+  vc_channel c = {from->bias ? from->bias[i] : 0, from->multiplier ? from->multiplier[i] : 1,
+                  from->shift ? from->shift[i] : -1, 0, 0};
   int64_t low = op->zero_a + 128, high = 127 - op->zero_a, magnitude = 0;
   for (size_t t = 0; t < s->taps; t++) {
     int64_t w = from->filter[t * s->channels + i];
@@ -73,10 +74,11 @@ void vc_depthwise_pack(uint8_t *out, const vc_op *op, const vc_layout *layout, c
   const vc_quant quant = {(int32_t)op->rounding, (int32_t)op->zero_a, (int32_t)op->zero_out, (int32_t)op->low};
   memset(out, 0, s.bytes);
   vc_form form = quant.rounding == VC_ROUND_SINGLE || quant.low >= quant.zero_out ? VC_FORM_FLOOR : VC_FORM_SIGNED;
+  if (!op->rounding) form = VC_FORM_RAW;
   int32_t *rule = (int32_t *)(void *)(out + s.rule_at);
   for (size_t i = 0; i < s.channels; i++) {
     vc_channel c = channel_at(op, &s, from, i);
-    if (vc_choose_form(&c, 1, &quant) == VC_FORM_RULE) form = VC_FORM_RULE;
+    if (op->rounding && vc_choose_form(&c, 1, &quant) == VC_FORM_RULE) form = VC_FORM_RULE;
     rule[i] = c.multiplier;
     rule[s.channels + i] = c.shift;
   }
@@ -90,7 +92,7 @@ void vc_depthwise_pack(uint8_t *out, const vc_op *op, const vc_layout *layout, c
       if (s.flat) channel[q] %= s.channels;
       if (channel[q] >= s.channels) continue;
       channels[q] = channel_at(op, &s, from, channel[q]);
-      vc_choose_form(&channels[q], 1, &quant);
+      if (op->rounding) vc_choose_form(&channels[q], 1, &quant);
       n = q + 1;
     }
     uint8_t *to = out + VC_ALIGN + b * s.block_bytes;
@@ -127,7 +129,7 @@ static void run_pixels(run *r, int8_t *out, size_t pixels) {
   const size_t c = r->s->channels;
   const vc_op *op = r->step->op;
   r->kernel.count = pixels * c;
-  if (r->kernel.form != VC_FORM_RAW) {
+  if (r->kernel.form != VC_FORM_RAW || !op->rounding) {
     r->step->kernels->depthwise(out, &r->kernel);
     return;
   }
@@ -150,7 +152,7 @@ static void run_row(run *r, int64_t y, int8_t *out) {
     int64_t pixels = 1;
     if (r->s->flat && x >= first && x <= last) pixels = (last < op->out_w - 1 ? last : op->out_w - 1) - x + 1;
     point_taps(r, y, x);
-    run_pixels(r, out + (size_t)(x * op->c), (size_t)pixels);
+    run_pixels(r, out + (size_t)(x * op->c) * (op->rounding ? 1 : sizeof(int32_t)), (size_t)pixels);
     x += pixels;
   }
 }
@@ -166,9 +168,10 @@ void vc_run_depthwise(const vc_step *step) {
             form == VC_FORM_RULE ? VC_FORM_RAW : form, (int32_t)op->zero_out, (int32_t)op->low, (int32_t)op->high}};
   memset(step->scratch + s.zeros, (int)op->zero_a, s.accumulators - s.zeros);
   for (size_t t = s.taps; t < s.groups * layout->dw_group; t++) r.taps[t] = r.zeros;
+  const size_t row_bytes = (size_t)(op->out_w * op->c) * (op->rounding ? 1 : sizeof(int32_t));
   for (size_t i = 0; i < step->samples; i++) {
     r.image = step->a + i * (size_t)op->a_size;
     for (int64_t y = 0; y < op->out_h; y++)
-      run_row(&r, y, step->out + i * (size_t)op->out_size + (size_t)(y * op->out_w * op->c));
+      run_row(&r, y, step->out + i * (size_t)op->out_size + (size_t)y * row_bytes);
   }
 }

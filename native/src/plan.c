@@ -45,7 +45,7 @@ static int bytes_in_range(const vc_op *op) {
 static int window_ok(const vc_op *op) {
   const int64_t image[] = {op->h, op->w, op->c}, out[] = {op->out_h, op->out_w, op->out_c};
   const int64_t filter[] = {op->kernel_h, op->kernel_w, op->c};
-  int64_t element = op->kind == VC_KIND_CONV && !op->rounding ? 4 : 1;
+  int64_t element = (op->kind == VC_KIND_CONV || op->kind == VC_KIND_DEPTHWISE) && !op->rounding ? 4 : 1;
   if (elements(image, 3) < 0 || elements(out, 3) < 0 || elements(filter, 3) < 0) return 0;
   if (op->a_size != elements(image, 3) || op->out_size != elements(out, 3) * element) return 0;
   const int64_t steps[] = {op->stride_h, op->stride_w, op->dilation_h, op->dilation_w};
@@ -63,7 +63,7 @@ static int window_ok(const vc_op *op) {
 static int32_t prepare_linear(vc_op *op, const vc_layout *layout) {
   if (!window_ok(op) || !within(op->rounding, 0, 2) ) return VC_EINVAL;
   if (op->kind == VC_KIND_DEPTHWISE) {
-    if (op->out_c != op->c || op->rounding == 0) return VC_EINVAL;
+    if (op->out_c != op->c) return VC_EINVAL;
     op->constants_size = (int64_t)vc_depthwise_constants(op, layout);
     op->scratch_size = (int64_t)vc_depthwise_scratch(op, layout);
   } else {

@@ -1,100 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The columns of a requantised node: quotient, value, sign and limbs of the remainder, and how often each table row is
- * looked up. The readable twin is vcompute/proof/succinct/witness.py.
+ * looked up. The readable twin is vcompute/proof/succinct/witness.py. A linear node's accumulators are made a block of lines
+ * at a time and floored while they are in the cache.
  */
 #include <string.h>
 
-#include "requant.h"
-#include "vcompute.h"
+#include "cpu.h"
+#include "integers.h"
+#include "plan.h"
 
-enum { CHUNK = 256 };
+#define BLOCK_BYTES ((size_t)1 << 16) /* of accumulators */
 
-/* T of n elements from `at` on, `step` of each. */
-static int32_t floor_chunk(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at) {
-  int64_t quotient[CHUNK];
-  if (p->two_sided) {
-    const int64_t half = (int64_t)1 << p->unit;
-    for (size_t i = 0; i < n; i++) {
-      const int64_t below = t[i] - step[i];
-      const int64_t sign = below < half; /* at the change of sign the lower line is taken wherever it may be */
-      t[i] -= sign ? step[i] : 0;
-      p->sign[at + i] = (int8_t)sign;
-      quotient[i] = vc_sra64(t[i], p->unit);
-    }
-  } else {
-    for (size_t i = 0; i < n; i++) quotient[i] = vc_sra64(t[i], p->unit) + p->zero_point;
+const vc_integer_kernels *vc_integers(void) {
+#if defined(VC_HAVE_AVX512)
+  if (vc_cpu_has(VC_CPU_AVX512)) return &vc_integers_avx512;
+#endif
+#if defined(VC_HAVE_AVX2)
+  if (vc_cpu_has(VC_CPU_AVX2)) return &vc_integers_avx2;
+#endif
+  return &vc_integers_portable;
+}
+
+/* ---- lines of a linear op ---- */
+
+static size_t line_elements(const vc_op *op) { return (size_t)(op->out_w * op->out_c); }
+
+/* Lines of a block: of an image without height they are samples. */
+static size_t block_lines(const vc_op *op) {
+  const size_t lines = BLOCK_BYTES / (line_elements(op) * sizeof(int32_t)), most = (size_t)op->out_h;
+  return lines < 1 ? 1 : lines < most ? lines : most;
+}
+
+/* The rows of the image that lines y .. y + lines - 1 see. */
+static void rows_seen(const vc_op *op, size_t y, size_t lines, int64_t *from, int64_t *to) {
+  const int64_t top = (int64_t)y * op->stride_h - op->pad_top;
+  const int64_t bottom = top + (int64_t)(lines - 1) * op->stride_h + (op->kernel_h - 1) * op->dilation_h + 1;
+  *from = top < 0 ? 0 : top;
+  *to = bottom > op->h ? op->h : bottom;
+}
+
+static size_t slab_bytes(const vc_op *op) {
+  const int64_t rows = (int64_t)(block_lines(op) - 1) * op->stride_h + (op->kernel_h - 1) * op->dilation_h + 1;
+  return vc_round_up((size_t)((rows < op->h ? rows : op->h) * op->w * op->c) + VC_OVERREAD, VC_ALIGN);
+}
+
+size_t vc_linear_scratch(const vc_op *op) { return (size_t)op->scratch_size + slab_bytes(op); }
+
+/* Lines of one sample, at most a block: an op of its own on the rows that they see. Kernels read past the end of an operand,
+ * so rows at the end of everything are copied first. */
+static void sample_lines(int32_t *out, const vc_op *op, const uint8_t *constants, const int8_t *x, const int8_t *end,
+                         size_t y, size_t lines, uint8_t *scratch) {
+  int64_t from, to;
+  rows_seen(op, y, lines, &from, &to);
+  const size_t bytes = (size_t)((to - from) * op->w * op->c);
+  vc_op part = *op;
+  part.pad_top = op->pad_top - (int64_t)y * op->stride_h + from;
+  part.h = to - from;
+  part.out_h = (int64_t)lines;
+  part.a_size = (int64_t)bytes;
+  part.out_size = (int64_t)(lines * line_elements(op) * sizeof *out);
+  const int8_t *rows = x + from * op->w * op->c;
+  if ((size_t)(end - rows) < bytes + VC_OVERREAD) rows = memcpy(scratch + op->scratch_size, rows, bytes);
+  const vc_step step = {&part, vc_int8(), constants, scratch, rows, NULL, (int8_t *)out, 1};
+  if (op->kind == VC_KIND_DEPTHWISE)
+    vc_run_depthwise(&step);
+  else
+    vc_run_conv(&step);
+}
+
+/* One block from line `at` on, at most `lines`; how many lines it was. */
+static size_t next_block(int32_t *out, const vc_op *op, const uint8_t *constants, const int8_t *x, size_t samples, size_t at,
+                         size_t lines, uint8_t *scratch) {
+  const size_t height = (size_t)op->out_h, y = at % height, image = (size_t)(op->h * op->w * op->c);
+  size_t n = block_lines(op);
+  if (n > lines) n = lines;
+  if (n > height - y) n = height - y;
+  sample_lines(out, op, constants, x + at / height * image, x + samples * image, y, n, scratch);
+  return n;
+}
+
+void vc_linear_lines(int32_t *out, const vc_op *op, const uint8_t *constants, const int8_t *x, size_t samples, size_t first,
+                     size_t lines, uint8_t *scratch) {
+  for (size_t done = 0; done < lines;) {
+    const size_t n = next_block(out, op, constants, x, samples, first + done, lines - done, scratch);
+    out += n * line_elements(op);
+    done += n;
   }
-  for (size_t i = 0; i < n; i++) {
-    int64_t y = p->two_sided ? vc_sra64(quotient[i], 1) + p->zero_point : quotient[i];
-    y = y < p->low ? p->low : y > p->high ? p->high : y;
-    p->value[at + i] = (int8_t)y;
-    p->key[at + i] = (int32_t)quotient[i];
+}
+
+/* ---- floors ---- */
+
+size_t vc_floor_scratch(const vc_op *op) {
+  return vc_linear_scratch(op) + vc_round_up(block_lines(op) * line_elements(op) * sizeof(int32_t) + VC_OVERREAD, VC_ALIGN);
+}
+
+/* n accumulators, the first of them of channel 0 and element `at`. */
+static int32_t floor_block(const vc_integer_kernels *k, const vc_floor *p, const int32_t *products, size_t n, size_t at) {
+  int64_t t[VC_FLOOR_CHUNK];
+  size_t phase = 0;
+  for (size_t i = 0, count; i < n; i += count) {
+    count = n - i < VC_FLOOR_CHUNK ? n - i : VC_FLOOR_CHUNK;
+    if (count > p->period - phase) count = (size_t)p->period - phase;
+    k->affine(t, products + i, p->slope + phase, p->offset + phase, count);
+    if (!k->floor(p, t, p->step + phase, count, at + i)) return 0;
+    phase += count;
+    if (phase == p->period) phase = 0;
   }
-  for (size_t i = 0; i < n; i++) {
-    const uint64_t row = (uint64_t)quotient[i] - (uint64_t)p->first;
-    if (row >= p->rows) return 0;
-    p->key_counts[row]++;
-  }
-  const uint64_t mask = ((uint64_t)1 << p->width) - 1;
-  for (int32_t k = 0; k < p->n_limbs; k++)
-    for (size_t i = 0; i < n; i++) {
-      const uint64_t limb = (uint64_t)t[i] >> (k * p->width) & mask; /* bits above the remainder are not reached */
-      p->limbs[k][at + i] = (int32_t)limb;
-      p->limb_counts[limb]++;
-    }
   return 1;
 }
 
-int32_t vc_floor_products(const vc_floor *p, const int32_t *products, const int64_t *slope, const int64_t *offset,
-                          const int64_t *step, size_t rows, size_t columns) {
-  int64_t t[CHUNK];
-  for (size_t row = 0; row < rows; row++, products += columns)
-    for (size_t start = 0; start < columns; start += CHUNK) {
-      const size_t n = columns - start < CHUNK ? columns - start : CHUNK;
-      /* unsigned: T fits, so wrapping on the way does no harm */
-      for (size_t i = 0; i < n; i++)
-        t[i] = (int64_t)((uint64_t)(int64_t)products[start + i] * (uint64_t)slope[start + i] + (uint64_t)offset[start + i]);
-      if (!floor_chunk(p, t, step + start, n, row * columns + start)) return 0;
-    }
-  return 1;
-}
-
-int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t count) {
-  int64_t t[CHUNK], steps[CHUNK];
-  for (size_t i = 0; i < CHUNK; i++) steps[i] = step;
-  for (size_t start = 0; start < count; start += CHUNK) {
-    const size_t n = count - start < CHUNK ? count - start : CHUNK;
-    memcpy(t, values + start, n * sizeof *t);
-    if (!floor_chunk(p, t, steps, n, start)) return 0;
+int32_t vc_floor_linear(const vc_floor *p, const vc_op *op, const uint8_t *constants, const int8_t *x, size_t samples,
+                        size_t first, size_t lines, uint8_t *scratch) {
+  const vc_integer_kernels *k = vc_integers();
+  int32_t *products = (int32_t *)(void *)(scratch + vc_linear_scratch(op));
+  const size_t line = line_elements(op);
+  for (size_t done = 0; done < lines;) {
+    const size_t n = next_block(products, op, constants, x, samples, first + done, lines - done, scratch);
+    if (!floor_block(k, p, products, n * line, (first + done) * line)) return 0;
+    done += n;
   }
   return 1;
 }
 
-/* One output row: every tap's products, of taps inside the image. */
-static void depthwise_row(int32_t *out, const int8_t *x, const int8_t *kernel, const vc_taps *s, int64_t y,
-                          int32_t *weights) {
-  const size_t c = (size_t)s->channels;
-  memset(out, 0, (size_t)s->out_w * c * sizeof *out);
-  for (int64_t row = 0; row < s->kernel_h; row++) {
-    const int64_t from_y = y * s->stride_h + row * s->dilation_h - s->pad_top;
-    if (from_y < 0 || from_y >= s->h) continue;
-    for (int64_t column = 0; column < s->kernel_w; column++) {
-      const int8_t *w = kernel + (size_t)(row * s->kernel_w + column) * c;
-      for (size_t i = 0; i < c; i++) weights[i] = w[i];
-      for (int64_t j = 0; j < s->out_w; j++) {
-        const int64_t from_x = j * s->stride_w + column * s->dilation_w - s->pad_left;
-        if (from_x < 0 || from_x >= s->w) continue;
-        const int8_t *seen = x + (size_t)(from_y * s->w + from_x) * c;
-        int32_t *to = out + (size_t)j * c;
-        for (size_t i = 0; i < c; i++) to[i] += (seen[i] - s->zero_point) * weights[i];
-      }
-    }
+int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, size_t first, size_t count) {
+  const vc_integer_kernels *k = vc_integers();
+  int64_t t[VC_FLOOR_CHUNK], steps[VC_FLOOR_CHUNK];
+  for (size_t i = 0; i < VC_FLOOR_CHUNK; i++) steps[i] = step;
+  for (size_t at = first, n; at < first + count; at += n) {
+    n = first + count - at < VC_FLOOR_CHUNK ? first + count - at : VC_FLOOR_CHUNK;
+    memcpy(t, values + at, n * sizeof *t);
+    if (!k->floor(p, t, steps, n, at)) return 0;
   }
+  return 1;
 }
 
-void vc_depthwise_products(int32_t *out, const int8_t *x, const int8_t *kernel, const vc_taps *shape, size_t samples,
-                           int32_t *scratch) {
-  const size_t image = (size_t)(shape->h * shape->w * shape->channels), row = (size_t)(shape->out_w * shape->channels);
-  for (size_t sample = 0; sample < samples; sample++, x += image)
-    for (int64_t y = 0; y < shape->out_h; y++, out += row) depthwise_row(out, x, kernel, shape, y, scratch);
+int32_t vc_floor_sums(const vc_floor *p, const int8_t *a, const int8_t *b, const int64_t *slopes, int64_t offset,
+                      int64_t step, size_t first, size_t count) {
+  const vc_integer_kernels *k = vc_integers();
+  int64_t t[VC_FLOOR_CHUNK], steps[VC_FLOOR_CHUNK];
+  for (size_t i = 0; i < VC_FLOOR_CHUNK; i++) steps[i] = step;
+  for (size_t at = first, n; at < first + count; at += n) {
+    n = first + count - at < VC_FLOOR_CHUNK ? first + count - at : VC_FLOOR_CHUNK;
+    k->sums(t, a + at, b + at, slopes[0], slopes[1], offset, n);
+    if (!k->floor(p, t, steps, n, at)) return 0;
+  }
+  return 1;
 }

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LEVELS = ("portable", "sse41", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod", "i8mm", "simd128")
 """The tables of int8 kernels and what each needs beside its name."""
 NEEDS = {"avx512vnni": "avx512,avx512vnni", "avxvnni": "avx2,avxvnni", "i8mm": "i8mm,dotprod"}
-TESTS = ("tests/native/test_plan_random.py", "tests/native/test_matmul.py")
+TESTS = (
+    "tests/native/test_plan_random.py", "tests/native/test_matmul.py", "tests/unit/proof/succinct/test_witness.py",
+)  # fmt: skip
 
 
 @pytest.mark.isa

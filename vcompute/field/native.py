@@ -43,10 +43,6 @@ class NativeBackend:
         return min(self._threads, max(size // LEAST_PART, 1))
 
     def parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
-        """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves."""
-        self._parts(work, count, size)
-
-    def _parts(self, work: Callable[[int, int], None], count: int, size: int) -> None:
         """work(first, number) over 0 .. count - 1, in as many threads as the size in words deserves; the C kernels
         release the interpreter's lock.
         """
@@ -155,7 +151,7 @@ class NativeBackend:
         def part(first: int, count: int) -> None:
             kernel(to + 2 * first, bottom + words * first, top + words * first, factor, count)
 
-        self._parts(part, low.shape[0], out.size)
+        self.parts(part, low.shape[0], out.size)
         return out
 
     def scale(self, table: Words, r: Ext, out: ExtWords) -> None:
@@ -166,7 +162,7 @@ class NativeBackend:
         def part(first: int, count: int) -> None:
             kernel(to + 2 * first, source + words * first, factor, count)
 
-        self._parts(part, table.shape[0], out.size)
+        self.parts(part, table.shape[0], out.size)
 
     def round_halves(self, low: tuple[Words, ExtWords], high: tuple[Words, ExtWords]) -> tuple[Ext, Ext]:
         (f, w), count = low, len(low[0])
@@ -180,7 +176,7 @@ class NativeBackend:
             kernel(_words(sums), f0 + at, f1 + at, w0 + pair, w1 + pair, count)
             found.append(_two(sums))
 
-        self._parts(part, count, 2 * w.size)
+        self.parts(part, count, 2 * w.size)
         return sum((sums[0] for sums in found), Ext(0)), sum((sums[1] for sums in found), Ext(0))
 
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
@@ -245,8 +241,8 @@ class NativeBackend:
         def blocks(first: int, count: int) -> None:
             self._lib.vc_rs_finish(to, width, log_lane, roots, first, count)
 
-        self._parts(rows, self._lib.vc_rs_rows(log_lane), out.size)
-        self._parts(blocks, self._lib.vc_rs_blocks(log_lane, rate_bits), out.size)
+        self.parts(rows, self._lib.vc_rs_rows(log_lane), out.size)
+        self.parts(blocks, self._lib.vc_rs_blocks(log_lane, rate_bits), out.size)
         return out
 
     def hash_rows(self, rows: Words) -> Digests:
@@ -257,7 +253,7 @@ class NativeBackend:
         def part(first: int, count: int) -> None:
             self._lib.vc_hash_rows(to + DIGEST_BYTES * first, source + width * first, count, width)
 
-        self._parts(part, rows.shape[0], rows.size)
+        self.parts(part, rows.shape[0], rows.size)
         return out
 
     def hash_pairs(self, nodes: Digests) -> Digests:
@@ -269,7 +265,7 @@ class NativeBackend:
         def part(first: int, count: int) -> None:
             self._lib.vc_hash_pairs(to + DIGEST_BYTES * first, source + 2 * DIGEST_BYTES * first, count)
 
-        self._parts(part, out.shape[0], nodes.size // 8)
+        self.parts(part, out.shape[0], nodes.size // 8)
         return out
 
     def grind(self, seed: bytes, bits: int) -> int:

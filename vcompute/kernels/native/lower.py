@@ -7,7 +7,7 @@ fields of ``vc_op`` (``native/include/vcompute.h``) that its kind uses; offsets 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, unique
 from typing import Any, Final, TypeAlias
 
@@ -103,6 +103,23 @@ def lower(model: Model) -> Program:
     for node in graph.nodes:
         program.values.append(_lower_node(program, graph, node, model.constants))
     return program
+
+
+def lower_linear(graph: Graph, node: Node, constants: tuple[NDArray, ...], rows: int) -> Operation | None:
+    """A linear node by itself, to int32 accumulators and for one sample; a product takes ``rows`` rows of a matrix.
+
+    None where one operation does not do.
+    """
+    types, _ = graph.operand_types(node)
+    program = Program(buffers=[0, 0])
+    RULES[type(node.operator)](node.operator, Context(program, (0,), types, constants, node.output, 1))
+    (operation, *more) = program.operations
+    if more:
+        return None
+    fields = {**operation.fields, "rounding": 0}
+    if not isinstance(node.operator, (ops.Conv2D, ops.DepthwiseConv2D)):
+        fields |= {"h": rows, "out_h": rows, "w": 1, "out_w": 1}
+    return replace(operation, fields=fields, constants=operation.constants[:2])
 
 
 def value_bytes(value: ValueType) -> int:

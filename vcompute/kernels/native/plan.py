@@ -70,7 +70,7 @@ class Plan:
         self._count = len(operations)
         for op, operation in zip(self._ops, operations, strict=False):
             _fill(op, operation, program)
-            _check(_native.lib.vc_op_prepare(_native.ffi.addressof(op), self._block), operation)
+            check_status(_native.lib.vc_op_prepare(_native.ffi.addressof(op), self._block), operation)
         scratch = [Region(op.scratch_size, i, i) for i, op in enumerate(self._ops[0 : self._count])]
         regions = [*_lifetimes(program, kept, self._block), *scratch]
         offsets, self.arena_bytes = place(regions)
@@ -99,7 +99,7 @@ class Plan:
             ]
             arrays += [ffi.NULL] * (4 - len(arrays))
             status = _native.lib.vc_op_pack(self._constants + op.constants, ffi.addressof(op), *arrays)
-            _check(status, operation)
+            check_status(status, operation)
 
     def run(self, x: Arrays, threads: int = 1) -> Arrays:
         """Run a batch: int8 arrays (N, *shape), one or a tuple; the outputs in the same way.
@@ -242,6 +242,11 @@ def _fill(op: Any, operation: Operation, program: Program) -> None:
     op.a_size = program.buffers[operation.a] if operation.a != NO_BUFFER else 0
     op.b_size = program.buffers[operation.b] if operation.b != NO_BUFFER else 0
     op.out_size = program.buffers[operation.out]
+    set_fields(op, operation)
+
+
+def set_fields(op: Any, operation: Operation) -> None:
+    """The fields of a ``vc_op`` that its operation names."""
     for name, value in operation.fields.items():
         if isinstance(value, int):
             setattr(op, name, int(value))
@@ -251,7 +256,11 @@ def _fill(op: Any, operation: Operation, program: Program) -> None:
                 array[index] = int(item)
 
 
-def _check(status: int, operation: Operation) -> None:
+def check_status(status: int, operation: Operation) -> None:
+    """
+    Raises:
+        TaskError: the core refuses the operation.
+    """
     if status:
         raise TaskError(
             f"the native core refuses a {operation.kind.name.lower()} operation",

@@ -1,36 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
 """The columns of requantised nodes by the C kernels: the same integers as :mod:`vcompute.proof.succinct.witness`.
 
-Raw products come from the int8 kernels; zero points, biases and the constants of the floor make one affine function of
-them for each channel, so accumulators are never written in 64 bits.
+Accumulators come from the int8 kernels a few lines of an image at a time, and one pass over them floors, clamps, cuts
+limbs and counts. Threads share out lines; each counts for itself.
 """
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
+from vcompute._native import memory
 from vcompute.errors import TaskError
-from vcompute.kernels.native.matmul import MAX_DEPTH, matmul
-from vcompute.kernels.reference.linear import pad_image
+from vcompute.field.native import NativeBackend
+from vcompute.kernels.native.lower import Operation, lower_linear
+from vcompute.kernels.native.memory import aligned_bytes
+from vcompute.kernels.native.plan import check_status, set_fields
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.requant import Floor
-from vcompute.proof.succinct.roles import LINEAR
 from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
-from vcompute.task import Node
+from vcompute.task import Graph, Node
 from vcompute.task import operators as ops
 
 Int32 = npt.NDArray[np.int32]
 WORD = (1 << 64) - 1
+KEY_COUNTS: Final = 4
+"""``VC_KEY_COUNTS`` of the header."""
+LEAST_PERIOD: Final = 1 << 9
+"""Constants by channel are written out to so many elements at least, so that few channels still fill a kernel's chunk."""
+STREAMED: Final = 1 << 22
+"""From so many values on, keys and limbs are written around the caches, which they would only empty."""
+WORDS_AN_ELEMENT: Final = 2
+"""About as much work as an element is, in words of the field."""
+
+
+class Counts:
+    """How often the rows of every table are looked up, as one thread counts."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        rows = [table.rows for table in circuit.tables]
+        self._sizes = [rows[0], *(KEY_COUNTS * size for size in rows[1:])]
+        self._rows = rows
+        self._low = np.zeros(sum(self._sizes), np.uint8)
+        self._high = np.zeros(sum(rows), np.uint32)
+        self._scratch: tuple[int, Any] = (0, None)
+
+    def point(self, handle: Any, table: int) -> None:
+        """Let a ``vc_floor`` count keys of a table, and limbs, here."""
+        low, high = _pointer("uint8_t[]", self._low), _pointer("uint32_t[]", self._high)
+        handle.range.low, handle.range.high = low, high
+        handle.keys.low, handle.keys.high = low + sum(self._sizes[:table]), high + sum(self._rows[:table])
+
+    def scratch(self, size: int) -> Any:
+        """Aligned bytes for a kernel of this thread."""
+        if self._scratch[0] < size:
+            self._scratch = (size, aligned_bytes(size, zeroed=False))
+        return self._scratch[1]
+
+    def add_to(self, counts: list[Int64]) -> None:
+        """Add everything counted."""
+        low, high = 0, 0
+        for count, size, rows in zip(counts, self._sizes, self._rows, strict=True):
+            count[...] += self._low[low : low + size].reshape(-1, rows).sum(axis=0, dtype=np.int64)
+            count[...] += self._high[high : high + rows].astype(np.int64) << 8
+            low, high = low + size, high + rows
+
+
+class Workshop:
+    """What the native kernels of one witness share: counts, one for each thread that ran at once."""
+
+    def __init__(self, circuit: Circuit, backend: NativeBackend) -> None:
+        self.circuit, self.backend = circuit, backend
+        self.streamed = sum(prod(circuit.columns[node.column]) for node in circuit.proved.values()) >= STREAMED
+        self._counts: list[Counts] = []
+        self._free: list[Counts] = []
+
+    def floor(self, filled: "Filled", count: int, size: int, kernel: Callable[[Any, Counts, int, int], int]) -> None:
+        """kernel(handle, counts, first, number) over 0 .. count - 1 in parts.
+
+        Raises:
+            TaskError: a quotient outside its table, which constants of the proof compiler never give.
+        """
+        done: list[int] = []
+
+        def part(first: int, number: int) -> None:
+            counts = self._borrow()
+            handle = _native.ffi.new("vc_floor *", filled.handle[0])
+            counts.point(handle, filled.proved.table)
+            done.append(kernel(handle, counts, first, number))
+            self._free.append(counts)
+
+        self.backend.parts(part, count, size * WORDS_AN_ELEMENT)
+        if not all(done):
+            raise TaskError("a quotient outside its table", code=ErrorCode.ACCUMULATOR_OVERFLOW)
+
+    def _borrow(self) -> Counts:
+        try:
+            return self._free.pop()
+        except IndexError:
+            self._counts.append(Counts(self.circuit))
+            return self._counts[-1]
+
+    def add_to(self, counts: list[Int64]) -> None:
+        """Add everything counted."""
+        for each in self._counts:
+            each.add_to(counts)
 
 
 class Filled:
     """The columns that a node's kernel writes to."""
 
-    def __init__(self, circuit: Circuit, proved: Proved, counts: list[Int64]) -> None:
+    def __init__(self, workshop: Workshop, proved: Proved) -> None:
+        circuit = workshop.circuit
         node, table = circuit.graph.nodes[proved.node], circuit.tables[proved.table]
         self.proved, self.box = proved, circuit.columns[proved.column]
         self.key = np.empty(self.box, np.int32)
@@ -43,13 +130,12 @@ class Filled:
         handle.width, handle.n_limbs = circuit.limb_bits, len(self.limbs)
         handle.zero_point = 0 if pool else node.output.zero_point
         handle.low, handle.high = getattr(node.operator, "low", -128), getattr(node.operator, "high", 127)
+        handle.streamed = workshop.streamed
         handle.first, handle.rows = table.first, table.rows
         handle.key, handle.value = _pointer("int32_t[]", self.key), _pointer("int8_t[]", self.value)
         handle.sign = _pointer("int8_t[]", self.sign)
         for place, limb in enumerate(self.limbs):
             handle.limbs[place] = _pointer("int32_t[]", limb)
-        handle.key_counts = _pointer("int64_t[]", counts[proved.table])
-        handle.limb_counts = _pointer("int64_t[]", counts[0])
 
     def keep(self, columns: dict[int, IntArray], keys: dict[int, IntArray]) -> None:
         """Hand the columns over."""
@@ -60,106 +146,148 @@ class Filled:
             columns[column] = limb
 
 
-def fill_products(
-    filled: Filled, node: Node, x: IntArray, constants: tuple[IntArray, ...], floor: Floor, zero_point: int
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """A linear node as the core runs it."""
+
+    op: Any
+    constants: Any
+    samples: int
+    elements: int
+    """Of the result, in a line."""
+
+    @property
+    def lines(self) -> int:
+        """Lines of all samples."""
+        return self.samples * int(self.op.out_h)
+
+    def accumulators(self, x: IntArray) -> Int32:
+        """The accumulators, lines by elements."""
+        out = np.empty((self.lines, self.elements), np.int32)
+        scratch = aligned_bytes(_native.lib.vc_linear_scratch(self.op), zeroed=False)
+        _native.lib.vc_linear_lines(
+            _pointer("int32_t[]", out), self.op, self.constants, _bytes(x), self.samples, 0, self.lines, scratch
+        )
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """A floor's constants by channel, written out."""
+
+    slope: Int64
+    offset: Int64
+    step: Int64
+
+
+def linear_of(
+    graph: Graph, index: int, constants: tuple[IntArray, ...], batch: int, kept: dict[str, object]
+) -> Linear | None:
+    """A linear node for the core; None where it takes more than one operation."""
+    key = f"linear {index}"
+    if key not in kept:
+        with memory.plain():
+            kept[key] = _make_linear(graph, graph.nodes[index], constants, batch)
+    found = kept[key]
+    return found if isinstance(found, Linear) else None
+
+
+def _make_linear(graph: Graph, node: Node, constants: tuple[IntArray, ...], batch: int) -> Linear | None:
+    image = isinstance(node.operator, (ops.Conv2D, ops.DepthwiseConv2D))
+    operation = lower_linear(graph, node, constants, batch * node.output.elements // node.output.shape[-1])
+    if operation is None:
+        return None
+    op = _native.ffi.new("vc_op *")
+    op.kind = int(operation.kind)
+    set_fields(op, operation)
+    op.a_size, op.out_size = op.h * op.w * op.c, 4 * op.out_h * op.out_w * op.out_c
+    check_status(_native.lib.vc_op_prepare(op, 1), operation)
+    return Linear(op, _packed(op, operation), batch if image else 1, op.out_w * op.out_c)
+
+
+def _packed(op: Any, operation: Operation) -> Any:
+    """A node's constants as the kernels want them."""
+    ffi = _native.ffi
+    packed = aligned_bytes(op.constants_size + 64)
+    arrays = [
+        ffi.from_buffer(kind, np.ascontiguousarray(array))
+        for kind, array in zip(("int8_t[]", "int32_t[]"), operation.constants, strict=False)
+    ]
+    arrays += [ffi.NULL] * (4 - len(arrays))
+    check_status(_native.lib.vc_op_pack(packed, op, *arrays), operation)
+    return packed
+
+
+def affine_of(index: int, floor: Floor, kept: dict[str, object]) -> Affine:
+    """A floor's constants for the core."""
+    key = f"affine {index}"
+    found = kept.get(key)
+    if not isinstance(found, Affine):
+        repeats = -(-LEAST_PERIOD // len(floor.slope))
+        with memory.plain():
+            slope, offset, step = (np.tile(_int64(v), repeats) for v in (floor.slope, floor.offset, floor.step))
+            kept[key] = found = Affine(slope, offset, step)
+    return found
+
+
+def fill_linear(workshop: Workshop, filled: Filled, linear: Linear, affine: Affine, x: IntArray) -> None:
     """The columns of a linear node.
 
     Raises:
-        TaskError: a quotient outside its table, which constants of the proof compiler never give.
+        TaskError: as :meth:`Workshop.floor`.
     """
-    products, correction = raw_products(node, x, constants, zero_point)
-    bias = [0] * len(correction) if isinstance(node.operator, ops.MatMul) else [int(b) for b in constants[1]]
-    offset = [q + d * (b + c) for d, q, b, c in zip(floor.slope, floor.offset, bias, correction, strict=True)]
-    columns = products.shape[-1]
-    _check(
-        _native.lib.vc_floor_products(
-            filled.handle, _pointer("int32_t[]", products), *map(_int64, (floor.slope, offset, floor.step)),
-            products.size // columns, columns,
+    source, handle = _bytes(x), filled.handle
+    handle.period = affine.slope.size
+    handle.slope, handle.offset = _pointer("int64_t[]", affine.slope), _pointer("int64_t[]", affine.offset)
+    handle.step = _pointer("int64_t[]", affine.step)
+    size = _native.lib.vc_floor_scratch(linear.op)
+
+    def kernel(own: Any, counts: Counts, first: int, number: int) -> int:
+        done: int = _native.lib.vc_floor_linear(
+            own, linear.op, linear.constants, source, linear.samples, first, number, counts.scratch(size)
         )
-    )  # fmt: skip
+        return done
+
+    workshop.floor(filled, linear.lines, filled.value.size, kernel)
 
 
-def fill_values(filled: Filled, t: Int64, floor: Floor) -> None:
+def fill_values(workshop: Workshop, filled: Filled, t: Int64, floor: Floor) -> None:
     """The columns of a node of known T, with one step.
 
     Raises:
-        TaskError: as :func:`fill_products`.
+        TaskError: as :meth:`Workshop.floor`.
     """
-    values = np.ascontiguousarray(t)
-    _check(_native.lib.vc_floor_values(filled.handle, _pointer("int64_t[]", values), floor.step[0], values.size))
+    values = _pointer("int64_t[]", np.ascontiguousarray(t))
+
+    def kernel(own: Any, _: Counts, first: int, number: int) -> int:
+        done: int = _native.lib.vc_floor_values(own, values, floor.step[0], first, number)
+        return done
+
+    workshop.floor(filled, t.size, t.size, kernel)
 
 
-def _check(done: int) -> None:
-    if not done:
-        raise TaskError("a quotient outside its table", code=ErrorCode.ACCUMULATOR_OVERFLOW)
+def fill_sums(workshop: Workshop, filled: Filled, operands: list[IntArray], floor: Floor) -> None:
+    """The columns of an ADD of values of one shape.
+
+    Raises:
+        TaskError: as :meth:`Workshop.floor`.
+    """
+    a, b = map(_bytes, operands)
+    slopes = _pointer("int64_t[]", _int64(floor.slope))
+
+    def kernel(own: Any, _: Counts, first: int, number: int) -> int:
+        done: int = _native.lib.vc_floor_sums(own, a, b, slopes, floor.offset[0], floor.step[0], first, number)
+        return done
+
+    workshop.floor(filled, filled.value.size, filled.value.size, kernel)
 
 
-def supports(node: Node, constants: tuple[IntArray, ...]) -> bool:
-    """Whether the node's products are within reach of the kernels."""
-    if isinstance(node.operator, ops.DepthwiseConv2D):
-        return node.operator.depth_multiplier == 1
-    return isinstance(node.operator, LINEAR) and constants[0].size // constants[0].shape[0] <= MAX_DEPTH
+def _int64(values: Any) -> Int64:
+    return np.array([value & WORD for value in values], np.uint64).view(np.int64)
 
 
-def raw_products(node: Node, x: IntArray, constants: tuple[IntArray, ...], zero_point: int) -> tuple[Int32, list[int]]:
-    """Products in int32, and what a channel's accumulator is more than its product, bias apart."""
-    kernel = constants[0]
-    if isinstance(node.operator, ops.DepthwiseConv2D):
-        return _depthwise(node.operator, node.output.shape, x, kernel, zero_point), [0] * kernel.shape[-1]
-    flat = kernel.reshape(kernel.shape[0], -1)
-    rows = x
-    if isinstance(node.operator, ops.Conv2D):
-        rows = _patches(node.operator, node.output.shape, kernel.shape, x, zero_point)
-    products: Int32 = matmul(np.ascontiguousarray(rows).reshape(-1, flat.shape[1]), np.ascontiguousarray(flat.T))
-    return products, [-zero_point * int(total) for total in flat.sum(axis=1, dtype=np.int64)]
-
-
-def _patches(
-    operator: ops.Conv2D, output: tuple[int, ...], kernel: tuple[int, ...], x: IntArray, zero_point: int
-) -> IntArray:
-    """What every output position sees, taps first, then channels."""
-    window, (_, kernel_h, kernel_w, _) = operator.window, kernel
-    if kernel_h == kernel_w == window.stride_h == window.stride_w == 1 and not window.padded:
-        return x
-    image = pad_image(x, window, zero_point)
-    samples, channels = x.shape[0], x.shape[-1]
-    result = np.empty((samples, *output[:2], kernel_h, kernel_w, channels), np.int8)
-    for row in range(kernel_h):
-        for column in range(kernel_w):
-            top, left = row * window.dilation_h, column * window.dilation_w
-            result[:, :, :, row, column] = image[
-                :,
-                top : top + (output[0] - 1) * window.stride_h + 1 : window.stride_h,
-                left : left + (output[1] - 1) * window.stride_w + 1 : window.stride_w,
-            ]
-    return result
-
-
-def _depthwise(
-    operator: ops.DepthwiseConv2D, output: tuple[int, ...], x: IntArray, kernel: IntArray, zero_point: int
-) -> Int32:
-    samples, height, width, channels = x.shape
-    window = operator.window
-    shape = _native.ffi.new(
-        "vc_taps *",
-        {
-            "h": height, "w": width, "channels": channels, "out_h": output[0], "out_w": output[1],
-            "kernel_h": kernel.shape[0], "kernel_w": kernel.shape[1], "stride_h": window.stride_h,
-            "stride_w": window.stride_w, "dilation_h": window.dilation_h, "dilation_w": window.dilation_w,
-            "pad_top": window.pad_top, "pad_left": window.pad_left, "zero_point": zero_point,
-        },
-    )  # fmt: skip
-    out, scratch = np.empty((samples, *output), np.int32), np.empty(channels, np.int32)
-    _native.lib.vc_depthwise_products(
-        _pointer("int32_t[]", out), _pointer("int8_t[]", np.ascontiguousarray(x)),
-        _pointer("int8_t[]", np.ascontiguousarray(kernel)), shape, samples, _pointer("int32_t[]", scratch),
-    )  # fmt: skip
-    return out
-
-
-def _int64(values: Any) -> Any:
-    return _pointer("int64_t[]", np.array([value & WORD for value in values], np.uint64).view(np.int64))
+def _bytes(x: IntArray) -> Any:
+    return _pointer("int8_t[]", np.ascontiguousarray(x, np.int8))
 
 
 def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:

@@ -34,7 +34,7 @@ def prove(
     model = prepared.model
     setting = make_setting(prepared, inputs.size, parameter_set, mode)
     circuit = setting.circuit
-    witness = make_witness(circuit, model, prepared.floors, prepared.plans, inputs, backend)
+    witness = make_witness(circuit, model, prepared.floors, prepared.plans, inputs, backend, setting.kept)
     outputs = Batch(tuple(witness.values[index] for index in model.graph.outputs))
     statement = Statement(model, inputs, outputs, context)
     transcript = ProverTranscript(PROTOCOL, backend)

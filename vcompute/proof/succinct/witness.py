@@ -8,6 +8,7 @@ import numpy as np
 
 from vcompute.errors import TaskError
 from vcompute.field import Backend
+from vcompute.field.native import NativeBackend
 from vcompute.kernels import reference
 from vcompute.kernels.reference.linear import centred, exact_product, pad_image, tap
 from vcompute.proof.succinct import floors as floor_kernels
@@ -70,24 +71,29 @@ def make_witness(
     plans: Mapping[int, NodePlan],
     inputs: Batch,
     backend: Backend,
+    kept: dict[str, object] | None = None,
 ) -> Witness:
-    """Run the model and fill the columns: by C kernels where the backend is native."""
+    """Run the model and fill the columns: by C kernels where the backend is native. ``kept``: what proofs share."""
     graph = circuit.graph
     values: list[IntArray] = list(inputs.arrays)
     accumulators: dict[int, Int64] = {}
     columns: dict[int, IntArray] = {}
     keys: dict[int, IntArray] = {}
     counts = [np.zeros(table.rows, np.int64) for table in circuit.tables]
+    native = _Native(circuit, backend, {} if kept is None else kept) if isinstance(backend, NativeBackend) else None
     for index, node in enumerate(graph.nodes):
         operands = [values[i] for i in node.inputs]
         constants = tuple(model.constants[i] for i in node.constants)
         role = circuit.roles[index]
         if role is Role.REVEALED:
-            zero_point = graph.values[node.inputs[0]].zero_point
-            accumulators[index] = accumulate(node, operands[0], constants, zero_point)
+            if native:
+                accumulators[index] = native.accumulate(index, operands[0], constants)
+            else:
+                zero_point = graph.values[node.inputs[0]].zero_point
+                accumulators[index] = accumulate(node, operands[0], constants, zero_point)
             values.append(requantise_revealed(node, accumulators[index], constants[2:]))
         elif index in circuit.proved and circuit.proved[index].bits:
-            fill = _fill_native if backend.name == "native" else _fill_node
+            fill = native.fill if native else _fill_node
             values.append(fill(circuit, index, floors[index], operands, constants, columns, keys, counts))
         elif index in circuit.proved and isinstance(node.operator, ops.MaxPool2D):
             values.append(_maximum(circuit, circuit.proved[index], operands[0], columns, counts))
@@ -97,6 +103,8 @@ def make_witness(
                 proved = circuit.proved[index]
                 columns[proved.column] = values[-1].reshape(circuit.columns[proved.column])
                 counts[proved.table] += np.bincount(operands[0].ravel().astype(np.int64) + 128, minlength=256)
+    if native:
+        native.workshop.add_to(counts)
     for column, count in zip(circuit.multiplicities, counts, strict=True):
         columns[column] = count
     return Witness(values, accumulators, columns, keys)
@@ -118,30 +126,53 @@ def _fill_node(
     return _fill(circuit, circuit.proved[index], floor, t, columns, keys, counts)
 
 
-def _fill_native(
-    circuit: Circuit,
-    index: int,
-    floor: Floor,
-    operands: list[IntArray],
-    constants: tuple[IntArray, ...],
-    columns: dict[int, IntArray],
-    keys: dict[int, IntArray],
-    counts: list[Int64],
-) -> IntArray:
-    """As :func:`_fill_node`."""
-    node, proved = circuit.graph.nodes[index], circuit.proved[index]
-    types = circuit.graph.operand_types(node)[0]
-    filled = floor_kernels.Filled(circuit, proved, counts)
-    if floor_kernels.supports(node, constants):
-        floor_kernels.fill_products(filled, node, operands[0], constants, floor, types[0].zero_point)
-    else:
-        t = _affine(node, operands, constants, floor, types)
-        if len(set(floor.step)) > 1:  # a step for each channel or window
-            return _fill(circuit, proved, floor, t, columns, keys, counts)
-        floor_kernels.fill_values(filled, t, floor)
-    filled.keep(columns, keys)
-    value: IntArray = filled.value.reshape(circuit.batch, *node.output.shape)
-    return value
+class _Native:
+    """The nodes that the C kernels do."""
+
+    def __init__(self, circuit: Circuit, backend: NativeBackend, kept: dict[str, object]) -> None:
+        self.workshop = floor_kernels.Workshop(circuit, backend)
+        self._circuit, self._kept = circuit, kept
+
+    def accumulate(self, index: int, x: IntArray, constants: tuple[IntArray, ...]) -> Int64:
+        """As :func:`accumulate`, for the node of this number."""
+        graph, batch = self._circuit.graph, self._circuit.batch
+        node = graph.nodes[index]
+        linear = floor_kernels.linear_of(graph, index, constants, batch, self._kept)
+        if linear is None:
+            return accumulate(node, x, constants, graph.values[node.inputs[0]].zero_point)
+        return linear.accumulators(x).astype(np.int64).reshape(batch, *node.output.shape)
+
+    def fill(
+        self,
+        circuit: Circuit,
+        index: int,
+        floor: Floor,
+        operands: list[IntArray],
+        constants: tuple[IntArray, ...],
+        columns: dict[int, IntArray],
+        keys: dict[int, IntArray],
+        counts: list[Int64],
+    ) -> IntArray:
+        """As :func:`_fill_node`."""
+        graph, proved, kept = circuit.graph, circuit.proved[index], self._kept
+        node = graph.nodes[index]
+        filled = floor_kernels.Filled(self.workshop, proved)
+        linear = None
+        if isinstance(node.operator, LINEAR):
+            linear = floor_kernels.linear_of(graph, index, constants, circuit.batch, kept)
+        if linear:
+            affine = floor_kernels.affine_of(index, floor, kept)
+            floor_kernels.fill_linear(self.workshop, filled, linear, affine, operands[0])
+        elif isinstance(node.operator, ops.Add) and operands[0].shape == operands[1].shape:
+            floor_kernels.fill_sums(self.workshop, filled, operands, floor)
+        else:
+            t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
+            if len(set(floor.step)) > 1:  # a step for each channel or window
+                return _fill(circuit, proved, floor, t, columns, keys, counts)
+            floor_kernels.fill_values(self.workshop, filled, t, floor)
+        filled.keep(columns, keys)
+        value: IntArray = filled.value.reshape(circuit.batch, *node.output.shape)
+        return value
 
 
 def matrix_product(

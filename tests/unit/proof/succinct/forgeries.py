@@ -123,8 +123,8 @@ def wrong_input() -> Forgery:
     """The model ran on another input than the statement's."""
     other = inputs_for(MODEL, seed=8)
 
-    def run(circuit: Circuit, model: Model, floors: object, plans: object, _: Batch, backend: object) -> Witness:
-        return make_witness(circuit, model, floors, plans, other, backend)  # type: ignore[arg-type]
+    def run(circuit: Circuit, model: Model, floors: object, plans: object, _: Batch, *rest: object) -> Witness:
+        return make_witness(circuit, model, floors, plans, other, *rest)  # type: ignore[arg-type]
 
     return cheat(MODEL, INPUTS, {(prover, "make_witness"): run})
 

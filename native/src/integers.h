@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loops of the prover over integers: floors, and integers against vectors of the field. One table for each instruction set. */
+#ifndef VC_INTEGERS_H
+#define VC_INTEGERS_H
+
+#include "vcompute.h"
+
+/* Elements that `floor` takes at most. */
+enum { VC_FLOOR_CHUNK = 512 };
+
+typedef struct {
+  /* t[i] = products[i] * slope[i] + offset[i], modulo 2^64. */
+  void (*affine)(int64_t *t, const int32_t *products, const int64_t *slope, const int64_t *offset, size_t n);
+  /* t[i] = a[i] * slope_a + b[i] * slope_b + offset, modulo 2^64. */
+  void (*sums)(int64_t *t, const int8_t *a, const int8_t *b, int64_t slope_a, int64_t slope_b, int64_t offset, size_t n);
+  /* The columns of elements at, at + 1, ... of known T (which is changed). 0 where a key is not in the table. */
+  int32_t (*floor)(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at);
+} vc_integer_kernels;
+
+extern const vc_integer_kernels vc_integers_portable;
+#if defined(VC_HAVE_AVX2)
+extern const vc_integer_kernels vc_integers_avx2;
+#endif
+#if defined(VC_HAVE_AVX512)
+extern const vc_integer_kernels vc_integers_avx512;
+#endif
+
+/* The best table for the features in use. */
+const vc_integer_kernels *vc_integers(void);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The portable loops under AVX2. */
+#if defined(VC_HAVE_AVX2)
+#include <immintrin.h>
+#include <stdint.h>
+
+#define STREAM_WORDS 8
+static inline void stream(int32_t *to, const int32_t *from) {
+  _mm256_stream_si256((__m256i *)(void *)to, _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+#define VC_INTEGERS_NAME vc_integers_avx2
+#include "integers_loop.h"
+#else
+typedef int vc_integers_avx2_not_built;
+#endif

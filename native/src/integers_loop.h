@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The portable loops of integers.h, compiled once for each instruction set whose compiler vectorises them. Define
+ * VC_INTEGERS_NAME first, and STREAM_WORDS and stream(to, from) where words can be written around the caches.
+ */
+#include <string.h>
+
+#include "integers.h"
+#include "requant.h"
+
+#define CHUNK VC_FLOOR_CHUNK
+
+static void affine(int64_t *t, const int32_t *products, const int64_t *slope, const int64_t *offset, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    t[i] = (int64_t)((uint64_t)(int64_t)products[i] * (uint64_t)slope[i] + (uint64_t)offset[i]);
+}
+
+static void sums(int64_t *t, const int8_t *a, const int8_t *b, int64_t slope_a, int64_t slope_b, int64_t offset,
+                 size_t n) {
+  for (size_t i = 0; i < n; i++)
+    t[i] = (int64_t)((uint64_t)(int64_t)a[i] * (uint64_t)slope_a + (uint64_t)(int64_t)b[i] * (uint64_t)slope_b +
+                     (uint64_t)offset);
+}
+
+/* Bytes are counted, and what they carry: a few hundred thousand rows then stay in the second cache. */
+static void count(uint8_t *low, uint32_t *high, const int32_t *rows, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!++low[rows[i]]) high[rows[i]]++;
+}
+
+/* Neighbours' keys are often the same, and a count waits for the one before it: so several counts are kept. */
+static void count_keys(const vc_floor *p, const int32_t *rows, size_t n) {
+  uint8_t *low = p->keys.low;
+  uint32_t *high = p->keys.high;
+  size_t i = 0;
+  for (; i + VC_KEY_COUNTS <= n; i += VC_KEY_COUNTS)
+    for (size_t k = 0; k < VC_KEY_COUNTS; k++)
+      if (!++low[k * p->rows + (size_t)rows[i + k]]) high[rows[i + k]]++;
+  count(low, high, rows + i, n - i);
+}
+
+/* Words that nobody reads soon: around the caches where the instruction set can, so that counts stay there. */
+static void put(const vc_floor *p, int32_t *to, const int32_t *from, size_t n) {
+  size_t i = 0;
+#if defined(STREAM_WORDS)
+  if (p->streamed) {
+    for (; i < n && (uintptr_t)(to + i) % (sizeof *to * STREAM_WORDS); i++) to[i] = from[i];
+    for (; i + STREAM_WORDS <= n; i += STREAM_WORDS) stream(to + i, from + i);
+  }
+#else
+  (void)p;
+#endif
+  memcpy(to + i, from + i, (n - i) * sizeof *to);
+}
+
+static void split(const vc_floor *p, int64_t *t, int64_t *quotient, const int64_t *step, size_t n, int8_t *sign) {
+  const int unit = p->unit;
+  if (!p->two_sided) {
+    const int64_t zero_point = p->zero_point;
+    for (size_t i = 0; i < n; i++) quotient[i] = vc_sra64(t[i], unit) + zero_point;
+    return;
+  }
+  const int64_t half = (int64_t)1 << unit;
+  for (size_t i = 0; i < n; i++) { /* at the change of sign the lower line is taken wherever it may be */
+    const int64_t below = t[i] - step[i];
+    const int64_t negative = below < half;
+    t[i] = negative ? below : t[i];
+    sign[i] = (int8_t)negative;
+    quotient[i] = vc_sra64(t[i], unit);
+  }
+}
+
+static int32_t floor_chunk(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at) {
+  int64_t quotient[CHUNK];
+  int32_t rows[CHUNK];
+  split(p, t, quotient, step, n, p->two_sided ? p->sign + at : NULL);
+  const int64_t low = p->low, high = p->high, zero_point = p->two_sided ? p->zero_point : 0, first = p->first;
+  const int halved = p->two_sided != 0;
+  const uint64_t last = p->rows - 1;
+  int8_t *value = p->value + at;
+  int32_t key[CHUNK];
+  uint64_t outside = 0;
+  for (size_t i = 0; i < n; i++) {
+    const int64_t y = vc_sra64(quotient[i], halved) + zero_point;
+    value[i] = (int8_t)(y < low ? low : y > high ? high : y);
+  }
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t row = (uint64_t)quotient[i] - (uint64_t)first;
+    outside |= row > last;
+    rows[i] = (int32_t)row;
+    key[i] = (int32_t)quotient[i];
+  }
+  if (outside) return 0;
+  put(p, p->key + at, key, n);
+  count_keys(p, rows, n);
+  const uint64_t mask = ((uint64_t)1 << p->width) - 1;
+  for (int32_t k = 0; k < p->n_limbs; k++) {
+    int32_t limb[CHUNK];
+    const int32_t shift = k * p->width;
+    for (size_t i = 0; i < n; i++) limb[i] = (int32_t)((uint64_t)t[i] >> shift & mask); /* higher bits are not reached */
+    put(p, p->limbs[k] + at, limb, n);
+    count(p->range.low, p->range.high, limb, n);
+  }
+  return 1;
+}
+
+const vc_integer_kernels VC_INTEGERS_NAME = {affine, sums, floor_chunk};
