@@ -456,6 +456,10 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
 void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
                      const uint64_t *vectors, size_t count);
 
+/* out[j, c] = the sum over r of vectors[j, r] * (matrix[r, c] - zero_point); a zero point from -128 to 127. */
+void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
+                size_t count);
+
 /* What a round of a layer goes over: the groups of its level, and half the place of the tail's first value. */
 typedef struct {
   const uint64_t *groups;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small contractions of extension vectors. The readable twins are in vcompute/proof/succinct: prefix_sums of tables.py and
- * contract_axis of contract.py. */
+/* Contractions with extension vectors. The readable twins are in vcompute/proof/succinct: prefix_sums of tables.py,
+ * contract_axis and project of contract.py. */
+#include <string.h>
+
 #include "field.h"
 #include "goldilocks.h"
+#include "integers.h"
 #include "vcompute.h"
 
 static void scale_add(uint64_t sum[2], const uint64_t a[2], uint64_t scale) {
@@ -41,4 +44,28 @@ void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t s
     for (size_t k = 0; k < size; k++, table += 2 * right)
       for (size_t j = 0; j < count; j++)
         kernels->ext_scale_add(out + 2 * (i * count + j) * right, table, vectors + 2 * (j * size + k), right);
+}
+
+/* The sum of rows elements. */
+static void sum_of(uint64_t sum[2], const uint64_t *vector, size_t rows) {
+  sum[0] = sum[1] = 0;
+  for (size_t r = 0; r < rows; r++) {
+    sum[0] = vc_gl_add(sum[0], vector[2 * r]);
+    sum[1] = vc_gl_add(sum[1], vector[2 * r + 1]);
+  }
+}
+
+void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
+                size_t count) {
+  const vc_integer_kernels *kernels = vc_integers();
+  for (size_t j = 0; j < count; j++, vectors += 2 * rows, out += 2 * columns) {
+    /* kernels add 128 to entries, and this starts from what that and the zero point are too much */
+    uint64_t sum[2], start[2];
+    sum_of(sum, vectors, rows);
+    for (int k = 0; k < 2; k++) start[k] = vc_gl_sub(0, vc_gl_mul(sum[k], (uint64_t)(zero_point + 128)));
+    for (size_t c = 0; c < columns; c++) memcpy(out + 2 * c, start, sizeof start);
+    for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS)
+      kernels->project(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS ? rows - r : VC_PROJECT_ROWS, columns, columns,
+                       vectors + 2 * r);
+  }
 }

@@ -5,8 +5,10 @@
 
 #include "vcompute.h"
 
-/* Elements that `floor` takes at most. */
-enum { VC_FLOOR_CHUNK = 512 };
+enum {
+  VC_FLOOR_CHUNK = 512,     /* elements that `floor` takes at most */
+  VC_PROJECT_ROWS = 1 << 16 /* rows that `project` takes at most */
+};
 
 typedef struct {
   /* t[i] = products[i] * slope[i] + offset[i], modulo 2^64. */
@@ -15,6 +17,8 @@ typedef struct {
   void (*sums)(int64_t *t, const int8_t *a, const int8_t *b, int64_t slope_a, int64_t slope_b, int64_t offset, size_t n);
   /* The columns of elements at, at + 1, ... of known T (which is changed). 0 where a key is not in the table. */
   int32_t (*floor)(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at);
+  /* out[c] += the sum over rows of vector[r] * (matrix[r][c] + 128), extension elements; rows are `stride` apart. */
+  void (*project)(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, size_t stride, const uint64_t *vector);
 } vc_integer_kernels;
 
 extern const vc_integer_kernels vc_integers_portable;

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The portable loops under AVX2. */
 #if defined(VC_HAVE_AVX2)
-#include <immintrin.h>
-#include <stdint.h>
+#include <string.h>
+
+#include "vector_avx2.h"
 
 #define STREAM_WORDS 8
 static inline void stream(int32_t *to, const int32_t *from) {
   _mm256_stream_si256((__m256i *)(void *)to, _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+static inline vec biased8(const int8_t *p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return _mm256_add_epi64(_mm256_cvtepi8_epi64(_mm_cvtsi32_si128(word)), _mm256_set1_epi64x(128));
 }
 
 #define VC_INTEGERS_NAME vc_integers_avx2

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The portable loops under AVX-512. */
 #if defined(VC_HAVE_AVX512)
-#include <immintrin.h>
-#include <stdint.h>
+#include <string.h>
+
+#include "vector_avx512.h"
 
 #define STREAM_WORDS 16
 static inline void stream(int32_t *to, const int32_t *from) {
   _mm512_stream_si512((__m512i *)(void *)to, _mm512_loadu_si512(from));
+}
+
+static inline vec biased8(const int8_t *p) {
+  const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)p);
+  return _mm512_add_epi64(_mm512_cvtepi8_epi64(bytes), _mm512_set1_epi64(128));
 }
 
 #define VC_INTEGERS_NAME vc_integers_avx512

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The portable loops of integers.h, compiled once for each instruction set whose compiler vectorises them. Define
- * VC_INTEGERS_NAME first, and STREAM_WORDS and stream(to, from) where words can be written around the caches.
+/* The portable loops of integers.h, compiled once for each instruction set whose compiler vectorises them. Include
+ * a vector header, define biased8(p) (VEC_LANES int8, plus 128) and VC_INTEGERS_NAME first, and STREAM_WORDS and
+ * stream(to, from) where words can be written around the caches.
  */
 #include <string.h>
 
@@ -103,4 +104,67 @@ static int32_t floor_chunk(const vc_floor *p, int64_t *t, const int64_t *step, s
   return 1;
 }
 
-const vc_integer_kernels VC_INTEGERS_NAME = {affine, sums, floor_chunk};
+enum { TILE = 256, TOGETHER = 4 }; /* columns whose sums stay in the first cache; rows added at a time */
+
+/* Sums of both halves of both words of a vector, column by column: below 2^(32 + 8 + 16). */
+typedef struct {
+  uint64_t half[4][TILE];
+} tile;
+
+/* `n` rows, at most TOGETHER, of a tile of whole vectors. */
+static inline void add_rows(tile *sums, const int8_t *matrix, size_t n, size_t columns, size_t stride,
+                            const uint64_t *vector) {
+  vec factor[TOGETHER][4];
+  for (size_t r = 0; r < n; r++)
+    for (int k = 0; k < 4; k++) factor[r][k] = v_set1(vector[2 * r + (size_t)k / 2] >> 32 * (k % 2) & VC_EPSILON);
+  for (size_t c = 0; c < columns; c += VEC_LANES) {
+    vec sum[4];
+    for (int k = 0; k < 4; k++) sum[k] = v_load(sums->half[k] + c);
+    for (size_t r = 0; r < n; r++) {
+      const vec x = biased8(matrix + r * stride + c);
+      for (int k = 0; k < 4; k++) sum[k] = v_plus(sum[k], v_mul32(x, factor[r][k]));
+    }
+    for (int k = 0; k < 4; k++) v_store(sums->half[k] + c, sum[k]);
+  }
+}
+
+static void project_tile(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, size_t stride,
+                         const uint64_t *vector) {
+  tile sums;
+  const size_t whole = (columns + VEC_LANES - 1) / VEC_LANES * VEC_LANES;
+  for (int k = 0; k < 4; k++) memset(sums.half[k], 0, whole * sizeof(uint64_t));
+  int8_t copy[TOGETHER * TILE]; /* of rows that end within a vector */
+  memset(copy, 0, sizeof copy);
+  for (size_t r = 0; r < rows; r += TOGETHER) {
+    const size_t n = rows - r < TOGETHER ? rows - r : TOGETHER;
+    const int8_t *from = matrix + r * stride;
+    size_t apart = stride;
+    if (whole != columns) {
+      for (size_t i = 0; i < n; i++) memcpy(copy + i * TILE, from + i * stride, columns);
+      from = copy;
+      apart = TILE;
+    }
+    if (n == TOGETHER)
+      add_rows(&sums, from, TOGETHER, whole, apart, vector + 2 * r);
+    else
+      add_rows(&sums, from, n, whole, apart, vector + 2 * r);
+  }
+  for (size_t c = 0; c < whole; c += VEC_LANES) {
+    const vec c0 = v_halves(v_load(sums.half[0] + c), v_load(sums.half[1] + c));
+    const vec c1 = v_halves(v_load(sums.half[2] + c), v_load(sums.half[3] + c));
+    v_store(sums.half[0] + c, c0);
+    v_store(sums.half[1] + c, c1);
+  }
+  for (size_t c = 0; c < columns; c++) {
+    out[2 * c] = vc_gl_add(out[2 * c], sums.half[0][c]);
+    out[2 * c + 1] = vc_gl_add(out[2 * c + 1], sums.half[1][c]);
+  }
+}
+
+static void project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, size_t stride,
+                    const uint64_t *vector) {
+  for (size_t c = 0; c < columns; c += TILE)
+    project_tile(out + 2 * c, matrix + c, rows, columns - c < TILE ? columns - c : TILE, stride, vector);
+}
+
+const vc_integer_kernels VC_INTEGERS_NAME = {affine, sums, floor_chunk, project};

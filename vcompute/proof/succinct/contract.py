@@ -40,11 +40,17 @@ def outer(vectors: Sequence[ExtWords], backend: Backend) -> ExtWords:
     return result
 
 
-def project(vectors: Sequence[ExtWords], matrix: IntArray, backend: Backend) -> list[ExtWords]:
-    """For each vector (R, 2) the sum over r of vector[r] * matrix[r, :], as (C, 2); integers of at most 2^32."""
+def project(vectors: Sequence[ExtWords], matrix: IntArray, backend: Backend, zero_point: int = 0) -> Sequence[ExtWords]:
+    """For each vector (R, 2) the sum over r of vector[r] * (matrix[r, :] - zero_point), as (C, 2); integers of at most
+    2^32, with a zero point int8.
+    """
     rows, columns = matrix.shape
     if not columns or not rows:
         return [np.zeros((columns, 2), np.uint64) for _ in vectors]
+    if backend.name == "native" and matrix.dtype == np.int8:
+        return list(_project_native(vectors, matrix, zero_point))
+    if zero_point:
+        matrix = matrix.astype(np.int16) - np.int16(zero_point)
     if rows > MOST_ROWS:
         parts = (
             project(
@@ -68,6 +74,19 @@ def project(vectors: Sequence[ExtWords], matrix: IntArray, backend: Backend) -> 
     return [np.ascontiguousarray(words[index].T) for index in range(len(vectors))]
 
 
+def _project_native(vectors: Sequence[ExtWords], matrix: IntArray, zero_point: int) -> ExtWords:
+    """:func:`project` of int8 by one call of the core."""
+    rows, columns = matrix.shape
+    result = np.empty((len(vectors), columns, 2), np.uint64)
+    joined = np.ascontiguousarray(vectors[0] if len(vectors) == 1 else np.stack(vectors))
+    ffi = _native.ffi
+    _native.lib.vc_project(
+        ffi.from_buffer("uint64_t[]", result), ffi.from_buffer("int8_t[]", np.ascontiguousarray(matrix)),
+        rows, columns, zero_point, ffi.from_buffer("uint64_t[]", joined), len(vectors),
+    )  # fmt: skip
+    return result
+
+
 def _limbs(vector: ExtWords) -> npt.NDArray[np.float64]:
     """(8, R): limbs of word 0, then of word 1, least significant first."""
     shifts = np.array([0, 16, 32, 48], np.uint64)
@@ -79,6 +98,8 @@ def contract(tensor: IntArray, vectors: Sequence[ExtWords], backend: Backend) ->
     """The sum over all indices of tensor[i, j, ...] * vectors[0][i] * vectors[1][j] * ..."""
     if isinstance(backend, RecordingBackend):
         return backend.contract(tensor, vectors)
+    if tensor.dtype != np.int8:
+        return backend.dot_base(outer(vectors, backend), elements(tensor.reshape(-1)))
     shape = tensor.shape
     split = next((axis for axis in range(len(shape)) if prod(shape[axis:]) <= 4096), len(shape))
     split = max(split, 1) if shape else 0

@@ -33,7 +33,7 @@ WORD = (1 << 64) - 1
 KEY_COUNTS: Final = 4
 """``VC_KEY_COUNTS`` of the header."""
 LEAST_PERIOD: Final = 1 << 9
-"""Constants by channel are written out to so many elements at least, so that few channels still fill a kernel's chunk."""
+"""Constants by channel are written out to so many elements at least: few channels still fill a kernel's chunk."""
 STREAMED: Final = 1 << 22
 """From so many values on, keys and limbs are written around the caches, which they would only empty."""
 WORDS_AN_ELEMENT: Final = 2

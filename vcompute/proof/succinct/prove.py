@@ -56,7 +56,8 @@ def prove(
     )
     # 5. What they leave: columns, public values, and the linear nodes' sum.
     leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
-    left, right = products.tables(circuit, prepared, witness, leaf.loads, backend)
+    left, right = products.empty_table(circuit), products.empty_table(circuit)
+    products.add_loads(left, right, circuit, prepared, witness, leaf.loads, backend)
     loaded = backend.dot_ext(left, right)
     transcript.send_ext("linear sum", [loaded])
     forms = []
@@ -71,9 +72,8 @@ def prove(
     # 6. Public values at random points.
     public, _ = public_loads(transcript, circuit, accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
-    # 7. The products: a node has one load, so the tables add up.
-    for table, more in zip((left, right), products.tables(circuit, prepared, witness, public, backend), strict=True):
-        table[...] = backend.add(table, more)
+    # 7. The products: those of public values stand in the same tables.
+    products.add_loads(left, right, circuit, prepared, witness, public, backend)
     ends, left_value, right_value = sumcheck.prove(transcript, circuit.products, left, right, backend)
     transcript.send_ext("right table", [right_value])
     if tables:

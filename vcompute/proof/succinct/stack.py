@@ -81,6 +81,12 @@ class Stack:
             parts.append(padded.reshape(-1, 2))
         return np.concatenate(parts)
 
+    def put(self, table: ExtWords, box: int, tensor: ExtWords) -> None:
+        """Write a box's own tensor, extension elements (*dims, 2), to its place in level 0."""
+        start, dims = self.places[box] << self.bits[box], self.boxes[box]
+        own = table[start : start + (1 << self.bits[box])].reshape(*(1 << bits_of(size) for size in dims), 2)
+        own[tuple(slice(0, size) for size in dims)] = tensor.reshape(*dims, 2)
+
     def halves(self, table: ExtWords, s: int, default: ExtWords) -> tuple[ExtWords, ExtWords]:
         """The values of level s with its first variable 0, and 1; each in the shape of level s + 1."""
         low, high, start = [], [], 0

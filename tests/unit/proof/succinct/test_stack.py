@@ -171,6 +171,18 @@ def test_integers_against_extension_vectors(dtype: str, rows: int) -> None:
     assert contract(matrix, [vector, other], backend) == total
 
 
+@pytest.mark.parametrize("columns", [1, 7, 8, 64, 259])
+@pytest.mark.parametrize("zero_point", [-128, -3, 127])
+def test_bytes_less_a_zero_point_by_both_twins(columns: int, zero_point: int) -> None:
+    rng = np.random.default_rng(columns)
+    for rows in (1, 3, 4, 9, (1 << 16) + 1 if columns < 9 else 70):
+        matrix = rng.integers(-128, 127, (rows, columns), endpoint=True).astype(np.int8)
+        matrix[rows // 2 :] = -128 if zero_point > 0 else 127
+        vectors = [random_table(rows, seed) for seed in (6, 7)]
+        made = [project(vectors, matrix, backend, zero_point) for backend in BACKENDS]
+        assert all(np.array_equal(a, b) for found in made for a, b in zip(found, made[0], strict=True))
+
+
 def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     from vcompute.field.goldilocks import elements
 
