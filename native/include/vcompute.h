@@ -302,18 +302,24 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *out, const vc_lanes *in, size
                    size_t first, size_t positions, uint64_t *scratch);
 void vc_blocks_to_pairs(uint64_t *pairs, const uint64_t *blocks, size_t n);
 
-/* A block of 2^bits words an axis in a table, from a row-major tensor of signed integers of `width` bytes (1, 4, 8), or of
- * canonical words (width 0): from element `start` on, `valid` of each axis at steps of `stride` elements (the last axis: 1). */
+/* A row-major tensor of signed integers of `width` bytes (1, 4, 8), or of canonical words (width 0). */
 typedef struct {
-  const void *source;
-  uint64_t width, offset, axes;
+  const void *data;
+  uint64_t width;
+} vc_column;
+
+/* A block of 2^bits words an axis in a table, from a column: from element `start` on, `valid` of each axis at steps of `stride`
+ * elements (the last axis: 1). */
+typedef struct {
+  uint64_t column, offset, axes;
   int64_t start;
   uint64_t bits[16], valid[16];
   int64_t stride[16];
 } vc_block;
 
-/* Fill the blocks of a table of zeros with the elements of F_p that the integers stand for. */
-void vc_fill_blocks(uint64_t *table, const vc_block *blocks, size_t count);
+/* Fill the blocks of a table with the elements of F_p that the integers stand for, and zeros. `streamed`: the table is too
+ * large to stay in a cache. */
+void vc_fill_blocks(uint64_t *table, const vc_column *columns, const vc_block *blocks, size_t count, int32_t streamed);
 
 /* How often each row of a table is looked up: low[row] + 256 * high[row]; keys are counted in VC_KEY_COUNTS tables `low`, one
  * behind the other, that share `high`. */

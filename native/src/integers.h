@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loops of the prover over integers: floors, and integers against vectors of the field. One table for each instruction set. */
+/* Loops of the prover over integers: floors, and integers as and against elements of the field. One table for each instruction set. */
 #ifndef VC_INTEGERS_H
 #define VC_INTEGERS_H
 
@@ -19,6 +19,8 @@ typedef struct {
   int32_t (*floor)(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at);
   /* out[c] += the sum over rows of vector[r] * (matrix[r][c] + 128), extension elements; rows are `stride` apart. */
   void (*project)(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, size_t stride, const uint64_t *vector);
+  /* The elements of F_p of n signed integers of `width` bytes (1, 4, 8), or n words (0); `streamed` as for a floor. */
+  void (*elements)(uint64_t *out, const void *source, size_t width, size_t n, int32_t streamed);
 } vc_integer_kernels;
 
 extern const vc_integer_kernels vc_integers_portable;

@@ -5,9 +5,9 @@
 
 #include "vector_avx2.h"
 
-#define STREAM_WORDS 8
-static inline void stream(int32_t *to, const int32_t *from) {
-  _mm256_stream_si256((__m256i *)(void *)to, _mm256_loadu_si256((const __m256i *)(const void *)from));
+#define STREAM_BYTES 32
+static inline void stream(void *to, const void *from) {
+  _mm256_stream_si256((__m256i *)to, _mm256_loadu_si256((const __m256i *)from));
 }
 
 static inline vec biased8(const int8_t *p) {

@@ -5,9 +5,9 @@
 
 #include "vector_avx512.h"
 
-#define STREAM_WORDS 16
-static inline void stream(int32_t *to, const int32_t *from) {
-  _mm512_stream_si512((__m512i *)(void *)to, _mm512_loadu_si512(from));
+#define STREAM_BYTES 64
+static inline void stream(void *to, const void *from) {
+  _mm512_stream_si512((__m512i *)to, _mm512_loadu_si512(from));
 }
 
 static inline vec biased8(const int8_t *p) {

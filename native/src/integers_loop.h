@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The portable loops of integers.h, compiled once for each instruction set whose compiler vectorises them. Include
- * a vector header, define biased8(p) (VEC_LANES int8, plus 128) and VC_INTEGERS_NAME first, and STREAM_WORDS and
- * stream(to, from) where words can be written around the caches.
+ * a vector header, define biased8(p) (VEC_LANES int8, plus 128) and VC_INTEGERS_NAME first, and STREAM_BYTES and
+ * stream(to, from), of aligned `to`, where bytes can be written around the caches.
  */
 #include <string.h>
 
@@ -39,18 +39,23 @@ static void count_keys(const vc_floor *p, const int32_t *rows, size_t n) {
   count(low, high, rows + i, n - i);
 }
 
-/* Words that nobody reads soon: around the caches where the instruction set can, so that counts stay there. */
-static void put(const vc_floor *p, int32_t *to, const int32_t *from, size_t n) {
-  size_t i = 0;
-#if defined(STREAM_WORDS)
-  if (p->streamed) {
-    for (; i < n && (uintptr_t)(to + i) % (sizeof *to * STREAM_WORDS); i++) to[i] = from[i];
-    for (; i + STREAM_WORDS <= n; i += STREAM_WORDS) stream(to + i, from + i);
+/* Bytes that nobody reads soon: around the caches where the instruction set can, so that counts stay there. */
+static void put(int32_t streamed, void *to, const void *from, size_t bytes) {
+  uint8_t *out = to;
+  const uint8_t *in = from;
+#if defined(STREAM_BYTES)
+  if (streamed) {
+    const size_t most = -(uintptr_t)out % STREAM_BYTES, before = most < bytes ? most : bytes;
+    memcpy(out, in, before);
+    for (out += before, in += before, bytes -= before; bytes >= STREAM_BYTES; bytes -= STREAM_BYTES) {
+      stream(out, in);
+      out += STREAM_BYTES, in += STREAM_BYTES;
+    }
   }
 #else
-  (void)p;
+  (void)streamed;
 #endif
-  memcpy(to + i, from + i, (n - i) * sizeof *to);
+  memcpy(out, in, bytes);
 }
 
 static void split(const vc_floor *p, int64_t *t, int64_t *quotient, const int64_t *step, size_t n, int8_t *sign) {
@@ -91,14 +96,14 @@ static int32_t floor_chunk(const vc_floor *p, int64_t *t, const int64_t *step, s
     key[i] = (int32_t)quotient[i];
   }
   if (outside) return 0;
-  put(p, p->key + at, key, n);
+  put(p->streamed, p->key + at, key, n * sizeof *key);
   count_keys(p, rows, n);
   const uint64_t mask = ((uint64_t)1 << p->width) - 1;
   for (int32_t k = 0; k < p->n_limbs; k++) {
     int32_t limb[CHUNK];
     const int32_t shift = k * p->width;
     for (size_t i = 0; i < n; i++) limb[i] = (int32_t)((uint64_t)t[i] >> shift & mask); /* higher bits are not reached */
-    put(p, p->limbs[k] + at, limb, n);
+    put(p->streamed, p->limbs[k] + at, limb, n * sizeof *limb);
     count(p->range.low, p->range.high, limb, n);
   }
   return 1;
@@ -167,4 +172,35 @@ static void project(uint64_t *out, const int8_t *matrix, size_t rows, size_t col
     project_tile(out + 2 * c, matrix + c, rows, columns - c < TILE ? columns - c : TILE, stride, vector);
 }
 
-const vc_integer_kernels VC_INTEGERS_NAME = {affine, sums, floor_chunk, project};
+/* v modulo p: v + 2^64 as a word is v + (2^32 - 1) modulo p. */
+static inline uint64_t element(int64_t v) { return (uint64_t)v - (v < 0 ? VC_EPSILON : 0); }
+
+static void some_elements(uint64_t *out, const uint8_t *source, size_t width, size_t n) {
+  const int8_t *bytes = (const int8_t *)source;
+  const int32_t *words = (const int32_t *)(const void *)source;
+  const int64_t *wide = (const int64_t *)(const void *)source;
+  if (width == 1)
+    for (size_t i = 0; i < n; i++) out[i] = element(bytes[i]);
+  else if (width == 4)
+    for (size_t i = 0; i < n; i++) out[i] = element(words[i]);
+  else if (width == 8)
+    for (size_t i = 0; i < n; i++) out[i] = element(wide[i]);
+  else
+    memcpy(out, source, n * sizeof *out);
+}
+
+static void to_elements(uint64_t *out, const void *from, size_t width, size_t n, int32_t streamed) {
+  const uint8_t *source = from;
+  uint64_t part[CHUNK];
+  if (!streamed) {
+    some_elements(out, source, width, n);
+    return;
+  }
+  for (size_t i = 0, count; i < n; i += count) {
+    count = n - i < CHUNK ? n - i : CHUNK;
+    some_elements(part, source + i * (width ? width : sizeof *out), width, count);
+    put(streamed, out + i, part, count * sizeof *out);
+  }
+}
+
+const vc_integer_kernels VC_INTEGERS_NAME = {affine, sums, floor_chunk, project, to_elements};

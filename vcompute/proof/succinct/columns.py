@@ -18,15 +18,23 @@ from vcompute.proof.succinct.stack import Prefixes
 
 
 def fill(
-    layout: Layout, columns: Mapping[int, IntArray], shape: TableShape, native: bool = _native.available()
+    layout: Layout,
+    columns: Mapping[int, IntArray],
+    shape: TableShape,
+    native: bool = _native.available(),
+    kept: dict[str, object] | None = None,
 ) -> Words:
     """The table of columns of integers or field words, with all that a shape stores; columns have their box's shape.
-    Natively, or by the readable loop: the same words.
+    Natively, or by the readable loop: the same words. ``kept`` holds what tables of one layout share.
     """
-    table = np.zeros(shape.stored, np.uint64)
     if native and all(len(piece.parts) <= MOST_AXES for piece in layout.pieces):
-        _fill_native(table, layout, columns)
+        kept = {} if kept is None else kept
+        if "blocks" not in kept:
+            kept["blocks"] = _blocks(layout, columns)
+        table = np.empty(shape.stored, np.uint64)
+        _fill_native(table, layout, columns, kept["blocks"])
         return table
+    table = np.zeros(shape.stored, np.uint64)
     for piece in layout.pieces:
         source = columns[piece.column]
         block = source[tuple(slice(start, start + (1 << bits)) for start, bits in piece.parts)]
@@ -36,28 +44,41 @@ def fill(
     return table
 
 
+STREAMED: Final = 1 << 22
+"""Tables of so many words are written around the caches, which do not hold them."""
 WIDTHS: Final = {np.dtype(np.int8): 1, np.dtype(np.int32): 4, np.dtype(np.int64): 8}
 
 
-def _fill_native(table: Words, layout: Layout, columns: Mapping[int, IntArray]) -> None:
-    """:func:`fill` by one call of the core."""
-    ffi = _native.ffi
-    addresses: dict[int, Any] = {}  # these hold the arrays
-    blocks = ffi.new("vc_block[]", max(len(layout.pieces), 1))
+def _blocks(layout: Layout, columns: Mapping[int, IntArray]) -> Any:
+    """The pieces as the core takes them; of the columns their shapes alone."""
+    blocks = _native.ffi.new("vc_block[]", max(len(layout.pieces), 1))
     for handle, piece in zip(blocks, layout.pieces, strict=False):
-        source, start = columns[piece.column], 0
-        if piece.column not in addresses:
-            taken = source if source.dtype in WIDTHS else elements(source)
-            addresses[piece.column] = ffi.from_buffer(np.ascontiguousarray(taken))
-        handle.source, handle.width = addresses[piece.column], WIDTHS.get(source.dtype, 0)
-        handle.offset, handle.axes = piece.offset, len(piece.parts)
-        stride = 1
+        shape, start, stride = columns[piece.column].shape, 0, 1
+        handle.column, handle.offset, handle.axes = piece.column, piece.offset, len(piece.parts)
         for axis in range(len(piece.parts) - 1, -1, -1):
-            (first, bits), size = piece.parts[axis], source.shape[axis]
+            (first, bits), size = piece.parts[axis], shape[axis]
             handle.bits[axis], handle.valid[axis] = bits, min(1 << bits, size - first)
             handle.stride[axis], start, stride = stride, start + first * stride, stride * size
         handle.start = start
-    _native.lib.vc_fill_blocks(ffi.from_buffer("uint64_t[]", table), blocks, len(layout.pieces))
+    return blocks
+
+
+def _fill_native(table: Words, layout: Layout, columns: Mapping[int, IntArray], blocks: Any) -> None:
+    """:func:`fill` by one call of the core."""
+    ffi, count = _native.ffi, len(layout.pieces)
+    held = []
+    sources = ffi.new("vc_column[]", max(columns, default=0) + 1)
+    for number in {piece.column for piece in layout.pieces}:
+        source = columns[number]
+        taken = source if source.dtype in WIDTHS else elements(source)
+        held.append(ffi.from_buffer(np.ascontiguousarray(taken)))
+        sources[number].data, sources[number].width = held[-1], WIDTHS.get(source.dtype, 0)
+    _native.lib.vc_fill_blocks(
+        ffi.from_buffer("uint64_t[]", table), sources, blocks, count, table.size >= STREAMED
+    )  # fmt: skip
+    # Blocks stand one behind the other and are filled whole; what is left of the table is zero.
+    last = layout.pieces[-1] if layout.pieces else Piece(0, (), -1)
+    table[last.offset + (1 << last.variables) :] = 0
 
 
 MOST_AXES: Final = 16

@@ -46,7 +46,8 @@ def prove(
     transcript.send_bytes("revealed", revealed)
     values, accumulators = public_values(circuit, prepared.constant, statement, revealed)
     # 3. The witness.
-    committed = commit(fill(setting.layout, witness.columns, setting.shape), setting.shape, setting.parameters, backend)
+    table = fill(setting.layout, witness.columns, setting.shape, kept=setting.kept)
+    committed = commit(table, setting.shape, setting.parameters, backend)
     send_root(transcript, committed)
     # 4. The lookups.
     transcript.grind("lookup work", setting.lookup_grinding)
