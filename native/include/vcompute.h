@@ -462,6 +462,14 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
 void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
                      const uint64_t *vectors, size_t count);
 
+/* The sum of n extension elements. */
+void vc_ext_sum(uint64_t *sum, const uint64_t *vector, size_t n);
+
+/* The weight of each of `size` input places: the sum over taps k and positions p with stride * p + dilation * k - before at it
+ * of taps[k] * positions[p], extension elements. */
+void vc_window_axis(uint64_t *out, size_t size, const uint64_t *positions, size_t n_positions, const uint64_t *taps,
+                    size_t n_taps, int64_t stride, int64_t dilation, int64_t before);
+
 /* out[j, c] = the sum over r of vectors[j, r] * (matrix[r, c] - zero_point); a zero point from -128 to 127. */
 void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
                 size_t count);

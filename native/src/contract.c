@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contractions with extension vectors. The readable twins are in vcompute/proof/succinct: prefix_sums of tables.py,
- * contract_axis and project of contract.py. */
+ * window_axis of forms.py; contract_axis, project and vector_sum of contract.py. */
 #include <string.h>
 
 #include "field.h"
@@ -46,12 +46,26 @@ void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t s
         kernels->ext_scale_add(out + 2 * (i * count + j) * right, table, vectors + 2 * (j * size + k), right);
 }
 
-/* The sum of rows elements. */
-static void sum_of(uint64_t sum[2], const uint64_t *vector, size_t rows) {
+void vc_ext_sum(uint64_t *sum, const uint64_t *vector, size_t n) {
   sum[0] = sum[1] = 0;
-  for (size_t r = 0; r < rows; r++) {
-    sum[0] = vc_gl_add(sum[0], vector[2 * r]);
-    sum[1] = vc_gl_add(sum[1], vector[2 * r + 1]);
+  for (size_t i = 0; i < n; i++) {
+    sum[0] = vc_gl_add(sum[0], vector[2 * i]);
+    sum[1] = vc_gl_add(sum[1], vector[2 * i + 1]);
+  }
+}
+
+void vc_window_axis(uint64_t *out, size_t size, const uint64_t *positions, size_t n_positions, const uint64_t *taps,
+                    size_t n_taps, int64_t stride, int64_t dilation, int64_t before) {
+  memset(out, 0, 2 * size * sizeof *out);
+  for (size_t k = 0; k < n_taps; k++) {
+    int64_t place = (int64_t)k * dilation - before;
+    for (size_t p = 0; p < n_positions && place < (int64_t)size; p++, place += stride) {
+      uint64_t product[2];
+      if (place < 0) continue;
+      vc_ext_mul(product, positions + 2 * p, taps + 2 * k);
+      out[2 * place] = vc_gl_add(out[2 * place], product[0]);
+      out[2 * place + 1] = vc_gl_add(out[2 * place + 1], product[1]);
+    }
   }
 }
 
@@ -61,7 +75,7 @@ void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns
   for (size_t j = 0; j < count; j++, vectors += 2 * rows, out += 2 * columns) {
     /* kernels add 128 to entries, and this starts from what that and the zero point are too much */
     uint64_t sum[2], start[2];
-    sum_of(sum, vectors, rows);
+    vc_ext_sum(sum, vectors, rows);
     for (int k = 0; k < 2; k++) start[k] = vc_gl_sub(0, vc_gl_mul(sum[k], (uint64_t)(zero_point + 128)));
     for (size_t c = 0; c < columns; c++) memcpy(out + 2 * c, start, sizeof start);
     for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS)

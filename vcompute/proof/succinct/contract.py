@@ -131,11 +131,16 @@ def first_element(vector: ExtWords) -> Ext:
     return from_array(vector[:1])[0] if recorded is None else recorded.element(0)
 
 
-def vector_sum(vector: ExtWords) -> Ext:
+def vector_sum(vector: ExtWords, native: bool = _native.available()) -> Ext:
     """The sum of a vector's elements."""
     recorded = as_recorded(vector)
     if recorded is not None:
         return recorded.total()
+    if native:
+        total = _native.ffi.new("uint64_t[2]")
+        words = _native.ffi.from_buffer("uint64_t[]", np.ascontiguousarray(vector))
+        _native.lib.vc_ext_sum(total, words, vector.shape[0])
+        return Ext(total[0], total[1])
     low = (vector & np.uint64(0xFFFFFFFF)).sum(axis=0, dtype=np.uint64)
     high = (vector >> np.uint64(32)).sum(axis=0, dtype=np.uint64)
     return Ext(*(int(a) + (int(b) << 32) for a, b in zip(low, high, strict=True)))

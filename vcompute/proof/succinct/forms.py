@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from vcompute import _native
 from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.contract import IntArray, contract, first_element, outer, vector_sum
@@ -198,6 +199,8 @@ def window_axis(
     recorded = as_recorded(positions)
     if recorded is not None:
         return recorded.window(taps, size, stride, dilation, before)
+    if backend.name == "native":
+        return _window_axis_native(positions, taps, size, stride, dilation, before)
     result = np.zeros((size, 2), np.uint64)
     for k in range(taps.shape[0]):
         start = k * dilation - before  # of position 0; position p stands at start + stride * p
@@ -207,4 +210,16 @@ def window_axis(
             part = backend.ext_mul(np.ascontiguousarray(positions[first:stop]), taps[k : k + 1])
             inside = slice(start + stride * first, start + stride * (stop - 1) + 1, stride)
             result[inside] = part if k == 0 else backend.add(np.ascontiguousarray(result[inside]), part)
+    return result
+
+
+def _window_axis_native(
+    positions: ExtWords, taps: ExtWords, size: int, stride: int, dilation: int, before: int
+) -> ExtWords:
+    """:func:`window_axis` by one call of the core."""
+    result = np.empty((size, 2), np.uint64)
+    out, own, weights = (
+        _native.ffi.from_buffer("uint64_t[]", np.ascontiguousarray(x)) for x in (result, positions, taps)
+    )
+    _native.lib.vc_window_axis(out, size, own, positions.shape[0], weights, taps.shape[0], stride, dilation, before)
     return result

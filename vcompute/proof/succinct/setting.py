@@ -220,6 +220,11 @@ class Setting:
         )
 
     @cached_property
+    def encoded_plans(self) -> tuple[tuple[int, bytes], ...]:
+        """The public constants of each node as they are absorbed."""
+        return tuple((index, encode(plan)) for index, plan in sorted(self.plans.items()))
+
+    @cached_property
     def lookup_grinding(self) -> int:
         """Work before the lookup challenges."""
         return self.sizes.lookup_grinding(self.parameters)
@@ -338,9 +343,9 @@ def absorb_statement(
     setting.schedule.absorb_into(transcript)
     transcript.absorb_bytes("statement", statement.encoded)
     transcript.absorb_int("limb bits", setting.circuit.limb_bits)
-    for index, plan in sorted(setting.plans.items()):
+    for index, constants in setting.encoded_plans:
         transcript.absorb_int("node", index)
-        transcript.absorb_bytes("constants", encode(plan))
+        transcript.absorb_bytes("constants", constants)
     for number in clear_constants(setting.circuit.graph):
         transcript.absorb_int("constant", number)
         transcript.absorb_bytes("constant in clear", holder.constant(number).tobytes())

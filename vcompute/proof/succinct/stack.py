@@ -14,6 +14,7 @@ the tail of single values. What no box covers has a known default and is not sto
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -66,6 +67,15 @@ class Stack:
             groups = tuple((sizes.count(bits + s), bits) for bits in left)
             levels.append(Level(groups, tail, sum(count << bits for count, bits in groups)))
         return tuple(levels)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """For each box where each axis's coordinates begin, and its length."""
+        result = []
+        for box in self.boxes:
+            used = (0, *accumulate(map(bits_of, box)))
+            result.append(tuple(zip(used, box, strict=False)))
+        return tuple(result)
 
     def at(self, point: Sequence[Ext], backend: Backend) -> "AtPoint":
         """The boxes at a point."""
@@ -128,24 +138,16 @@ class AtPoint:
 
     def axes(self, box: int) -> list[ExtWords]:
         """eq of each axis of a box and the point's coordinates for it, cut to the axis's length."""
-        return [self._vector(used, size) for used, size in self._parts(box)]
+        return [self._vector(used, size) for used, size in self._stack.parts[box]]
 
     def mass(self, box: int) -> Ext:
         """The sum of eq over a box: the product of its axes' sums."""
         result = ONE
-        for used, size in self._parts(box):
+        for used, size in self._stack.parts[box]:
             if (used, size) not in self._sums:
                 self._sums[used, size] = vector_sum(self._vector(used, size))
             result = result * self._sums[used, size]
         return result
-
-    def _parts(self, box: int) -> list[tuple[int, int]]:
-        """Where each axis's coordinates begin, and its length."""
-        parts, used = [], 0
-        for size in self._stack.boxes[box]:
-            parts.append((used, size))
-            used += bits_of(size)
-        return parts
 
     def _vector(self, used: int, size: int) -> ExtWords:
         if (used, size) not in self._vectors:

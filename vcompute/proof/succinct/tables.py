@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
-from vcompute.field import ONE, ZERO, Backend, Ext, to_array
+from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, to_array
 from vcompute.proof.succinct.stack import bits_of
 
 Int64 = npt.NDArray[np.int64]
@@ -59,12 +59,14 @@ class Table:
     def evaluate(self, point: Sequence[Ext], backend: Backend) -> tuple[Ext, Ext, Ext, Ext]:
         """The multilinear extensions of 1 (on the rows), u, v and s at a point, most significant variable first."""
         known: dict[tuple[int, int], tuple[Ext, Ext]] = {}
-        sums = native_prefix_sums if backend.name == "native" else prefix_sums
+        words = to_array(point) if backend.name == "native" else None
 
         def below(bound: int, shift: int) -> tuple[Ext, Ext]:
             """Runs share their ends: each is summed up once."""
             if (bound, shift) not in known:
-                known[bound, shift] = sums(bound, point, shift)
+                known[bound, shift] = (
+                    prefix_sums(bound, point, shift) if words is None else native_prefix_sums(bound, words, shift)
+                )
             return known[bound, shift]
 
         mass, index = below(self.rows, 0)
@@ -100,11 +102,11 @@ def prefix_sums(bound: int, point: Sequence[Ext], shift: int) -> tuple[Ext, Ext]
     return below, moment
 
 
-def native_prefix_sums(bound: int, point: Sequence[Ext], shift: int) -> tuple[Ext, Ext]:
-    """As :func:`prefix_sums`."""
-    ffi, words = _native.ffi, to_array(point)
+def native_prefix_sums(bound: int, point: ExtWords, shift: int) -> tuple[Ext, Ext]:
+    """As :func:`prefix_sums`, of a point as an array."""
+    ffi = _native.ffi
     sums = ffi.new("uint64_t[4]")
-    _native.lib.vc_prefix_sums(sums, bound, ffi.from_buffer("uint64_t[]", words), len(point), shift)
+    _native.lib.vc_prefix_sums(sums, bound, ffi.from_buffer("uint64_t[]", point), len(point), shift)
     return Ext(sums[0], sums[1]), Ext(sums[2], sums[3])
 
 

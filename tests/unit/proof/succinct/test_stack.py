@@ -13,7 +13,7 @@ from vcompute.field.extension import lift
 from vcompute.field.portable import NumpyBackend
 from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.columns import ColumnWeight, fill
-from vcompute.proof.succinct.contract import contract, contract_axis, project
+from vcompute.proof.succinct.contract import contract, contract_axis, project, vector_sum
 from vcompute.proof.succinct.forms import ColumnTerm, window_axis
 from vcompute.proof.succinct.layout import cut_axis, lay_out
 from vcompute.proof.succinct.stack import Stack, bits_of
@@ -183,6 +183,16 @@ def test_bytes_less_a_zero_point_by_both_twins(columns: int, zero_point: int) ->
         assert all(np.array_equal(a, b) for found in made for a, b in zip(found, made[0], strict=True))
 
 
+def test_sums_and_window_axes_of_both_twins() -> None:
+    for size, stride, dilation, before in product((1, 2, 7, 12), (1, 2, 3), (1, 2), (0, 1, 3)):
+        for n_taps in (1, 3):
+            positions, taps = random_table(5, size), random_table(n_taps, stride)
+            found = [window_axis(positions, taps, size, stride, dilation, before, backend) for backend in BACKENDS]
+            assert all(np.array_equal(each, found[0]) for each in found)
+    vector = random_table(1000, 8)
+    assert vector_sum(vector) == vector_sum(vector, native=False) == sum(from_array(vector), ZERO)
+
+
 def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     from vcompute.field.goldilocks import elements
 
@@ -196,7 +206,7 @@ def test_prefix_sums_of_both_twins(bits: int) -> None:
     point = point_of(bits, 7)
     for bound in range((1 << bits) + 2):
         for shift in (0, 1):
-            assert native_prefix_sums(bound, point, shift) == prefix_sums(bound, point, shift)
+            assert native_prefix_sums(bound, to_array(point), shift) == prefix_sums(bound, point, shift)
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)

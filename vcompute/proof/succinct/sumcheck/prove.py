@@ -24,13 +24,10 @@ def prove(
     for s in range(stack.variables):
         low_a, high_a = stack.halves(left, s, ZERO_VALUE)
         low_b, high_b = stack.halves(right, s, ZERO_VALUE)
-        step_a, step_b = backend.sub(high_a, low_a), backend.sub(high_b, low_b)
-        transcript.send_ext("product sumcheck", [backend.dot_ext(low_a, low_b), backend.dot_ext(step_a, step_b)])
+        transcript.send_ext("product sumcheck", backend.round_halves((low_a, low_b), (high_a, high_b)))
         r = transcript.challenge("product sumcheck")
         point.append(r)
-        at = to_array([r])
-        left = backend.add(low_a, backend.ext_mul(step_a, at))
-        right = backend.add(low_b, backend.ext_mul(step_b, at))
+        left, right = backend.fold_halves(low_a, high_a, r), backend.fold_halves(low_b, high_b, r)
     return point, from_array(left)[0], from_array(right)[0]
 
 
