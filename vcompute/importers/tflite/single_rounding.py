@@ -89,7 +89,7 @@ def single_rounding(stairs: Staircases, charge: Callable[[int], None]) -> list[t
     Raises:
         ImportFailed: some channel has no multiplier of 31 bits.
     """
-    nearest = {factor: quantize_multiplier(factor) for factor in np.unique(stairs.factor).tolist()}
+    nearest = {factor: quantize_multiplier(factor) for factor in set(stairs.factor.ravel().tolist())}
     pairs = [nearest[factor] for factor in stairs.factor[:, 0].tolist()]
     numbers = np.array(pairs, np.int64)
     for start in range(0, len(pairs), _BLOCK):

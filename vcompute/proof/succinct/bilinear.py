@@ -130,12 +130,14 @@ def _folded(
     """One operand in the box of its node: less its zero point, stretched, a matrix summed over its outer axis."""
     node = circuit.graph.nodes[index]
     value, operator = node.inputs[side], node.operator
-    x = centred(witness.values[value], circuit.graph.values[value].zero_point)
+    x, zero_point = witness.values[value], circuit.graph.values[value].zero_point
     if not isinstance(operator, ops.BatchMatMul):
+        x = centred(x, zero_point)
         return lifted(np.broadcast_to(align(x, len(box) - 1), box).reshape(-1))
     transposed = operator.transpose_b if side else operator.transpose_a
     own = x.ndim - (1 if transposed != bool(side) else 2)  # the axis M of the first operand, N of the second
     rows = np.moveaxis(x, own, 0)
-    folded = project([full(load.axes[-1 if side else -2], backend)], rows.reshape(rows.shape[0], -1), backend)[0]
+    vectors = [full(load.axes[-1 if side else -2], backend)]
+    folded = project(vectors, rows.reshape(rows.shape[0], -1), backend, zero_point)[0]
     shape = (rows.shape[1], *(1,) * (len(box) + 1 - rows.ndim), *rows.shape[2:])
     return np.ascontiguousarray(np.broadcast_to(folded.reshape(*shape, 2), (*box, 2))).reshape(-1, 2)

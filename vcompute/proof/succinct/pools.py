@@ -27,7 +27,7 @@ class Counts:
     @property
     def distinct(self) -> tuple[int, ...]:
         """All numbers of pixels, ascending: the order of a pool's constants."""
-        return tuple(int(n) for n in np.unique(np.multiply.outer(self.rows, self.columns)))
+        return tuple(sorted({row * column for row in _values(self.rows) for column in _values(self.columns)}))
 
     @property
     def numbers(self) -> Int64:
@@ -37,9 +37,14 @@ class Counts:
     def regions(self) -> Iterator[tuple[int, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
         """Positions of one number of rows and one of columns: (place in ``distinct``, which rows, which columns)."""
         places = {count: place for place, count in enumerate(self.distinct)}
-        for row in np.unique(self.rows):
-            for column in np.unique(self.columns):
-                yield places[int(row * column)], self.rows == row, self.columns == column
+        for row in _values(self.rows):
+            for column in _values(self.columns):
+                yield places[row * column], self.rows == row, self.columns == column
+
+
+def _values(counts: Int64) -> list[int]:
+    """The values that occur, ascending (numpy's own function first imports masked arrays)."""
+    return sorted(set(counts.tolist()))
 
 
 def pixel_counts(operator: ops.AveragePool2D, image: Shape, output: Shape) -> Counts:

@@ -240,14 +240,21 @@ def _affine(
             total = centred(operands[0], types[0].zero_point).sum(axis=axes, keepdims=operator.keep_dims)
             return np.asarray(total * floor.slope[0] + offset)
         case ops.AveragePool2D() as operator:
-            image = pad_image(operands[0].astype(np.int64), operator.window, 0)
-            total = np.zeros((operands[0].shape[0], *node.output.shape), np.int64)
-            for row in range(operator.kernel_h):
-                for column in range(operator.kernel_w):
-                    total += tap(image, operator.window, row, column, node.output.shape[:2])
+            window, (height, width) = operator.window, node.output.shape[:2]
+            image = pad_image(operands[0].astype(np.int64), window, 0)
+            total = _sums_along(image, 1, operator.kernel_h, window.stride_h, height)
+            total = _sums_along(total, 2, operator.kernel_w, window.stride_w, width)
             numbers = pixel_counts(operator, types[0].shape, node.output.shape).numbers[..., None]
             return np.asarray(total * np.array(floor.slope)[numbers] + np.array(floor.offset)[numbers])
     raise TaskError(f"{node.operator.name}: no affine form", code=ErrorCode.UNSUPPORTED_OPERATOR)
+
+
+def _sums_along(image: Int64, axis: int, taps: int, stride: int, places: int) -> Int64:
+    """The sums of windows of ``taps`` elements along an axis."""
+    before = (slice(None),) * axis
+    windows = [image[(*before, slice(k, k + (places - 1) * stride + 1, stride))] for k in range(taps)]
+    total: Int64 = np.add.reduce(windows)
+    return total
 
 
 def _steps(node: Node, floor: Floor, operand: ValueType) -> Int64:
