@@ -462,6 +462,9 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
 void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
                      const uint64_t *vectors, size_t count);
 
+/* The outer product of m and n extension elements, row-major. */
+void vc_ext_outer(uint64_t *out, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);
+
 /* The sum of n extension elements. */
 void vc_ext_sum(uint64_t *sum, const uint64_t *vector, size_t n);
 

@@ -46,6 +46,11 @@ void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t s
         kernels->ext_scale_add(out + 2 * (i * count + j) * right, table, vectors + 2 * (j * size + k), right);
 }
 
+void vc_ext_outer(uint64_t *out, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n) {
+  const vc_field_kernels *kernels = vc_field();
+  for (size_t i = 0; i < m; i++) kernels->ext_scale(out + 2 * i * n, inner, outer + 2 * i, n);
+}
+
 void vc_ext_sum(uint64_t *sum, const uint64_t *vector, size_t n) {
   sum[0] = sum[1] = 0;
   for (size_t i = 0; i < n; i++) {

@@ -8,6 +8,7 @@ of the products are at a point: the right one of values, the left one of weights
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from vcompute.proof.succinct.pools import pixel_counts, split_constants
 from vcompute.proof.succinct.roles import BILINEAR, LINEAR
 from vcompute.proof.succinct.stack import AtPoint
 from vcompute.task import operators as ops
+
+ORDER_OF_TWO: Final = 192
+"""2^192 = 1 modulo p: the inverse of a power of two is another one, which costs less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ def _add_key(
     if not node.bits:
         form.add_value(graph_node.inputs[0], scale, axes)
         return
-    unit = scale * pow(1 << (node.bits - node.two_sided), -1, P)
+    unit = scale * pow(2, ORDER_OF_TWO - (node.bits - node.two_sided), P)
     for place, limb in enumerate(node.limbs):
         form.add_column(limb, -(unit * (1 << (place * circuit.limb_bits))), vectors)
     if not node.two_sided and not isinstance(operator, ops.AveragePool2D):

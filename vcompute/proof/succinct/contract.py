@@ -33,10 +33,24 @@ def outer(vectors: Sequence[ExtWords], backend: Backend) -> ExtWords:
     if isinstance(backend, RecordingBackend):
         recorded: ExtWords = backend.outer(vectors)
         return recorded
-    result: ExtWords = np.array([[1, 0]], np.uint64)
-    for vector in vectors:
+    if not vectors:
+        return np.array([[1, 0]], np.uint64)
+    result, *others = vectors
+    for vector in others:
+        if backend.name == "native":
+            result = _outer_native(result, vector)
+            continue
         left = np.repeat(result, vector.shape[0], axis=0)
         result = backend.ext_mul(left, np.tile(vector, (result.shape[0], 1)))
+    return result
+
+
+def _outer_native(outer: ExtWords, inner: ExtWords) -> ExtWords:
+    """The outer product of two vectors by one call of the core."""
+    (m, _), (n, _) = outer.shape, inner.shape
+    result = np.empty((m * n, 2), np.uint64)
+    out, left, right = (_native.ffi.from_buffer("uint64_t[]", np.ascontiguousarray(x)) for x in (result, outer, inner))
+    _native.lib.vc_ext_outer(out, left, m, right, n)
     return result
 
 
