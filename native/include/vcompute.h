@@ -462,6 +462,13 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
 void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t size, size_t right,
                      const uint64_t *vectors, size_t count);
 
+/* A round of a sum of products of two tables of one level of a stack (see stack.py): `groups` holds for each run of boxes how many
+ * they are and how many variables each still has, `tail` is the number of single values behind them. sums = h(0), then the
+ * coefficient of X^2; a fold binds the variable to r. */
+void vc_stack_round(uint64_t *sums, const uint64_t *a, const uint64_t *b, const uint64_t *groups, size_t n_groups, size_t tail);
+void vc_stack_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups, size_t n_groups, size_t tail,
+                   const uint64_t *r);
+
 /* The outer product of m and n extension elements, row-major. */
 void vc_ext_outer(uint64_t *out, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contractions with extension vectors. The readable twins are in vcompute/proof/succinct: prefix_sums of tables.py,
- * window_axis of forms.py; contract_axis, project and vector_sum of contract.py. */
+ * window_axis of forms.py, the rounds of sumcheck/prove.py; contract_axis, project and vector_sum of contract.py. */
 #include <string.h>
 
 #include "field.h"
@@ -86,5 +86,56 @@ void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns
     for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS)
       kernels->project(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS ? rows - r : VC_PROJECT_ROWS, columns, columns,
                        vectors + 2 * r);
+  }
+}
+
+static void add_to(uint64_t sum[2], const uint64_t a[2]) {
+  sum[0] = vc_gl_add(sum[0], a[0]);
+  sum[1] = vc_gl_add(sum[1], a[1]);
+}
+
+static void ext_difference(uint64_t out[2], const uint64_t a[2], const uint64_t b[2]) {
+  out[0] = vc_gl_sub(a[0], b[0]);
+  out[1] = vc_gl_sub(a[1], b[1]);
+}
+
+static const uint64_t NOTHING[2] = {0, 0}; /* the neighbour of a tail's odd last value */
+
+void vc_stack_round(uint64_t *sums, const uint64_t *a, const uint64_t *b, const uint64_t *groups, size_t n_groups, size_t tail) {
+  const vc_field_kernels *kernels = vc_field();
+  memset(sums, 0, 4 * sizeof *sums);
+  for (size_t g = 0; g < n_groups; g++) {
+    const size_t half = (size_t)1 << (groups[2 * g + 1] - 1);
+    for (uint64_t i = 0; i < groups[2 * g]; i++, a += 4 * half, b += 4 * half) {
+      uint64_t part[4];
+      kernels->round_ext(part, a, a + 2 * half, b, b + 2 * half, half);
+      add_to(sums, part);
+      add_to(sums + 2, part + 2);
+    }
+  }
+  for (size_t i = 0; i < tail; i += 2, a += 4, b += 4) {
+    uint64_t step_a[2], step_b[2], product[2];
+    ext_difference(step_a, i + 1 < tail ? a + 2 : NOTHING, a);
+    ext_difference(step_b, i + 1 < tail ? b + 2 : NOTHING, b);
+    vc_ext_mul(product, a, b);
+    add_to(sums, product);
+    vc_ext_mul(product, step_a, step_b);
+    add_to(sums + 2, product);
+  }
+}
+
+void vc_stack_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups, size_t n_groups, size_t tail,
+                   const uint64_t *r) {
+  const vc_field_kernels *kernels = vc_field();
+  for (size_t g = 0; g < n_groups; g++) {
+    const size_t half = (size_t)1 << (groups[2 * g + 1] - 1);
+    for (uint64_t i = 0; i < groups[2 * g]; i++, table += 4 * half, out += 2 * half)
+      kernels->fold_ext(out, table, table + 2 * half, r, half);
+  }
+  for (size_t i = 0; i < tail; i += 2, table += 4, out += 2) {
+    uint64_t step[2];
+    ext_difference(step, i + 1 < tail ? table + 2 : NOTHING, table);
+    vc_ext_mul(out, step, r);
+    add_to(out, table);
   }
 }

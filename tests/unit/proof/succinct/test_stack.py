@@ -17,6 +17,7 @@ from vcompute.proof.succinct.contract import contract, contract_axis, project, v
 from vcompute.proof.succinct.forms import ColumnTerm, window_axis
 from vcompute.proof.succinct.layout import cut_axis, lay_out
 from vcompute.proof.succinct.stack import Stack, bits_of
+from vcompute.proof.succinct.sumcheck.prove import NativeRounds, Rounds
 from vcompute.proof.succinct.tables import (
     clamp_table,
     listed_table,
@@ -191,6 +192,21 @@ def test_sums_and_window_axes_of_both_twins() -> None:
             assert all(np.array_equal(each, found[0]) for each in found)
     vector = random_table(1000, 8)
     assert vector_sum(vector) == vector_sum(vector, native=False) == sum(from_array(vector), ZERO)
+
+
+@pytest.mark.skipif(not _native.available(), reason="the native core was not built")
+def test_rounds_of_products_by_both_twins() -> None:
+    for boxes in (BOXES, [(5,)], [(), (), ()], [()]):
+        stack, backend = Stack(boxes), default_backend()
+        left, right = (random_table(stack.levels[0].size, seed) for seed in (3, 4))
+        twins = [kind(stack, left, right, backend) for kind in (Rounds, NativeRounds)]
+        for s, r in enumerate(point_of(stack.variables, 9)):
+            first, second = (list(rounds.message(s)) for rounds in twins)
+            assert first == second
+            for rounds in twins:
+                rounds.bind(s, r)
+            assert np.array_equal(twins[0].left, twins[1].left)
+            assert np.array_equal(twins[0].right, twins[1].right)
 
 
 def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

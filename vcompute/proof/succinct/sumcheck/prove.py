@@ -6,10 +6,12 @@ the leading coefficient; h(1) = claim - h(0) follows.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from vcompute.field import Backend, Ext, ExtWords, from_array, to_array
+from vcompute import _native
+from vcompute.field import Backend, Ext, ExtWords, Words, from_array, to_array
 from vcompute.proof.succinct.stack import Stack
 from vcompute.transcript import ProverTranscript
 
@@ -20,15 +22,58 @@ def prove(
     transcript: ProverTranscript, stack: Stack, left: ExtWords, right: ExtWords, backend: Backend
 ) -> tuple[list[Ext], Ext, Ext]:
     """Prove the sum of ``left * right`` (level 0 tables); the point, and A and B there, which are not sent here."""
-    point = []
+    point, run = [], NativeRounds if backend.name == "native" else Rounds
+    rounds = run(stack, left, right, backend)
     for s in range(stack.variables):
-        low_a, high_a = stack.halves(left, s, ZERO_VALUE)
-        low_b, high_b = stack.halves(right, s, ZERO_VALUE)
-        transcript.send_ext("product sumcheck", backend.round_halves((low_a, low_b), (high_a, high_b)))
-        r = transcript.challenge("product sumcheck")
-        point.append(r)
-        left, right = backend.fold_halves(low_a, high_a, r), backend.fold_halves(low_b, high_b, r)
-    return point, from_array(left)[0], from_array(right)[0]
+        transcript.send_ext("product sumcheck", rounds.message(s))
+        point.append(transcript.challenge("product sumcheck"))
+        rounds.bind(s, point[-1])
+    return point, from_array(rounds.left)[0], from_array(rounds.right)[0]
+
+
+class Rounds:
+    """The rounds over two tables."""
+
+    def __init__(self, stack: Stack, left: ExtWords, right: ExtWords, backend: Backend) -> None:
+        self.stack, self.left, self.right, self.backend = stack, left, right, backend
+
+    def message(self, s: int) -> Sequence[Ext]:
+        """h(0) and the coefficient of X^2 of variable s."""
+        (low_a, high_a), (low_b, high_b) = (
+            self.stack.halves(table, s, ZERO_VALUE) for table in (self.left, self.right)
+        )
+        return self.backend.round_halves((low_a, low_b), (high_a, high_b))
+
+    def bind(self, s: int, r: Ext) -> None:
+        """Fix variable s."""
+        self.left, self.right = (
+            self.backend.fold_halves(*self.stack.halves(table, s, ZERO_VALUE), r) for table in (self.left, self.right)
+        )
+
+
+class NativeRounds(Rounds):
+    """As :class:`Rounds`, by one call of the core for each step."""
+
+    def message(self, s: int) -> Sequence[Ext]:
+        sums = np.empty((2, 2), np.uint64)
+        _native.lib.vc_stack_round(_words(sums), _words(self.left), _words(self.right), *self._shape(s))
+        return from_array(sums)
+
+    def bind(self, s: int, r: Ext) -> None:
+        self.left, self.right = (self._folded(table, s, r) for table in (self.left, self.right))
+
+    def _folded(self, table: ExtWords, s: int, r: Ext) -> ExtWords:
+        out = np.empty((self.stack.levels[s + 1].size, 2), np.uint64)
+        _native.lib.vc_stack_fold(_words(out), _words(table), *self._shape(s), _words(to_array([r])))
+        return out
+
+    def _shape(self, s: int) -> tuple[Any, int, int]:
+        level = self.stack.levels[s]
+        return _words(np.array(level.groups, np.uint64).reshape(-1, 2)), len(level.groups), level.tail
+
+
+def _words(array: Words) -> Any:
+    return _native.ffi.from_buffer("uint64_t[]", np.ascontiguousarray(array))
 
 
 def prove_triple(
