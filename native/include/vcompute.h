@@ -408,10 +408,11 @@ typedef struct {
   uint64_t tail_count;
 } vc_gkr_level;
 
-/* Where a group's first box has its tables, and words from box to box. */
+/* Where a group's first box has its tables, words from box to box, and what each box's place weighs: a pair. */
 typedef struct {
   uint64_t *table[4];
   uint64_t stride;
+  uint64_t *weights;
 } vc_gkr_place;
 
 /* The tables of a layer. Tails have room for one element more than there are boxes. In the lowest layer, for each group: `lazy`,
@@ -438,9 +439,10 @@ void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *group
 
 /* The tables of the layer that adds this level in pairs, in the level's own place, which is used up: but for unit groups, two
  * tables of each box in `unit`, and groups that get padding, four in `extra`. `inverse` (of lambda) in the lowest layer, else null.
- * Defaults: what each of the four tables is off the boxes. */
+ * Defaults: what each of the four tables is off the boxes. `box_weights`: a pair for each box; `point`: the claim's. */
 void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups, uint64_t *unit,
-                  uint64_t *extra, const uint64_t *lambda, const uint64_t *inverse, const uint64_t *defaults);
+                  uint64_t *extra, uint64_t *box_weights, const uint64_t *point, size_t variables, const uint64_t *lambda,
+                  const uint64_t *inverse, const uint64_t *defaults);
 
 /* sums[0..1] = the sum of weight * (a b + c d - lambda) with the next variable at 0, sums[2..3] = of weight * (a b + c d)
  * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. Of one of some parts,

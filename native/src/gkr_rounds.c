@@ -94,7 +94,8 @@ static void pad_group(const vc_gkr_tables *t, const vc_group *g, size_t i, const
 }
 
 void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups, uint64_t *unit,
-                  uint64_t *extra, const uint64_t *lambda, const uint64_t *inverse, const uint64_t *defaults) {
+                  uint64_t *extra, uint64_t *box_weights, const uint64_t *point, size_t variables, const uint64_t *lambda,
+                  const uint64_t *inverse, const uint64_t *defaults) {
   const vc_field_kernels *k = vc_field();
   uint64_t *tail[4] = {t->tail[0], t->tail[1], t->tail[2], t->tail[3]}, *n = in->n, *d = in->d;
   size_t box = 0;
@@ -103,6 +104,9 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
     vc_gkr_place *p = t->places + i;
+    p->weights = box_weights;
+    box_weights += 2 * g.count;
+    vc_gkr_places(p->weights, g.place, g.count, point + 2 * (g.bits - 1), variables - (g.bits - 1));
     if (g.unit) {
       const size_t size = (size_t)t->unit_sizes[i];
       p->table[0] = unit, p->table[1] = unit + 2 * size, p->table[2] = p->table[3] = NULL;
@@ -325,8 +329,8 @@ void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *g
       rows_round(k, rows, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, &g, point, scratch);
     const weights w = make_weights(k, &g, point, scratch);
     for (size_t b = 0; b < g.count; b++, box += g.unit) {
-      uint64_t place[2], of_box[4];
-      vc_gkr_places(place, g.place + b, 1, point + 2 * (g.bits - 1), variables - (g.bits - 1));
+      const uint64_t *place = t->places[i].weights + 2 * b;
+      uint64_t of_box[4];
       vc_accumulate(places, place);
       box_round(k, of_box, t, &g, i, box, b, &w, defaults, part, parts);
       add_sums(sums, of_box, place);

@@ -10,7 +10,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment.parameters import TableShape
-from vcompute.commitment.weights import Product, ProductWeight, Weight
+from vcompute.commitment.weights import Product, Weight
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.native import NativeBackend
@@ -151,10 +151,11 @@ def blocked_weights(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], ba
     """The sum of scaled weights, in blocks."""
     from vcompute.commitment.lanes import dense
 
-    if all(isinstance(weight, ProductWeight) for weight, _ in weights):
+    products = [(getattr(weight, "products", None), scale) for weight, scale in weights]  # isinstance takes longer
+    if all(callable(make) for make, _ in products):
         pieces: dict[tuple[int, tuple[int, ...]], list[Product]] = {}
-        for weight, scale in weights:
-            for product in weight.products(scale) if isinstance(weight, ProductWeight) else ():
+        for make, scale in products:
+            for product in make(scale) if make else ():
                 pieces.setdefault((product.offset, product.bits), []).append(product)
         ordered = [pieces[key] for key in sorted(pieces)]
         if _apart(ordered) and all(len(piece[0].bits) <= MOST_AXES for piece in ordered):

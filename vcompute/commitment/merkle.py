@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vcompute.errors import Rejected
 from vcompute.field.backend import DIGEST_BYTES, Backend, Digests
@@ -70,9 +71,20 @@ def open_positions(tree: Tree, positions: Sequence[int], backend: Backend) -> Di
     height = tree.rows.shape[0].bit_length() - 1
     if not height:
         return np.empty((0, DIGEST_BYTES), dtype=np.uint8)
-    leaves, *above = missing_siblings(positions, height)
-    parts = [level[np.array(at, dtype=np.intp)] for level, at in zip(tree.levels, above, strict=False)]
-    return np.concatenate([backend.hash_rows(tree.rows[np.array(leaves, dtype=np.intp)]), *parts])
+    leaves, *above = _missing_siblings(np.array(positions, dtype=np.intp), height)
+    parts = [level[at] for level, at in zip(tree.levels, above, strict=False)]
+    return np.concatenate([backend.hash_rows(tree.rows[leaves]), *parts])
+
+
+def _missing_siblings(known: NDArray[np.intp], height: int) -> list[NDArray[np.intp]]:
+    """As :func:`missing_siblings`: of sorted positions a sibling that is known stands beside its own."""
+    missing = []
+    for _ in range(height):
+        paired = known[1:] == known[:-1] ^ 1
+        first, last = np.append(True, ~paired), np.append(~paired, True)
+        missing.append(known[first & last] ^ 1)
+        known = known[first] >> 1
+    return missing
 
 
 def check_opening(

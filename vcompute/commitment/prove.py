@@ -183,16 +183,20 @@ def _queries(
         _open_rows(transcript, oracle, layout, backend) for oracle, layout in zip(oracles, step.oracles, strict=True)
     ]
     if following:
-        gamma = transcript.challenge("combination")
-        scale = gamma
+        scales = _powers(transcript.challenge("combination"), sum(map(len, opened)), backend)
         for layout, at in zip(step.oracles, opened, strict=True):
-            scales = []
-            for _ in at:
-                scales.append(scale)
-                scale = scale * gamma
             block = folded.weights[layout.offset : layout.offset + (1 << layout.folded_variables)]
-            backend.add_powers(block, at, layout.log_domain, to_array(scales))
+            backend.add_powers(block, at, layout.log_domain, scales[: len(at)])
+            scales = scales[len(at) :]
     return following, folded
+
+
+def _powers(base: Ext, count: int, backend: Backend) -> ExtWords:
+    """base, base^2, ... (count, 2), as many at a time as there are already."""
+    powers = to_array([base])
+    while len(powers) < count:
+        powers = np.concatenate([powers, backend.ext_mul(powers, np.repeat(powers[-1:], len(powers), axis=0))])
+    return powers[:count]
 
 
 def _open_rows(transcript: ProverTranscript, oracle: Committed, layout: OracleRound, backend: Backend) -> list[int]:

@@ -8,7 +8,7 @@ suite checks it for every weight here, and a new kind of weight has only these t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -53,9 +53,8 @@ class Product:
     scale: Ext
 
 
-@runtime_checkable
 class ProductWeight(Weight, Protocol):
-    """A weight that is a sum of products."""
+    """A weight that is a sum of products: whoever has this method is taken for one."""
 
     def products(self, scale: Ext) -> Iterator[Product]:
         """scale * weight, product by product."""

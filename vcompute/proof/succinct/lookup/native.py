@@ -282,6 +282,7 @@ class _Layer:
             self._tables.rows[j] = _words(self._rows[j])
         self._unit = np.empty((geometry.unit_elements if lowest else 0, 2), np.uint64)
         self._extra = np.empty((geometry.extra[s], 2), np.uint64)
+        self._box_weights = np.empty((geometry.boxes, 2), np.uint64)
         self._constants = np.zeros((0, 2), np.uint64)
         self._leaves = leaves
         if lowest:
@@ -291,7 +292,8 @@ class _Layer:
         self._tables.lazy, self._tables.unit_sizes = _words(geometry.lazy), _words(geometry.unit_sizes)
         _native.lib.vc_gkr_begin(
             self._tables, level.handle, _words(self._groups), count, _words(self._unit), _words(self._extra),
-            _words(self._lambda), _words(to_array([self._inverse])) if lowest else ffi.NULL, _words(self._defaults),
+            _words(self._box_weights), _words(self._point), len(self._point), _words(self._lambda),
+            _words(to_array([self._inverse])) if lowest else ffi.NULL, _words(self._defaults),
         )  # fmt: skip
         self._scratch = np.empty(self._scratch_words(), np.uint64)
         self._next_groups()
