@@ -1,196 +1,177 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from a commitment and the batch size: columns, tables, boxes, layouts."""
+"""What follows from a graph, its public constants and the batch size: columns, tables, boxes, layouts."""
 
 import itertools
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import cbor2
-from field import ONE, Element, bits_of, demand, eq_bits, eq_table, mul
+from field import Element, demand
+from graph import BILINEAR, CONV, DEPTHWISE, MAPS, MATRICES, MAXIMUM, PROVED, Node
+from holder import Holder, Plan
+from semantics import Tensor, clamp, evaluate, signed
+from stack import Box, Layout, Stack, outer
 
-
-class Stack:
-    """Boxes in one cube, larger first: a point's coordinates are a box's own, then its place's, least first."""
-
-    def __init__(self, boxes: Sequence[tuple[int, ...]]) -> None:
-        self.boxes, self.bits = list(boxes), [sum(map(bits_of, box)) for box in boxes]
-        total, self.places = 0, [0] * len(boxes)
-        for index in sorted(range(len(boxes)), key=lambda i: (-self.bits[i], i)):
-            self.places[index] = total >> self.bits[index]
-            total += 1 << self.bits[index]
-        self.variables = max(1, bits_of(total))
-
-    def place(self, box: int, point: Sequence[Element]) -> Element:
-        return eq_bits(self.places[box], list(point[self.bits[box] :])[::-1])
-
-    def axes(self, box: int, point: Sequence[Element]) -> list[list[Element]]:
-        vectors, used = [], 0
-        for size in self.boxes[box]:
-            vectors.append(eq_table(point[used : used + bits_of(size)])[:size])
-            used += bits_of(size)
-        return vectors
-
-
-def outer(vectors: Sequence[Sequence[Element]]) -> list[Element]:
-    result = [ONE]
-    for vector in vectors:
-        result = [mul(a, b) for a in result for b in vector]
-    return result
-
-
-def cut(size: int, most: int) -> tuple[tuple[int, int], ...]:
-    parts, start = [], 0
-    while start < size:
-        rest = size - start
-        last = len(parts) + 1 == most or rest & rest - 1 == 0
-        bits = bits_of(rest) if last else rest.bit_length() - 1
-        parts.append((start, bits))
-        start += 1 << bits
-    return tuple(parts)
-
-
-def cost(cuts: tuple[tuple[tuple[int, int], ...], ...]) -> int:
-    """Elements, and 256 for each piece."""
-    return math.prod(sum(1 << bits for _, bits in axis) for axis in cuts) + 256 * math.prod(map(len, cuts))
-
-
-def layout(boxes: Sequence[tuple[int, ...]]) -> tuple[dict[tuple[int, ...], int], int]:
-    """The place of every element (box number, then index) in the committed table, and the table's length."""
-    blocks = []
-    for number, box in enumerate(boxes):
-        choices = [sorted({cut(size, most) for most in (1, 2, 3)}, key=len) for size in box]
-        best = min(
-            itertools.product(*choices),
-            key=lambda cuts: (
-                math.prod(sum(1 << bits for _, bits in axis) for axis in cuts) + 256 * math.prod(map(len, cuts))
-            ),
-        )
-        blocks += [(number, parts) for parts in itertools.product(*best)]
-    blocks.sort(key=lambda block: -sum(bits for _, bits in block[1]))
-    places, offset = {}, 0
-    for number, parts in blocks:
-        for inner in itertools.product(*(range(1 << bits) for _, bits in parts)):
-            index = tuple(start + i for (start, _), i in zip(parts, inner, strict=True))
-            if all(i < size for i, size in zip(index, boxes[number], strict=True)):
-                places[(number, *index)] = offset
-            offset += 1
-    return places, max(offset, 1)
+POSITIVE_PART = (0, 255)
+Rows = list[tuple[int, int, int]]
+"""(u, v, s) of each row of a table."""
 
 
 @dataclass
-class Table:
-    """A lookup table: (u, v, s) of each row."""
+class Proved:
+    """A proved node's columns, by number, and tables."""
 
-    rows: list[tuple[int, int, int]]
-
-
-@dataclass
-class Node:
-    """A FULLY_CONNECTED node."""
-
-    width: int
-    depth: int
-    zero: int
-    low: int
-    high: int
-    rounding: int
-    clear: list[list[int]] = field(default_factory=list)
-    limbs: int = 0
-    two_sided: bool = False
-    least: int = 0
-    greatest: int = 0
-    column: int = 0
-    limb_columns: list[int] = field(default_factory=list)
+    node: Node
+    plan: Plan | None = None
+    column: int = -1
+    limbs: list[int] = field(default_factory=list)
     sign: int = -1
-    table: int = 0
+    table: int = -1
+    maxima: list[int] = field(default_factory=list)
+    positive: int = -1
+    """The table of the maxima."""
+
+
+@dataclass
+class Boxes:
+    """The boxes of a linear node in the stack of products, and its columns of weights; -1 for none."""
+
+    step: int
+    kernel: int
+    bias: int
+    weights: dict[str, int]
+
+
+def keys_fit(least: int, greatest: int, unit: int) -> bool:
+    """VC-SUC-025, for keys before the zero point."""
+    return unit <= 60 and (max(abs(least), abs(greatest)) + 1) << unit <= 1 << 63
+
+
+def clamped(first: int, last: int, low: int, high: int) -> Rows:
+    return [(u, clamp(u, low, high), 0) for u in range(first, last + 1)]
 
 
 class Instance:
-    """What follows from a commitment and the batch size."""
+    """What follows from a graph, its public constants and the batch size."""
 
-    def __init__(self, record: dict[int, Any], batch: int) -> None:
-        graph = cbor2.loads(record[2])
-        self.batch, self.limb_bits, self.input_zero = batch, record[5], graph[1][0][2]
-        clear = {item[0]: item[1] for item in record[7]}
-        self.nodes: list[Node] = []
-        for index, node in enumerate(graph[3]):
-            opcode, attributes = node[0]
-            demand(opcode == 3 and node[1] == [index], "not FULLY_CONNECTED nodes in a row")
-            width, depth = graph[2][node[2][0]][1]
-            made = Node(width, depth, node[3][2], attributes[1], attributes[2], attributes[0])
-            if index == len(graph[3]) - 1:
-                multiplier, shift = (clear[number] for number in node[2][2:])
-                made.clear = [signed(multiplier, 4), signed(shift, 1)]
-            self.nodes.append(made)
-        self.clear_order = sorted(clear)
-        demand([item[0] for item in record[6]] == list(range(len(self.nodes) - 1)), "constants of other nodes")
-        for item in record[6]:
-            made, plan = self.nodes[item[0]], item[1]
-            made.limbs, made.two_sided, made.least, made.greatest = plan[0], bool(plan[1]), plan[2], plan[3]
-        self.compile()
+    def __init__(self, holder: Holder, batch: int) -> None:
+        self.graph, self.holder, self.batch, self.limb_bits = holder.graph, holder, batch, holder.limb_bits
+        self.columns: list[Box] = []
+        self.leaf_of: dict[int, int] = {}
+        """The leaf of each column that has one."""
+        self.tables: list[Rows] = [[(i, 0, 0) for i in range(1 << self.limb_bits)]]
+        self.shared = self._shared_tables()
+        self.proved = {node.index: self._prove(node) for node in self.graph.nodes_of(PROVED)}
+        self.counts = [self._column((len(table),)) for table in self.tables]
+        self.leaves = Stack([self.columns[column] for column in self.leaf_of])
+        self.boxes: dict[int, Boxes] = {}
+        self._stack_products()
+        crossed = {index: self._crossed(proved.node) for index, proved in self.proved.items()
+                   if proved.node.operator in BILINEAR}  # fmt: skip
+        self.crossed = {index: box for box, index in enumerate(crossed)}
+        self.crossings = Stack(list(crossed.values()) or [()])
+        self.layout = Layout(self.columns)
 
-    def compile(self) -> None:
-        """Columns, tables, leaves, products and layouts."""
-        proved = self.nodes[:-1]
+    def box(self, node: int) -> Box:
+        """The box of a node's columns."""
+        return (self.batch, *itertools.chain(*self.graph.factors[self.graph.first + node]))
+
+    def by_axis(self, node: int, vectors: list[list[Element]]) -> list[list[Element]]:
+        """The vectors of a node's box, samples and then factors, as one for the samples and one for each axis."""
+        rest = iter(vectors[1:])
+        return [
+            vectors[0],
+            *(outer([next(rest) for _ in part]) for part in self.graph.factors[self.graph.first + node]),
+        ]
+
+    def _column(self, box: Box, leaf: bool = True) -> int:
+        if leaf:
+            self.leaf_of[len(self.columns)] = len(self.leaf_of)
+        self.columns.append(box)
+        return len(self.columns) - 1
+
+    def _shared_tables(self) -> dict[tuple[int, int], int]:
+        """One table for each clamp, over all keys of the nodes that have it."""
         spans: dict[tuple[int, int], list[int]] = {}
-        for node in proved:
-            if not node.two_sided:
-                spans.setdefault((node.low, node.high), []).extend((node.least + node.zero, node.greatest + node.zero))
-        self.tables = [Table([(i, 0, 0) for i in range(1 << self.limb_bits)])]
+        for index, plan in self.holder.plans.items():
+            node = self.graph.nodes[index]
+            if not plan.two_sided:
+                spans.setdefault(node.clamp, []).extend((plan.least + node.added, plan.greatest + node.added))
+        for node in self.graph.nodes_of(PROVED):
+            if node.operator == MAXIMUM:
+                spans.setdefault(POSITIVE_PART, []).extend((-255, 255))
+                if self._clamps(node):
+                    spans.setdefault(node.clamp, []).extend((-128, 127))
         numbers = {}
-        for (low, high), ends in sorted(spans.items()):
-            numbers[low, high] = len(self.tables)
-            rows = range(min(ends), max(ends) + 1)
-            self.tables.append(Table([(u, min(max(u, low), high), 0) for u in rows]))
-        self.columns: list[tuple[int, ...]] = []
-        leaves: list[int] = []
-        for node in proved:
-            box = (self.batch, node.width)
-            node.column, node.limb_columns = len(self.columns), []
-            leaves.append(node.column)
-            self.columns.append(box)
-            for _ in range(node.limbs):
-                node.limb_columns.append(len(self.columns))
-                leaves.append(len(self.columns))
-                self.columns.append(box)
-            if node.two_sided:
-                node.sign = len(self.columns)
-                self.columns.append(box)
-                node.table = len(self.tables)
-                first = node.least - node.least % 2
-                rows = [(h, min(max(h // 2 + node.zero, node.low), node.high), int(h <= 0))
-                        for h in range(first, node.greatest + 1)]  # fmt: skip
-                self.tables.append(Table(rows))
+        for span in sorted(spans):
+            numbers[span] = len(self.tables)
+            self.tables.append(clamped(min(spans[span]), max(spans[span]), *span))
+        return numbers
+
+    @staticmethod
+    def _clamps(node: Node) -> bool:
+        return node.clamp != (-128, 127) or node.attributes[1] * node.attributes[2] == 1
+
+    def _prove(self, node: Node) -> Proved:
+        box, proved = self.box(node.index), Proved(node)
+        if node.operator == MAXIMUM:
+            proved.maxima = [self._column(box) for _ in range(1, node.attributes[1] * node.attributes[2])]
+            proved.positive = self.shared[POSITIVE_PART]
+            if self._clamps(node):
+                proved.column, proved.table = self._column(box), self.shared[node.clamp]
             else:
-                node.table = numbers[node.low, node.high]
-        self.counts = []
-        for table in self.tables:
-            self.counts.append(len(self.columns))
-            leaves.append(len(self.columns))
-            self.columns.append((len(table.rows),))
-        self.leaf_of = {column: leaf for leaf, column in enumerate(leaves)}
-        self.leaves = Stack([self.columns[column] for column in leaves])
-        boxes: list[tuple[int, ...]] = []
-        self.boxes: list[tuple[int, int, int]] = []
-        weights: list[tuple[int, ...]] = []
-        self.weight_of: dict[tuple[int, str], int] = {}
-        for index, node in enumerate(self.nodes):
+                proved.column = proved.maxima[-1]
+            return proved
+        proved.column = self._column(box)
+        if node.operator in MAPS:
+            proved.table = self._own(self._map(node))
+            return proved
+        plan = proved.plan = self.holder.plans[node.index]
+        proved.limbs = [self._column(box) for _ in range(plan.limbs)]
+        unit = plan.limbs * self.limb_bits
+        if plan.two_sided:
+            demand(keys_fit(plan.least, plan.greatest, unit), "keys that wrap in the field")
+            proved.sign = self._column(box, leaf=False)
+            first = plan.least - plan.least % 2
+            proved.table = self._own(
+                [(h, clamp(h // 2 + node.added, *node.clamp), int(h <= 0)) for h in range(first, plan.greatest + 1)]
+            )
+            return proved
+        proved.table = self.shared[node.clamp]
+        keys = [row[0] - node.added for row in self.tables[proved.table]]
+        if not keys_fit(keys[0], keys[-1], unit):
+            demand(keys_fit(plan.least, plan.greatest, unit), "keys that wrap in the field")
+            ends = plan.least + node.added, plan.greatest + node.added
+            proved.table = self._own(clamped(*ends, *node.clamp))
+        return proved
+
+    def _own(self, rows: Rows) -> int:
+        self.tables.append(rows)
+        return len(self.tables) - 1
+
+    def _map(self, node: Node) -> Rows:
+        """The 256 rows of a QUANTIZE or LOGISTIC."""
+        zero = self.graph.values[node.inputs[0]].zero
+        constants = [Tensor((256,), signed(self.holder.constants[number], 1)) for number in node.constants]
+        operand, out = Tensor((256,), list(range(-128, 128)), zero), node.value.zero
+        found = evaluate(node.operator, node.attributes, [operand], constants, (256,), out)
+        return [(u, v, 0) for u, v in zip(range(-128, 128), found, strict=True)]
+
+    def _stack_products(self) -> None:
+        boxes: list[Box] = []
+        for node in self.graph.weighted:
+            kernel = self.graph.constants[node.constants[0]][1]
+            window = {CONV: kernel[1:3], DEPTHWISE: kernel[:2]}.get(node.operator, ())
             step = -1
-            if node.two_sided:
+            if node.index in self.proved and self.proved[node.index].sign >= 0:
                 step = len(boxes)
-                boxes.append((node.width,))
-            boxes += [(node.depth,), ()]
-            self.boxes.append((len(boxes) - 2, len(boxes) - 1, step))
-            for part, box in (("kernel", (node.width, node.depth)), ("bias", (node.width,)), ("step", (node.width,))):
-                if part != "step" or node.two_sided:
-                    self.weight_of[index, part] = len(weights)
-                    weights.append(box)
-        self.products = Stack(boxes)
-        self.places, self.length = layout(self.columns)
-        self.weight_places, self.weight_length = layout(weights)
+                boxes.append(self.graph.factors[self.graph.first + node.index][-1])
+            boxes += [(*window, *self.graph.factors[node.inputs[0]][-1]), ()]
+            weights = self.holder.weight_columns[node.index]
+            self.boxes[node.index] = Boxes(step, len(boxes) - 2, len(boxes) - 1, weights)
+        self.products = Stack(boxes or [()])
 
-
-def signed(data: bytes, size: int) -> list[int]:
-    return [int.from_bytes(data[at : at + size], "little", signed=True) for at in range(0, len(data), size)]
+    def _crossed(self, node: Node) -> Box:
+        """The box of a product of two values: a matrix product's has its inner axis last."""
+        if node.operator != MATRICES:
+            return (self.batch, *node.value.shape)
+        shape = self.graph.values[node.inputs[0]].shape
+        return (self.batch, *node.value.shape[:-2], shape[-2 if node.attributes[0] else -1])
