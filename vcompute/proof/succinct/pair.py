@@ -84,6 +84,8 @@ class PairSearch:
         raised, capped = self.values > self.bottom, self.values < self.top
         if not self.two_sided:
             low, high = _interval(reach[raised], stay[capped] - 1)
+            if not raised.any():  # all at the lower clamp: any low enough Q would do
+                low = min(high, 0)
             return (low, 0) if low <= high else None
         above, below = self.values >= 1, self.values <= 0
         half = np.int64(1) << (bits - 1)

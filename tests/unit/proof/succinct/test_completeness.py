@@ -95,6 +95,21 @@ def check(model: Model, fill: str, size: int, seed: int) -> None:
     round_trip(model, batch_of(model, fill, size, seed))
 
 
+@pytest.mark.parametrize(("low", "zero_point"), [(-51, -103), (60, 20), (127, -128)])
+def test_a_sum_that_is_always_at_its_lower_clamp(low: int, zero_point: int) -> None:
+    """No pair of operands says how small Q must at least be: it is taken so that quotients are small."""
+    small, kind = ops.Requant(1 << 30, -3), ValueType(DType.INT8, (3,), 5)
+    output = ValueType(DType.INT8, (3,), zero_point)
+    node = Node(ops.Add(small, small, ops.Requant(1 << 30, -23), low, 127), (0, 1), (), output)
+    scales = (graphs.UNKNOWN,) * 2
+    model = between_layers(build(Graph(1, (kind, kind), (), (node,), (2,), scales, scales[:1]), ()))
+    plan = next(
+        plan for index, plan in prepare(model).plans.items() if isinstance(model.graph.nodes[index].operator, ops.Add)
+    )
+    assert max(abs(plan.least), abs(plan.greatest)) < 1 << 16
+    check(model, "ends", 2, 0)
+
+
 OPERATORS = [maker for maker in graphs.OPERATORS if maker not in (graphs.softmax, graphs.matmul)]
 QUICK = settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
