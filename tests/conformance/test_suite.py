@@ -84,6 +84,7 @@ def test_independent_testee_in_javascript() -> None:
         "matmul.check",
         "matmul.point",
         "succinct.commit",
+        "succinct.constants",
         "succinct.trace",
         "succinct.verify",
     }

@@ -12,7 +12,8 @@ from vcompute.proof.api import verify
 from vcompute.proof.statement import ModelHolder, Statement
 from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
 from vcompute.proof.succinct.publish import commit_model
-from vcompute.proof.succinct.setting import PROTOCOL
+from vcompute.proof.succinct.requant import Floor
+from vcompute.proof.succinct.setting import PROTOCOL, prepare
 from vcompute.proof.succinct.suite import holder_of
 from vcompute.proof.succinct.tape import Entry, Kind, Tape
 from vcompute.proof.succinct.verify import verify as run_verifier
@@ -34,6 +35,18 @@ def succinct_commit(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """``{model, parameter_set}`` -> ``{commitment}``; the set by its number."""
     model = decode_model(to_bytes(request["model"]))
     return {"commitment": to_text(encode_commitment(commit_model(model, request["parameter_set"], default_backend())))}
+
+
+def succinct_constants(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``{model}`` -> ``{limb_bits, nodes}``: for each requantised node K and D, Q and S in full."""
+    prepared = prepare(decode_model(to_bytes(request["model"])))
+
+    def node(index: int, floor: Floor) -> dict[str, Any]:
+        lists = {"D": floor.slope, "Q": floor.offset, "S": floor.step}
+        decimal = {name: [str(number) for number in numbers] for name, numbers in lists.items()}
+        return {"node": index, "K": floor.bits, "two_sided": floor.two_sided, **decimal}
+
+    return {"limb_bits": prepared.limb_bits, "nodes": [node(*item) for item in sorted(prepared.floors.items())]}
 
 
 def succinct_verify(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +97,7 @@ def succinct_trace(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 OPERATIONS: Final[dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]] = {
     "succinct.commit": succinct_commit,
+    "succinct.constants": succinct_constants,
     "succinct.verify": succinct_verify,
     "succinct.trace": succinct_trace,
 }
