@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcompute.codec import decode, encode
-from vcompute.conformance.operations.succinct import succinct_trace
+from vcompute.conformance.operations.succinct import succinct_constants, succinct_trace
 from vcompute.conformance.wire import to_text
 from vcompute.errors import VcomputeError
 from vcompute.field import P, default_backend
@@ -21,11 +21,11 @@ from vcompute.proof.succinct.publish import commit_model
 from vcompute.proof.succinct.suite import SUITE_WITH_WEIGHTS
 from vcompute.proof.suite import Policy, decode_envelope, encode_envelope
 from vcompute.registry import ParameterSetId, SuiteId
-from vcompute.task import Batch, Model, Node, build, encode_model, make_batch
-from vcompute.task import operators as ops
-from vcompute.task.operators import Requant, Rounding, Window
+from vcompute.task import Batch, Model, encode_model, make_batch
 from vectors.base import Group
-from vectors.toys import SAME, channels, graph, int8, value
+from vectors.succinct_lies import LIES, forged
+from vectors.succinct_models import dense_network, interior_softmax, models
+from vectors.toys import int8
 
 CONTEXT = b"task 7, worker 9"
 TINY, STANDARD = int(ParameterSetId.TINY), int(ParameterSetId.STANDARD)
@@ -49,129 +49,51 @@ def group() -> Group:
     """The group ``succinct``."""
     text = "Succinct proofs under the set tiny: every step of a verifier, and every way to be refused."
     result = Group("succinct", "L2", text, roles=["requester", "verifier"])
-    dense, image, gated, pooled = dense_network("dense"), image_network(), gated_network(), pooled_network()
-    for name, model in (
-        ("dense", dense),
-        ("other", dense_network("other")),
-        ("image", image),
-        ("gated", gated),
-        ("pooled", pooled),
-    ):
+    known = models()
+    for name, model in known.items():
         commitment = commit_model(model, TINY, default_backend())
         result.data(name, encode_model(model))
         result.data(f"{name}-commitment", encode_commitment(commitment))
         given = {"model": {"data": name}, "parameter_set": TINY}
         out = {"commitment": encode_commitment(commitment)}
         result.valid(f"commit/{name}", "succinct.commit", "VC-SUC-008 VC-SUC-009 VC-SUC-010", given, out)
+        constants = succinct_constants({"model": to_text(encode_model(model))})
+        given = {"model": {"data": name}}
+        result.valid(f"constants/{name}", "succinct.constants", "VC-SUC-008 VC-SUC-009", given, constants)
     interior = encode_model(interior_softmax())
     text = "a SOFTMAX before another layer"
     given = {"model": interior, "parameter_set": TINY}
     result.refused("commit/interior-softmax", "succinct.commit", "VC-SUC-004", given, "suite_unsupported_model", text)
-    cases = _Cases(result, "dense", dense, make_batch(int8("succinct/dense", 2, 5)))
+    cases = _Cases(result, "dense", known["dense"], make_batch(int8("succinct/dense", 2, 5)))
     cases.accepted()
     cases.traced()
     cases.statements()
     cases.messages()
     cases.forms()
     cases.commitments()
-    more = _Cases(result, "image", image, make_batch(int8("succinct/image", 3, 6, 6, 3)))
+    more = _Cases(result, "image", known["image"], make_batch(int8("succinct/image", 3, 6, 6, 3)))
     more.accepted()
-    product = _Cases(result, "gated", gated, make_batch(int8("succinct/gated", 2, 4)))
+    more.lies()
+    product = _Cases(result, "gated", known["gated"], make_batch(int8("succinct/gated", 2, 4)))
     product.accepted()
     product.traced()
     product.messages(("bilinear sum", "bilinear sumcheck", "bilinear operands"))
-    windows = _Cases(result, "pooled", pooled, make_batch(int8("succinct/pooled", 2, 5, 4, 2)))
-    windows.accepted(" VC-SUC-023 VC-SUC-024")
-    one = _Cases(result, "dense", dense, make_batch(int8("succinct/one", 1, 5)), "one-sample")
+    windows = _Cases(result, "pooled", known["pooled"], make_batch(int8("succinct/pooled", 2, 5, 4, 2)))
+    windows.accepted(" VC-SUC-023 VC-SUC-024 VC-SUC-027")
+    windows.lies()
+    one = _Cases(result, "dense", known["dense"], make_batch(int8("succinct/one", 1, 5)), "one-sample")
     one.accepted()
     one.traced()
+    heads = _Cases(result, "heads", known["heads"], make_batch(int8("succinct/heads", 2, 3, 4)))
+    heads.accepted(" VC-SUC-019 VC-SUC-026 VC-SUC-027")
+    heads.traced()
+    heads.lies()
+    scene = _Cases(result, "scene", known["scene"], make_batch(int8("succinct/scene", 2, 4, 4, 2)))
+    scene.accepted(" VC-SUC-018 VC-SUC-023 VC-SUC-024 VC-SUC-026 VC-SUC-027")
+    scene.traced()
+    scene.lies()
+    scene.other_scores()
     return result
-
-
-def dense_network(name: str) -> Model:
-    """Three dense layers: a requantisation of each form, then public accumulators."""
-    sizes, zeros = (5, 6, 3, 2), (4, 9, -128, -3)
-    nodes: list[Node] = []
-    constants: list[Any] = []
-    for layer in range(3):
-        depth, width = sizes[layer], sizes[layer + 1]
-        label = f"succinct/{name}/{layer}"
-        constants += [int8(label, width, depth), *channels(label, width)]
-        numbers = tuple(range(4 * layer, 4 * layer + 4))
-        kind = value((width,), zeros[layer + 1])
-        nodes.append(Node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), (layer,), numbers, kind))
-    return build(graph([value((5,), zeros[0])], constants, nodes, [3]), constants)
-
-
-def gated_network() -> Model:
-    """Two dense layers whose values are multiplied, before a third."""
-    constants: list[Any] = []
-    for layer in range(3):
-        constants += [int8(f"succinct/gated/{layer}", 4, 4), *channels(f"succinct/gated/{layer}", 4)]
-    kind, dense = value((4,), 3), ops.FullyConnected(Rounding.DOUBLE, -128, 127)
-    nodes = [
-        Node(dense, (0,), (0, 1, 2, 3), kind),
-        Node(dense, (0,), (4, 5, 6, 7), kind),
-        Node(ops.Mul(Requant(1 << 30, -6), Rounding.DOUBLE, -128, 127), (1, 2), (), kind),
-        Node(dense, (3,), (8, 9, 10, 11), kind),
-    ]
-    return build(graph([kind], constants, nodes, [4]), constants)
-
-
-def pooled_network() -> Model:
-    """A maximum and a mean over windows that reach beyond the image, and a RESHAPE across axes, between two layers."""
-    constants: list[Any] = [int8("succinct/pooled/0", 3, 1, 1, 2), *channels("succinct/pooled/0", 3)]
-    constants += [int8("succinct/pooled/1", 2, 10), *channels("succinct/pooled/1", 2)]
-    plain, padded = Window(1, 1, 1, 1, 0, 0, 0, 0), Window(2, 1, 1, 1, 1, 1, 1, 1)
-    nodes = [
-        Node(ops.Conv2D(plain, Rounding.DOUBLE, -128, 127), (0,), (0, 1, 2, 3), value((5, 4, 3), 6)),
-        Node(ops.MaxPool2D(padded, 2, 3, -90, 80), (1,), (), value((3, 4, 3), 6)),
-        Node(ops.AveragePool2D(SAME, 3, 3, -128, 127), (2,), (), value((3, 4, 3), 6)),
-        Node(ops.Pad((0, 0, 0), (0, 1, 1), 6), (3,), (), value((3, 5, 4), 6)),
-        Node(ops.Reshape(), (4,), (), value((6, 10), 6)),
-        Node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), (5,), (4, 5, 6, 7), value((6, 2), -3)),
-    ]
-    return build(graph([value((5, 4, 2), -3)], constants, nodes, [6]), constants)
-
-
-def interior_softmax() -> Model:
-    """A SOFTMAX of proved values that another layer reads."""
-    constants = []
-    for layer in range(2):
-        constants += [int8(f"succinct/softmax/{layer}", 4, 4), *channels(f"succinct/softmax/{layer}", 4)]
-    kind, dense = value((4,), 3), ops.FullyConnected(Rounding.DOUBLE, -128, 127)
-    nodes = [
-        Node(dense, (0,), (0, 1, 2, 3), kind),
-        Node(ops.Add(Requant(1 << 30, 0), Requant(1 << 30, 0), Requant(1 << 30, -18), -128, 127), (1, 0), (), kind),
-        Node(ops.Softmax(1 << 30, 4), (2,), (), value((4,), -128)),
-        Node(dense, (3,), (4, 5, 6, 7), kind),
-    ]
-    return build(graph([kind], constants, nodes, [4]), constants)
-
-
-def image_network() -> Model:
-    """Convolutions, a residual sum, a pool, and a final SOFTMAX."""
-    kernels = [
-        (int8("succinct/image/0", 4, 3, 3, 3), *channels("succinct/image/0", 4)),
-        (int8("succinct/image/1", 4, 3, 3, 4), *channels("succinct/image/1", 4)),
-        (int8("succinct/image/2", 3, 3, 4), *channels("succinct/image/2", 4)),
-        (int8("succinct/image/3", 5, 4), *channels("succinct/image/3", 5)),
-    ]
-    strided, plain = Window(2, 2, 1, 1, 0, 0, 1, 1), Window(3, 3, 1, 1, 0, 0, 0, 0)
-    wide, half = (-128, 127), Requant(1 << 30, 0)
-    image, small = value((6, 6, 4), 5), value((3, 3, 4), 2)
-    nodes = [
-        Node(ops.Conv2D(SAME, Rounding.DOUBLE, 5, 127), (0,), (0, 1, 2, 3), image),
-        Node(ops.Conv2D(SAME, Rounding.SINGLE, *wide), (1,), (4, 5, 6, 7), image),
-        Node(ops.Add(half, half, Requant(1 << 30, -18), *wide), (1, 2), (), value((6, 6, 4), 7)),
-        Node(ops.DepthwiseConv2D(strided, 1, Rounding.DOUBLE, *wide), (3,), (8, 9, 10, 11), small),
-        Node(ops.AveragePool2D(plain, 3, 3, *wide), (4,), (), value((1, 1, 4), 2)),
-        Node(ops.Reshape(), (5,), (), value((4,), 2)),
-        Node(ops.FullyConnected(Rounding.DOUBLE, *wide), (6,), (12, 13, 14, 15), value((5,), -3)),
-        Node(ops.Softmax(1 << 30, 4), (7,), (), value((5,), -128)),
-    ]
-    constants = [array for kernel in kernels for array in kernel]
-    return build(graph([value((6, 6, 3), -128)], constants, nodes, [8]), constants)
 
 
 class _Cases:
@@ -307,6 +229,24 @@ class _Cases:
             body = self.body[:place] + big + self.body[place + 8 :]
             text = f"the first element of {label} written as p or more"
             self.refused(f"noncanonical/{label.replace(' ', '-')}", text, "VC-FLD-001", proof=self.envelope(body))
+
+    def lies(self) -> None:
+        """Proofs of runs in which one node did something else, under statements that fit them."""
+        for lie in LIES[self.name]:
+            outputs, body = forged(self.model, lie, self.inputs, CONTEXT)
+            node = self.model.graph.nodes[lie.node].operator.name.upper()
+            self.refused(
+                f"otherwise/{lie.name}", f"a run in which a {node} did something else: {lie.text}", lie.requirement,
+                outputs=outputs, proof=self.envelope(body, outputs),
+            )  # fmt: skip
+
+    def other_scores(self) -> None:
+        """A final SOFTMAX of other outputs."""
+        first, *rest = (array.copy() for array in self.outputs.arrays)
+        first.reshape(-1)[0] ^= 1
+        outputs, text = make_batch((first, *rest)), "one bit of an output of the final SOFTMAX, and the envelope to fit"
+        proof = self.envelope(self.body, outputs)
+        self.refused("otherwise/softmax", text, "VC-SUC-018", outputs=outputs, proof=proof)
 
     def forms(self) -> None:
         """Lengths, formats and modes."""
