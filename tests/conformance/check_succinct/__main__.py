@@ -6,6 +6,7 @@ book, for every operator that the suite proves: sums over every element stand wh
 a trace it gives every step of its own; what it refuses must be negative, and nothing else.
 """
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -28,6 +29,13 @@ def resolve(value: Any, data: dict[str, str]) -> bytes:
     return whole[:at] + unpack(value.get("put", "")) + whole[at + value.get("drop", 0) :]
 
 
+def replaced(holder: Holder, root: bytes) -> Holder:
+    """The holder of the same model by its commitment."""
+    other = copy.copy(holder)
+    other.root = root
+    return other
+
+
 class Answers:
     """What this program gives for the cases of a group."""
 
@@ -36,7 +44,7 @@ class Answers:
         self.constants = {self.read(case["in"]["model"]): case["out"] for case in group["cases"]
                           if case["op"] == "succinct.constants"}  # fmt: skip
         """By model."""
-        self.kept: dict[tuple[bytes, int], Holder] = {}
+        self.kept: dict[bytes, dict[int, Holder]] = {}
 
     def read(self, value: Any) -> bytes:
         return resolve(value, self.data)
@@ -49,10 +57,10 @@ class Answers:
         Graph(cbor2.loads(model)[2])
         if model not in self.constants:
             return None
-        if (model, mode) not in self.kept:
-            holder = self.kept[model, mode] = read_model(model, self.constants[model])
-            holder.root = commit(holder.table) if mode == CLOSED else b""
-        return self.kept[model, mode]
+        if model not in self.kept:
+            holder = read_model(model, self.constants[model])
+            self.kept[model] = {OPEN: holder, CLOSED: replaced(holder, root=commit(holder.table))}
+        return self.kept[model][mode]
 
     def answer(self, case: dict[str, Any]) -> Any:
         """The result, "refused", or None for what this program does not do."""

@@ -26,10 +26,9 @@ def sub(a: Element, b: Element) -> Element:
     return (a[0] - b[0]) % P, (a[1] - b[1]) % P
 
 
-def mul(a: Element, *others: Element) -> Element:
-    for b in others:
-        a = (a[0] * b[0] + 7 * a[1] * b[1]) % P, (a[0] * b[1] + a[1] * b[0]) % P
-    return a
+def mul(a: Element, b: Element, *others: Element) -> Element:
+    product = (a[0] * b[0] + 7 * a[1] * b[1]) % P, (a[0] * b[1] + a[1] * b[0]) % P
+    return mul(product, *others) if others else product
 
 
 def scale(a: Element, number: int) -> Element:
@@ -45,11 +44,18 @@ def dot(left: Sequence[Element], right: Sequence[Element]) -> Element:
     return add(ZERO, *(mul(a, b) for a, b in zip(left, right, strict=True)))
 
 
+def weigh(vector: Sequence[Element], numbers: Sequence[int]) -> Element:
+    """The sum of integers by their weights."""
+    pairs = list(zip(vector, numbers, strict=True))
+    return sum(weight[0] * x for weight, x in pairs) % P, sum(weight[1] * x for weight, x in pairs) % P
+
+
 def eq_table(point: Sequence[Element]) -> list[Element]:
     """eq(point, i) for every i, the first coordinate most significant."""
     table = [ONE]
     for r in point:
-        table = [mul(entry, factor) for entry in table for factor in (sub(ONE, r), r)]
+        high = [mul(entry, r) for entry in table]
+        table = [half for entry, one in zip(table, high, strict=True) for half in (sub(entry, one), one)]
     return table
 
 

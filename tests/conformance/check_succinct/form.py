@@ -4,7 +4,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from field import ZERO, Element, add, mul, scale
+from field import ZERO, Element, add, mul, scale, weigh
 from graph import JOIN, LAYOUT, PAD, PROVED, RESHAPE, Graph, Node
 from instance import Instance
 from semantics import indices, taps
@@ -21,9 +21,9 @@ class Form:
         self.instance, self.public, self.constant = instance, values, constant
         self.weights: dict[int, Element] = {}
 
-    def plus(self, factor: Element, *vectors: Sequence[Element]) -> None:
-        """Add a factor times the sums of all vectors."""
-        self.constant = add(self.constant, mul(factor, *(add(ZERO, *vector) for vector in vectors)))
+    def plus(self, factor: Element, vector: Sequence[Element]) -> None:
+        """Add a factor times the sum of a vector."""
+        self.constant = add(self.constant, mul(factor, add(ZERO, *vector)))
 
     def column(self, number: int, factor: Element, vector: Vector) -> None:
         for place, weight in zip(self.instance.layout.places[number], vector, strict=True):
@@ -42,8 +42,7 @@ class Form:
         elif role == LAYOUT:
             self._moved(graph.nodes[value - graph.first], factor, vector)
         else:
-            seen = (scale(weight, x) for weight, x in zip(vector, self.public[value], strict=True))
-            self.constant = add(self.constant, mul(factor, add(ZERO, *seen)))
+            self.constant = add(self.constant, mul(factor, weigh(vector, self.public[value])))
 
     def _moved(self, node: Node, factor: Element, vector: Vector) -> None:
         graph, batch = self.instance.graph, self.instance.batch

@@ -4,7 +4,7 @@
 import itertools
 from dataclasses import dataclass
 
-from field import ONE, Element, P, add, mul, scale, sub
+from field import ONE, Element, P, add, mul, scale, sub, weigh
 from form import Form, Values, Vector, pulled, reduced, stretched
 from graph import ADD, AVERAGE, BILINEAR, LINEAR, MAPS, MAXIMUM, Node, windows
 from instance import Instance, Proved
@@ -51,9 +51,10 @@ class Leaves:
     def _rows(self, number: int, column: int) -> None:
         place, vector = self._at(column)
         self.numerator.column(column, scale(place, -1), vector)
-        for weight, (u, v, s) in zip(vector, self.instance.tables[number], strict=True):
-            shown = add((number, 0), scale(self.wu, u), scale(self.wv, v), scale(self.ws, s))
-            self.denominator.plus(mul(place, weight, sub(sub(self.alpha, ONE), shown)))
+        keys, values, signs = zip(*self.instance.tables[number], strict=True)
+        self.denominator.plus(mul(place, sub(self.alpha, (1 + number, 0))), vector)
+        for factor, listed in ((self.wu, keys), (self.wv, values), (self.ws, signs)):
+            self.denominator.plus(scale(mul(place, factor), -1), [weigh(vector, listed)])
 
     def _floor_or_map(self, proved: Proved) -> None:
         node, form = proved.node, self.denominator

@@ -4,7 +4,7 @@
 from typing import Any
 
 import cbor2
-from field import ONE, ZERO, Element, P, add, demand, dot, inverse, mul, scale, sub
+from field import ONE, ZERO, Element, add, demand, inverse, mul, scale, sub, weigh
 from form import Form, Values, Vector
 from holder import Holder
 from instance import Instance
@@ -171,7 +171,7 @@ class Verifier:
         for number, accumulators in self.public.accumulators.items():
             factor = self.transcript.challenge("accumulators")
             axes = self._axes(number)
-            seen = dot(outer(axes), [(x % P, 0) for x in accumulators])
+            seen = weigh(outer(axes), accumulators)
             loads[number - graph.first] = Load(factor, axes)
             total = add(total, mul(factor, seen))
         return loads, total
@@ -182,7 +182,7 @@ class Verifier:
         for number in sorted(self.instance.graph.bound):
             vector, form = outer(self._axes(number)), Form(self.instance, self.values)
             form.value(number, ONE, vector)
-            claims.append((form, dot(vector, [(x % P, 0) for x in self.values[number]])))
+            claims.append((form, weigh(vector, self.values[number])))
         return claims
 
     def _axes(self, number: int) -> list[Vector]:

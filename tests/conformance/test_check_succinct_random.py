@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The independent verifier against the library's over random models: one verdict on honest proofs and on altered ones.
+
+The library makes models, proofs and their alterations and says what it takes them for, as a file of vectors; the other
+program, which shares no code with it, must say the same of every case.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.conformance.test_check_succinct import check
+from tests.support import graphs
+from tests.support.layers import FILLS, batch_of, between_layers
+from vcompute.conformance.operations.succinct import succinct_commit, succinct_constants, succinct_verify
+from vcompute.conformance.wire import to_text
+from vcompute.errors import Rejected, VcomputeError
+from vcompute.proof.statement import Statement
+from vcompute.proof.succinct.setting import prepare
+from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS
+from vcompute.proof.suite import encode_envelope
+from vcompute.registry import ParameterSetId, SuiteId
+from vcompute.task import Batch, Model, encode_model, make_batch
+
+TINY = int(ParameterSetId.TINY)
+CONTEXT = b"task 7, worker 9"
+MOST_ELEMENTS, MOST_WEIGHTS, MOST_ROWS, MOST_TRIES = 900, 3000, 1 << 12, 100
+UNWRAPPED = (graphs.softmax, graphs.matmul, graphs.network)
+"""What has operators that only public values may have, or layers of its own."""
+MAKERS = (*graphs.OPERATORS, graphs.network)
+Case = dict[str, Any]
+
+
+def small_models(maker: object, first: int, count: int) -> Iterator[tuple[int, Model]]:
+    """The first models of one operator between layers, from a seed on, that plain Python can walk through."""
+    for seed in range(first, first + MOST_TRIES):
+        model = graphs.random_model(maker, seed)
+        model = model if maker in UNWRAPPED else between_layers(model)
+        if count and small(model):
+            count -= 1
+            yield seed, model
+
+
+def small(model: Model) -> bool:
+    """Not for a model outside the suite, nor one with a long table."""
+    elements = sum(value.elements for value in model.graph.values)
+    if elements > MOST_ELEMENTS or sum(array.size for array in model.constants) > MOST_WEIGHTS:
+        return False
+    try:
+        return all(plan.greatest - plan.least < MOST_ROWS for plan in prepare(model).plans.values())
+    except Rejected:
+        return False
+
+
+def verdict(name: str, given: Case) -> Case:
+    """The case, negative where the library refuses it."""
+    case = {"id": name, "op": "succinct.verify", "flags": [], "in": given, "out": {}}
+    try:
+        succinct_verify(given)
+    except VcomputeError:
+        case["flags"] = ["negative"]
+    return case
+
+
+def altered(random: Random, statement: Statement, body: bytes) -> Iterator[tuple[str, Case]]:
+    """A bit of the body, and a bit of the outputs under an envelope that fits them."""
+    place = random.randrange(len(body))
+    flipped = body[:place] + bytes([body[place] ^ 1 << random.randrange(8)]) + body[place + 1 :]
+    yield f"bit-{place}", {"proof": to_text(encode_envelope(SuiteId.SUCCINCT, TINY, statement, flipped))}
+    arrays = [array.copy() for array in statement.outputs.arrays]
+    arrays[0].reshape(-1)[random.randrange(arrays[0].size)] ^= 1
+    wrong = Statement(statement.model, statement.inputs, make_batch(arrays), CONTEXT)
+    envelope = encode_envelope(SuiteId.SUCCINCT, TINY, wrong, body)
+    yield "outputs", {"proof": to_text(envelope), "outputs": to_text(wrong.outputs.encoded)}
+
+
+def cases_of(name: str, model: Model, inputs: Batch, seed: int) -> Iterator[Case]:
+    """The cases of one model: its constants and commitment, and proofs of both modes."""
+    encoded = {"model": to_text(encode_model(model))}
+    commitment = succinct_commit({**encoded, "parameter_set": TINY})
+    yield {"id": f"{name}/constants", "op": "succinct.constants", "flags": [], "in": encoded,
+           "out": succinct_constants(encoded)}  # fmt: skip
+    yield {"id": f"{name}/commit", "op": "succinct.commit", "flags": [], "in": {**encoded, "parameter_set": TINY},
+           "out": commitment}  # fmt: skip
+    for label, suite, holder in (("opened", SUITE, commitment), ("with-weights", SUITE_WITH_WEIGHTS, encoded)):
+        outputs, body = suite.prove(model, inputs, CONTEXT, TINY, 1)
+        statement = Statement(model, inputs, outputs, CONTEXT)
+        given = {
+            **holder,
+            "parameter_sets": [TINY],
+            "proof": to_text(encode_envelope(SuiteId.SUCCINCT, TINY, statement, body)),
+        }
+        given |= {"inputs": to_text(inputs.encoded), "outputs": to_text(outputs.encoded), "context": to_text(CONTEXT)}
+        honest = verdict(f"{name}/{label}", given)
+        assert honest["flags"] == []
+        yield honest
+        for change, other in altered(Random(f"{name} {label} {seed}"), statement, body):
+            yield verdict(f"{name}/{label}/{change}", given | other)
+
+
+def compare(directory: Path, first: int, count: int) -> None:
+    """Both verifiers on every case of so many models of each operator."""
+    cases, models = [], 0
+    for maker in MAKERS:
+        found = list(small_models(maker, first, count))
+        assert found
+        for seed, model in found:
+            inputs = batch_of(model, FILLS[seed % len(FILLS)], 1 + seed % 3, seed)
+            cases += cases_of(f"{maker.__name__}/{seed}", model, inputs, seed)
+        models += len(found)
+    (directory / "succinct.json").write_text(json.dumps({"data": {}, "cases": cases}), encoding="utf-8")
+    counts = check(directory)
+    assert counts["wrong"] == []
+    assert (counts["exact"], counts["committed"], counts["accepted"]) == (models, models, 2 * models)
+    assert counts["refused"] == 4 * models
+
+
+@pytest.mark.slow
+def test_both_verifiers_give_one_verdict(tmp_path: Path) -> None:
+    """VC-SUC-011, VC-SUC-012, VC-SUC-014 over every operator."""
+    compare(tmp_path, 0, 2)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("first", range(1000, 2000, 100))
+def test_both_verifiers_give_one_verdict_on_many(first: int, tmp_path: Path) -> None:
+    compare(tmp_path, first, 8)
