@@ -83,15 +83,14 @@ def forged(model: Model, lie: Lie, inputs: Batch, context: bytes) -> tuple[Batch
 
 LIES: dict[str, tuple[Lie, ...]] = {
     "image": (Lie("add", "VC-SUC-026", "a sum of an image and itself", 2, reading(1, 1)),),
-    "pooled": (Lie("pad", "VC-SUC-027", "a padding before, not after", 3, altered(before=(0, 1, 1), after=(0, 0, 0))),),
+    "pooled": (Lie("pad", "VC-SUC-027", "all padding after", 3, altered(before=(0, 0, 0), after=(0, 1, 1))),),
     "heads": (
         Lie("fully-connected", "VC-SUC-017", "biases one channel further on", 0, constant=1),
-        Lie("transpose", "VC-SUC-027", "another permutation", 5, altered(permutation=(2, 0, 1))),
-        Lie("batch-matmul", "VC-SUC-019", "operands exchanged", 6, reading(6, 3)),
+        Lie("transpose", "VC-SUC-027", "another permutation", 5, altered(permutation=(2, 1, 0))),
         Lie("logistic", "VC-SUC-016", "its table one place further on", 7, constant=0),
-        Lie("batch-matmul-transposed", "VC-SUC-019", "a matrix that is not transposed", 9, altered(transpose_a=False)),
-        Lie("reshape", "VC-SUC-027", "the value before its transposition reshaped", 11, reading(10)),
-        Lie("matmul", "VC-SUC-017", "weights one place further on", 12, constant=0),
+        Lie("batch-matmul", "VC-SUC-019", "a matrix that is not transposed", 10, altered(transpose_a=False)),
+        Lie("reshape", "VC-SUC-027", "the value before its transposition reshaped", 12, reading(11)),
+        Lie("matmul", "VC-SUC-017", "weights one place further on", 13, constant=0),
     ),
     "scene": (
         Lie("conv-2d", "VC-SUC-017", "no dilation", 0, windowed(dilation_h=1)),
@@ -103,7 +102,7 @@ LIES: dict[str, tuple[Lie, ...]] = {
             windowed(pad_top=1, pad_left=1, pad_bottom=0, pad_right=0)),
         Lie("mul", "VC-SUC-019", "the image before its pool", 10, reading(7, 10)),
         Lie("mean", "VC-SUC-026", "a mean over the other axis", 11, altered(axes=(1,))),
-        Lie("constant", "VC-SUC-026", "its elements one place further on", 14, constant=0),
+        Lie("constant", "VC-SUC-026", "its elements one place further on", 15, constant=0),
     ),
 }  # fmt: skip
 """By model."""

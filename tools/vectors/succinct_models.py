@@ -64,7 +64,7 @@ def pooled_network() -> Model:
         Node(ops.Conv2D(plain, Rounding.DOUBLE, -128, 127), (0,), (0, 1, 2, 3), value((5, 4, 3), 6)),
         Node(ops.MaxPool2D(padded, 2, 3, -90, 80), (1,), (), value((3, 4, 3), 6)),
         Node(ops.AveragePool2D(SAME, 3, 3, -128, 127), (2,), (), value((3, 4, 3), 6)),
-        Node(ops.Pad((0, 0, 0), (0, 1, 1), 6), (3,), (), value((3, 5, 4), 6)),
+        Node(ops.Pad((0, 1, 0), (0, 0, 1), -20), (3,), (), value((3, 5, 4), 6)),
         Node(ops.Reshape(), (4,), (), value((6, 10), 6)),
         Node(ops.FullyConnected(Rounding.DOUBLE, -128, 127), (5,), (4, 5, 6, 7), value((6, 2), -3)),
     ]
@@ -148,28 +148,26 @@ class _Sketch:
 def heads_network() -> Model:
     """Two heads that look at three tokens, with a LOGISTIC where a SOFTMAX would be, and int32 outputs."""
     sketch = _Sketch("heads", value((3, 4), 3))
-    split, tokens, scores = value((3, 2, 2), 6), value((2, 3, 2), 6), value((2, 3, 3), -4)
-    looked, asked, given = sketch.dense(0, 4, 6), sketch.dense(0, 4, 6), sketch.dense(0, 2, -9)
-    heads = []
-    for read in (looked, asked):
-        parted = sketch.put(ops.Reshape(), (read,), split)
-        heads.append(sketch.put(ops.Transpose((1, 0, 2)), (parted,), tokens))
-    across = ops.BatchMatMul(False, True, Requant(1518500250, -7), Rounding.DOUBLE, *WIDE)
-    score = sketch.put(across, tuple(heads), scores)
-    table = int8("succinct/heads/table", 256)
-    weight = sketch.put(ops.Logistic(), (score,), value((2, 3, 3), -128), table)
-    along = ops.BatchMatMul(True, False, Requant(1718500250, -9), Rounding.SINGLE, -100, 100)
+    split, scores = value((3, 2, 2), 6), value((2, 3, 3), -4)
+    looked = sketch.put(ops.Reshape(), (sketch.dense(0, 4, 6),), split)
+    looked = sketch.put(ops.Transpose((1, 0, 2)), (looked,), value((2, 3, 2), 6))
+    asked = sketch.put(ops.Reshape(), (sketch.dense(0, 4, 6),), split)
+    asked = sketch.put(ops.Transpose((1, 2, 0)), (asked,), value((2, 2, 3), 6))
+    across = ops.BatchMatMul(False, False, Requant(1518500250, -7), Rounding.DOUBLE, *WIDE)
+    score = sketch.put(across, (looked, asked), scores)
+    weight = sketch.put(ops.Logistic(), (score,), value((2, 3, 3), -128), int8("succinct/heads/table", 256))
+    given = sketch.put(ops.Transpose((1, 0)), (sketch.dense(0, 2, -9),), value((2, 3), -9))
+    along = ops.BatchMatMul(True, True, Requant(1718500250, -9), Rounding.SINGLE, -100, 100)
     mixed = sketch.put(along, (weight, given), value((2, 3, 2), 6))
     joined = sketch.put(ops.Transpose((1, 0, 2)), (mixed,), split)
     flat = sketch.put(ops.Reshape(), (joined,), value((3, 4), 6))
-    return sketch.model(
-        sketch.put(ops.MatMul(), (flat,), value((3, 5), 0, DType.INT32), int8("succinct/heads/last", 5, 4))
-    )
+    last = int8("succinct/heads/last", 5, 4)
+    return sketch.model(sketch.put(ops.MatMul(), (flat,), value((3, 5), 0, DType.INT32), last))
 
 
 def scene_network() -> Model:
-    """Windows with dilation and two outputs for each channel, joined images, a gate, and two values that are bound: one an
-    output, one that travels.
+    """Windows with dilation and two outputs for each channel, joined images, a gate, two values that are bound, one an
+    output and one that travels, and a sum that is public.
     """
     sketch = _Sketch("scene", value((4, 4, 2), -3))
     dilated = ops.Conv2D(Window(1, 1, 2, 1, 1, 0, 1, 1), Rounding.SINGLE, -90, 127)
@@ -195,6 +193,7 @@ def scene_network() -> Model:
     total = sketch.put(ops.Add(half, third, Requant(1610612736, -18), *WIDE), (gated, shift), value((2, 2, 8), 5))
     rows = sketch.put(ops.Mean((0,), False, Requant(1431655765, 0), Rounding.SINGLE, *WIDE), (gated,), value((2, 8), 2))
     scores = sketch.dense(rows, 3, -3)
-    best = sketch.put(ops.Softmax(1717986918, 23), (scores,), value((2, 3), -128))
+    doubled = sketch.put(ops.Add(half, half, Requant(1 << 30, -17), *WIDE), (scores, scores), value((2, 3), -3))
+    best = sketch.put(ops.Softmax(1717986918, 23), (doubled,), value((2, 3), -128))
     shown = sketch.put(ops.Quantize(Requant(1 << 30, 0), Rounding.DOUBLE, *WIDE), (total,), value((2, 2, 8), 0))
-    return sketch.model(best, shown, rows)
+    return sketch.model(best, shown, rows, scores)
