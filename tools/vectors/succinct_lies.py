@@ -86,7 +86,7 @@ LIES: dict[str, tuple[Lie, ...]] = {
     "pooled": (Lie("pad", "VC-SUC-027", "all padding after", 3, altered(before=(0, 0, 0), after=(0, 1, 1))),),
     "heads": (
         Lie("fully-connected", "VC-SUC-017", "biases one channel further on", 0, constant=1),
-        Lie("transpose", "VC-SUC-027", "another permutation", 5, altered(permutation=(2, 1, 0))),
+        Lie("transpose", "VC-SUC-027", "another permutation", 5, altered(permutation=(1, 0, 2))),
         Lie("logistic", "VC-SUC-016", "its table one place further on", 7, constant=0),
         Lie("batch-matmul", "VC-SUC-019", "a matrix that is not transposed", 10, altered(transpose_a=False)),
         Lie("reshape", "VC-SUC-027", "the value before its transposition reshaped", 12, reading(11)),
