@@ -12,7 +12,7 @@ from exact import Floor, check
 from field import P, demand
 from graph import DEPTHWISE, LINEAR, MATMUL, Graph
 from holder import Holder, Plan
-from opening import FOLD, TINY, hashed, shape_of
+from opening import TINY, hashed, shape_of
 from ranges import Constants
 from semantics import blob, signed
 
@@ -78,8 +78,8 @@ def weights(holder: Holder, constants: Constants, floors: dict[int, Floor]) -> l
 
 def commit(table: list[int]) -> bytes:
     """The root of a table, VC-COM-001."""
-    variables, lanes = shape_of(len(table))
-    size, height = 1 << variables - FOLD, variables - FOLD + TINY["rate"]
+    lane_variables, lanes = shape_of(len(table), False)
+    size, height = 1 << lane_variables, lane_variables + TINY["rate"]
     padded = table + [0] * (lanes * size - len(table))
     rows = [spread(padded[lane * size : (lane + 1) * size], height) for lane in range(lanes)]
     places = [int(f"{at:0{height}b}"[::-1], 2) for at in range(1 << height)]
