@@ -62,7 +62,7 @@ def test_work_is_really_cut_and_an_error_waits_for_the_others(threaded: NativeBa
         seen.append((first, 0, "done"))
 
     with pytest.raises(ZeroDivisionError):
-        threaded._parts(work, 10, 10)
+        threaded.parts(work, 10, 10)
     begun = sorted(part for part in seen if part[1])
     assert sum(count for _, count, _ in begun) == 10
     assert len(begun) > 1
