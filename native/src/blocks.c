@@ -22,7 +22,7 @@ static void fill_axis(const filling *f, uint64_t *out, const vc_block *b, size_t
                          (size_t)f->column->width, valid, f->streamed);
   else
     for (size_t i = 0; i < valid; i++) fill_axis(f, out + (i << below), b, axis + 1, at + (int64_t)i * b->stride[axis]);
-  memset(out + (valid << below), 0, (all - valid << below) * sizeof *out);
+  memset(out + (valid << below), 0, ((all - valid) << below) * sizeof *out);
 }
 
 /* The same block with as few axes as possible: one that is whole joins the one before it. */
