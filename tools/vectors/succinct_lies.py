@@ -72,7 +72,7 @@ def forged(model: Model, lie: Lie, inputs: Batch, context: bytes) -> tuple[Batch
     make_witness, leaf_tree = prover.make_witness, prover.leaf_tree
 
     def witness(circuit: Circuit, _model: Model, *rest: Any) -> Any:
-        return make_witness(replace(circuit, graph=other.graph), other, *rest)
+        return make_witness(replace(circuit, graph=other.graph), other, *rest[:-1], {})  # what is kept is of the model
 
     def tree(circuit: Circuit, *rest: Any) -> Any:
         return leaf_tree(replace(circuit, graph=other.graph), *rest)
