@@ -97,6 +97,51 @@ VC_INLINE __m256i pair_of(const uint8_t *p) {
   return _mm256_set1_epi32(pair);
 }
 
+/* Four elements of `mr` rows by `halves` halves of a panel. */
+VC_INLINE void step(int mr, int halves, __m256i acc[ROWS][2], const uint8_t *x, const uint8_t *w) {
+  __m256i x0 = pair_of(x), x2 = pair_of(x + 4), w0[2], w2[2];
+  VC_UNROLL for (int j = 0; j < halves; j++) { /* loads spread as evenly as they can be */
+    w0[j] = load(w + 32 * j);
+    w2[j] = load(w + 64 + 32 * j);
+    acc[0][j] = fold(acc[0][j], x0, x2, w0[j], w2[j]);
+  }
+  VC_UNROLL for (int i = 1; i < mr; i++) {
+    x0 = pair_of(x + 8 * i);
+    x2 = pair_of(x + 8 * i + 4);
+    VC_UNROLL for (int j = 0; j < halves; j++) acc[i][j] = fold(acc[i][j], x0, x2, w0[j], w2[j]);
+  }
+}
+
+/* The same for a whole tile. All four vector ports are busy here, and what the loads cost depends on where they stand and
+ * on how early a register is free for them: this order takes 4 % less time than the one above. It uses all 16 registers. */
+VC_INLINE void whole_step(__m256i acc[ROWS][2], const uint8_t *x, const uint8_t *w) {
+#if defined(_MSC_VER)
+  step(ROWS, 2, acc, x, w);
+#else
+#define X(offset, to) "vpbroadcastd " #offset "(%[x]), %[" #to "]\n\t"
+#define W(offset, to) "vmovdqu " #offset "(%[w]), %[" #to "]\n\t"
+#define ADD(p, q, to) "vpaddw %[" #p "], %[" #q "], %[" #to "]\n\t"
+#define MUL(p, q, to) "vpmaddwd %[" #p "], %[" #q "], %[" #to "]\n\t"
+#define SUM(p, to) "vpaddd %[" #p "], %[" #to "], %[" #to "]\n\t"
+  __m256i a, b, c, d, e, f, g, h;
+  __asm__(X(0, a) X(4, b) W(0, c) W(64, d) ADD(c, b, e) ADD(d, a, f) MUL(e, f, f) W(32, e) W(96, g) SUM(f, s0)
+          ADD(e, b, b) ADD(g, a, a) X(8, f) X(12, h) MUL(b, a, b) SUM(b, s1)
+          ADD(c, h, b) ADD(d, f, a) ADD(g, f, f) ADD(e, h, h) MUL(b, a, b) SUM(b, s2) MUL(h, f, h) SUM(h, s3)
+          X(20, h) X(16, f) ADD(d, f, b) ADD(g, f, f) ADD(e, h, a) ADD(c, h, h) MUL(h, b, b) SUM(b, s4) MUL(a, f, f)
+          X(24, a) X(28, b) SUM(f, s5) ADD(c, b, c) ADD(d, a, d) MUL(c, d, d) SUM(d, s6)
+          ADD(g, a, g) ADD(e, b, e) MUL(e, g, e) SUM(e, s7)
+          : [s0] "+x"(acc[0][0]), [s1] "+x"(acc[0][1]), [s2] "+x"(acc[1][0]), [s3] "+x"(acc[1][1]),
+            [s4] "+x"(acc[2][0]), [s5] "+x"(acc[2][1]), [s6] "+x"(acc[3][0]), [s7] "+x"(acc[3][1]),
+            [a] "=&x"(a), [b] "=&x"(b), [c] "=&x"(c), [d] "=&x"(d), [e] "=&x"(e), [f] "=&x"(f), [g] "=&x"(g), [h] "=&x"(h)
+          : [x] "r"(x), [w] "r"(w), "m"(*(const uint8_t(*)[32])x), "m"(*(const uint8_t(*)[128])w));
+#undef X
+#undef W
+#undef ADD
+#undef MUL
+#undef SUM
+#endif
+}
+
 /* Up to four rows by one or two halves of a panel. With the cross terms c(x) = x0 x2 + x1 x3 of every four consecutive elements,
  * x . w = (x0 + w2) (x2 + w0) + (x1 + w3) (x3 + w1) - c(x) - c(w) (Winograd 1968), exact modulo 2^32; the bias has
  * c(w) taken off already. */
@@ -110,17 +155,10 @@ VC_INLINE void tile(int mr, int halves, TILE_ARGS) {
   }
   x += BLOCK_HEAD;
   for (const uint8_t *end = x + (a->groups + 1) / 2 * 32; x != end; x += 32, w += 128) {
-    __m256i x0 = pair_of(x), x2 = pair_of(x + 4), w0[2], w2[2];
-    VC_UNROLL for (int j = 0; j < halves; j++) { /* loads spread as evenly as they can be */
-      w0[j] = load(w + 32 * j);
-      w2[j] = load(w + 64 + 32 * j);
-      acc[0][j] = fold(acc[0][j], x0, x2, w0[j], w2[j]);
-    }
-    VC_UNROLL for (int i = 1; i < mr; i++) {
-      x0 = pair_of(x + 8 * i);
-      x2 = pair_of(x + 8 * i + 4);
-      VC_UNROLL for (int j = 0; j < halves; j++) acc[i][j] = fold(acc[i][j], x0, x2, w0[j], w2[j]);
-    }
+    if (mr == ROWS && halves == 2)
+      whole_step(acc, x, w);
+    else
+      step(mr, halves, acc, x, w);
   }
   const size_t column = panel * NR, element = b->form == VC_FORM_RAW ? 4 : 1;
   store_tile(mr, halves, (uint8_t *)out + (row * out_stride + column) * element, out_stride, b->n - column,
