@@ -112,6 +112,9 @@ typedef struct {
   /* Turn rows of int8 into what gemm reads, in vc_row_scratch bytes; NULL: gemm reads them as they are. */
   void (*arrange)(vc_rows *a, uint8_t *scratch);
   uint64_t (*peak)(uint64_t rounds); /* products in registers alone, for benchmarks: how many were done; or NULL */
+  /* Pack a panel of a raw product's columns: nr columns of 4 `quads` rows of b, `stride` bytes apart, and take off their
+   * biases what the layout folds into them. NULL: the general way (pack.c). */
+  void (*pack)(uint8_t *out, int32_t *bias, const int8_t *b, size_t stride, size_t quads);
 } vc_int8_kernels;
 
 extern const vc_int8_kernels vc_int8_portable;

@@ -160,6 +160,6 @@ static void widen(int16_t *out, const int8_t *x, size_t n) {
 
 static void arrange(vc_rows *a, uint8_t *scratch) { vc_widen_rows(a, LAYOUT.kr, scratch, widen); }
 
-const vc_int8_kernels ISA_TABLE = {ISA_NAME, ISA_NEEDS, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL};
+const vc_int8_kernels ISA_TABLE = {ISA_NAME, ISA_NEEDS, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL, NULL};
 
 #endif

@@ -174,6 +174,23 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
     (b->n - panel * NR > 8 ? strip_2 : strip_1)(out, out_stride, a, b, panel);
 }
 
+/* Pairs of rows side by side in 16 bits; the biases lose the cross terms. */
+static void pack(uint8_t *out, int32_t *bias, const int8_t *b, size_t stride, size_t quads) {
+  __m256i left[2] = {load(bias), load(bias + 8)};
+  for (const uint8_t *end = out + quads * 128; out != end; out += 128, b += 4 * stride) {
+    __m128i r[4];
+    __m256i w[4];
+    VC_UNROLL for (size_t i = 0; i < 4; i++) r[i] = _mm_loadu_si128((const __m128i *)(const void *)(b + i * stride));
+    VC_UNROLL for (int i = 0; i < 2; i++) {
+      w[2 * i] = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(r[2 * i], r[2 * i + 1]));
+      w[2 * i + 1] = _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(r[2 * i], r[2 * i + 1]));
+    }
+    VC_UNROLL for (int i = 0; i < 4; i++) _mm256_storeu_si256((__m256i *)(void *)out + i, w[i]);
+    VC_UNROLL for (int j = 0; j < 2; j++) left[j] = _mm256_sub_epi32(left[j], _mm256_madd_epi16(w[j], w[2 + j]));
+  }
+  VC_UNROLL for (int j = 0; j < 2; j++) _mm256_storeu_si256((__m256i *)(void *)(bias + 8 * j), left[j]);
+}
+
 /* Eight chains of the folded product, 32 products each a round. */
 static uint64_t peak(uint64_t rounds) {
 #if defined(_MSC_VER) /* which would multiply once */
@@ -193,7 +210,7 @@ static uint64_t peak(uint64_t rounds) {
 #endif
 }
 
-const vc_int8_kernels vc_int8_avx2 = {"avx2", VC_CPU_AVX2, &LAYOUT, gemm, depthwise, add, lookup, arrange, peak};
+const vc_int8_kernels vc_int8_avx2 = {"avx2", VC_CPU_AVX2, &LAYOUT, gemm, depthwise, add, lookup, arrange, peak, pack};
 
 #else
 typedef int vc_int8_avx2_is_absent; /* a translation unit is not empty */

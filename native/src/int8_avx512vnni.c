@@ -126,8 +126,15 @@ static VC_NOINLINE void store_any(const __m512i *acc, int mr, int np, const targ
   }
 }
 
-/* A whole tile of int8 outputs, from registers. */
+/* A whole tile, from registers. */
 VC_INLINE void store_whole(int mr, int np, __m512i acc[][4], const target *t) {
+  if (t->b->form == VC_FORM_RAW) {
+    VC_UNROLL for (int i = 0; i < mr; i++) {
+      int32_t *o = (int32_t *)(void *)t->out + (size_t)i * t->stride;
+      VC_UNROLL for (int j = 0; j < np; j++) _mm512_storeu_si512(o + j * NR, acc[i][j]);
+    }
+    return;
+  }
   VC_UNROLL for (int j = 0; j < np; j++) {
     const params p = load_params(t->params + (size_t)j * vc_params_bytes(NR));
     if (t->b->form == VC_FORM_FLOOR) {
@@ -176,7 +183,7 @@ VC_INLINE void tile(int mr, int np, TILE_ARGS) {
   const size_t column = panel * NR, element = b->form == VC_FORM_RAW ? 4 : 1;
   const target t = {(uint8_t *)out + (row * out_stride + column) * element, out_stride, b->n - column,
                     b->params + panel * vc_params_bytes(NR), b};
-  if (mr == ROWS(np) && b->form != VC_FORM_RAW && t.left >= (size_t)np * NR) {
+  if (mr == ROWS(np) && t.left >= (size_t)np * NR) {
     store_whole(mr, np, acc, &t);
   } else {
     __m512i flat[24];
@@ -350,6 +357,23 @@ static void add(int8_t *out, const int8_t *a, const int8_t *b, size_t n, const v
 
 static void lookup(int8_t *out, const uint8_t *x, size_t n, const int8_t *table) { vc_int8_portable.lookup(out, x, n, table); }
 
+/* A lane of 32 bits takes four columns of one row, then four rows of one column; the biases lose 128 times the sums. */
+static void pack(uint8_t *out, int32_t *bias, const int8_t *b, size_t stride, size_t quads) {
+  const __m512i gather = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  __m512i sums = _mm512_setzero_si512();
+  for (const uint8_t *end = out + quads * 64; out != end; out += 64, b += 4 * stride) {
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)b));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(b + stride)), 1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(b + 2 * stride)), 2);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(b + 3 * stride)), 3);
+    v = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(gather, v), turn);
+    _mm512_storeu_si512(out, v);
+    sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(-128), v);
+  }
+  _mm512_storeu_si512(bias, _mm512_sub_epi32(_mm512_loadu_si512(bias), sums));
+}
+
 /* Sixteen chains of VPDPBUSD, 64 products each a round: more than the instruction's latency needs. */
 static uint64_t peak(uint64_t rounds) {
   __m512i acc[16], x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(5);
@@ -363,7 +387,7 @@ static uint64_t peak(uint64_t rounds) {
   return rounds * 16 * 64;
 }
 
-const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, NULL, peak};
+const vc_int8_kernels vc_int8_avx512vnni = {"avx512vnni", VC_NEEDS_AVX512VNNI, &LAYOUT, gemm, depthwise, add, lookup, NULL, peak, pack};
 
 #else
 typedef int vc_int8_avx512vnni_is_absent; /* a translation unit is not empty */

@@ -70,7 +70,7 @@ static uint64_t peak(uint64_t rounds) {
   return rounds * 10 * 32;
 }
 
-const vc_int8_kernels vc_int8_avxvnni = {"avxvnni", NEEDS, &LAYOUT, gemm, depthwise, add, lookup, NULL, peak};
+const vc_int8_kernels vc_int8_avxvnni = {"avxvnni", NEEDS, &LAYOUT, gemm, depthwise, add, lookup, NULL, peak, NULL};
 
 #else
 typedef int vc_int8_avxvnni_is_absent; /* a translation unit is not empty */

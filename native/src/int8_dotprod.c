@@ -51,7 +51,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
 
 ARM_DEPTHWISE(NR)
 
-const vc_int8_kernels vc_int8_dotprod = {"dotprod", (uint32_t)VC_CPU_DOTPROD, &LAYOUT, gemm, depthwise, add, lookup, NULL, NULL};
+const vc_int8_kernels vc_int8_dotprod = {"dotprod", (uint32_t)VC_CPU_DOTPROD, &LAYOUT, gemm, depthwise, add, lookup, NULL, NULL, NULL};
 
 #else
 typedef int vc_int8_dotprod_is_absent; /* a translation unit is not empty */

@@ -55,7 +55,7 @@ static void gemm(void *out, size_t out_stride, const vc_rows *a, const vc_column
 
 ARM_DEPTHWISE(NR)
 
-const vc_int8_kernels vc_int8_i8mm = {"i8mm", (uint32_t)VC_CPU_I8MM, &LAYOUT, gemm, depthwise, add, lookup, NULL, NULL};
+const vc_int8_kernels vc_int8_i8mm = {"i8mm", (uint32_t)VC_CPU_I8MM, &LAYOUT, gemm, depthwise, add, lookup, NULL, NULL, NULL};
 
 #else
 typedef int vc_int8_i8mm_is_absent; /* a translation unit is not empty */

@@ -68,7 +68,7 @@ static void widen(int16_t *out, const int8_t *x, size_t n) {
 
 static void arrange(vc_rows *a, uint8_t *scratch) { vc_widen_rows(a, LAYOUT.kr, scratch, widen); }
 
-const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL};
+const vc_int8_kernels vc_int8_neon = {"neon", VC_CPU_NEON, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL, NULL};
 
 #else
 typedef int vc_int8_neon_is_absent; /* a translation unit is not empty */

@@ -87,4 +87,4 @@ static void widen(int16_t *out, const int8_t *x, size_t n) {
 
 static void arrange(vc_rows *a, uint8_t *scratch) { vc_widen_rows(a, LAYOUT.kr, scratch, widen); }
 
-const vc_int8_kernels vc_int8_portable = {"portable", 0, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL};
+const vc_int8_kernels vc_int8_portable = {"portable", 0, &LAYOUT, gemm, depthwise, add, lookup, arrange, NULL, NULL};

@@ -33,23 +33,6 @@ static void interleave4(uint8_t *out, const int8_t *b, size_t stride) {
 #endif
 }
 
-/* out[2 j + i] = row i [j] in 16 bits, i < 2, j < 16. */
-static void widen2(int16_t *out, const int8_t *b, size_t stride) {
-#if defined(VC_X86_64)
-  const __m128i r0 = _mm_loadu_si128((const __m128i *)(const void *)b), none = _mm_setzero_si128();
-  const __m128i r1 = _mm_loadu_si128((const __m128i *)(const void *)(b + stride));
-  const __m128i low = _mm_unpacklo_epi8(r0, r1), high = _mm_unpackhi_epi8(r0, r1);
-  __m128i *o = (__m128i *)(void *)out;
-  _mm_storeu_si128(o, _mm_srai_epi16(_mm_unpacklo_epi8(none, low), 8));
-  _mm_storeu_si128(o + 1, _mm_srai_epi16(_mm_unpackhi_epi8(none, low), 8));
-  _mm_storeu_si128(o + 2, _mm_srai_epi16(_mm_unpacklo_epi8(none, high), 8));
-  _mm_storeu_si128(o + 3, _mm_srai_epi16(_mm_unpackhi_epi8(none, high), 8));
-#else
-  for (size_t j = 0; j < 16; j++)
-    for (size_t i = 0; i < 2; i++) out[2 * j + i] = b[i * stride + j];
-#endif
-}
-
 /* Whole k-groups of a whole panel, as fast as they can be read; the rest goes the general way. */
 static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, size_t depth, size_t stride, size_t n, size_t panel_bytes) {
   const size_t nr = layout->nr, kr = layout->kr, element = layout->element;
@@ -58,10 +41,6 @@ static void pack_panel(uint8_t *out, const vc_layout *layout, const int8_t *b, s
     if (n >= nr && depth - k >= kr) {
       if (element == 1 && kr == 4 && nr == 16) {
         interleave4(out, b, stride);
-        continue;
-      }
-      if (element == 2 && kr == 2 && nr == 16) {
-        widen2((int16_t *)(void *)out, b, stride);
         continue;
       }
       if (element == 2 && kr == 2) {
@@ -133,23 +112,58 @@ static void column_sums(int32_t sums[VC_MAX_NR], const int8_t *b, size_t depth, 
     for (size_t j = 0; j < width; j++) sums[j] += b[i * stride + j];
 }
 
-void vc_matmul_pack(uint8_t *packed, const int8_t *b, size_t k, size_t n) {
-  const vc_layout *layout = vc_int8()->layout;
-  const sizes s = sizes_of(layout, k, n);
+/* One piece, the general way. */
+static void pack_any(uint8_t *packed, const vc_layout *layout, const sizes *s, const int8_t *b, size_t depth, size_t n) {
   const vc_quant quant = {0, 0, 0, 0};
+  for (size_t panel = 0; panel < s->panels; panel++) {
+    const size_t first = panel * layout->nr, width = n - first < layout->nr ? n - first : layout->nr;
+    int32_t sums[VC_MAX_NR] = {0};
+    vc_channel channels[VC_MAX_NR];
+    pack_panel(packed + panel * s->panel_bytes, layout, b + first, depth, n, width, s->panel_bytes);
+    if (layout->x_offset) column_sums(sums, b + first, depth, n, width);
+    for (size_t j = 0; j < width; j++) channels[j] = (vc_channel){0, 1, -1, 0, sums[j]};
+    uint8_t *params = packed + s->params_at + panel * vc_params_bytes(layout->nr);
+    vc_pack_params(params, layout, VC_FORM_RAW, &quant, layout->x_offset, channels, width, NULL);
+    vc_fold(params, layout, packed + panel * s->panel_bytes, (depth + layout->kr - 1) / layout->kr);
+  }
+}
+
+/* One piece with the table's own packing, a few rows of all panels at a time, so that a line of b is read once; columns and
+ * rows that are not whole panels and quads are copied between zeros first. */
+#define PACK_BYTES 16384 /* of b at a time: half of the first level of cache */
+#define PACK_ROWS 64     /* at most; a multiple of 4 */
+
+static void pack_piece(uint8_t *packed, const vc_int8_kernels *kernels, const sizes *s, const int8_t *b, size_t depth,
+                       size_t n) {
+  const size_t nr = kernels->layout->nr, quad_bytes = 4 * nr * kernels->layout->element, fit = PACK_BYTES / n / 4 * 4;
+  const size_t step = fit < 4 ? 4 : fit > PACK_ROWS ? PACK_ROWS : fit;
+  int8_t edge[PACK_ROWS * VC_MAX_NR];
+  memset(packed + s->params_at, 0, s->panels * vc_params_bytes(nr));
+  for (size_t first = 0; first < depth; first += step, b += step * n) {
+    const size_t rows = depth - first < step ? depth - first : step;
+    for (size_t panel = 0; panel < s->panels; panel++) {
+      const int8_t *from = b + panel * nr;
+      const size_t width = n - panel * nr < nr ? n - panel * nr : nr, whole = width == nr ? rows / 4 : 0;
+      uint8_t *to = packed + panel * s->panel_bytes + first / 4 * quad_bytes;
+      int32_t *bias = (int32_t *)(void *)(packed + s->params_at + panel * vc_params_bytes(nr));
+      if (whole) kernels->pack(to, bias, from, n, whole);
+      if (4 * whole == rows) continue;
+      memset(edge, 0, sizeof edge);
+      for (size_t i = 4 * whole; i < rows; i++) memcpy(edge + (i - 4 * whole) * nr, from + i * n, width);
+      kernels->pack(to + whole * quad_bytes, bias, edge, nr, (rows + 3) / 4 - whole);
+    }
+  }
+}
+
+void vc_matmul_pack(uint8_t *packed, const int8_t *b, size_t k, size_t n) {
+  const vc_int8_kernels *kernels = vc_int8();
+  const sizes s = sizes_of(kernels->layout, k, n);
   for (size_t start = 0; start < k; start += s.depth, packed += s.piece_bytes, b += s.depth * n) {
     const size_t depth = k - start < s.depth ? k - start : s.depth;
-    for (size_t panel = 0; panel < s.panels; panel++) {
-      const size_t first = panel * layout->nr, width = n - first < layout->nr ? n - first : layout->nr;
-      int32_t sums[VC_MAX_NR] = {0};
-      vc_channel channels[VC_MAX_NR];
-      pack_panel(packed + panel * s.panel_bytes, layout, b + first, depth, n, width, s.panel_bytes);
-      if (layout->x_offset) column_sums(sums, b + first, depth, n, width);
-      for (size_t j = 0; j < width; j++) channels[j] = (vc_channel){0, 1, -1, 0, sums[j]};
-      uint8_t *params = packed + s.params_at + panel * vc_params_bytes(layout->nr);
-      vc_pack_params(params, layout, VC_FORM_RAW, &quant, layout->x_offset, channels, width, NULL);
-      vc_fold(params, layout, packed + panel * s.panel_bytes, (depth + layout->kr - 1) / layout->kr);
-    }
+    if (kernels->pack)
+      pack_piece(packed, kernels, &s, b, depth, n);
+    else
+      pack_any(packed, kernels->layout, &s, b, depth, n);
   }
 }
 

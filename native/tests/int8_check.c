@@ -132,6 +132,29 @@ static void gemm_once(const vc_int8_kernels *t) {
   free(out), free(packed), free(params), free(w), free(c), free(arranged);
 }
 
+/* A table's own packing against the general one, byte for byte. */
+static void pack_once(const vc_int8_kernels *t) {
+  if (!t->pack) return;
+  const size_t nr = t->layout->nr, quads = 1 + rnd(40), stride = nr + rnd(90), skew = rnd(64);
+  const vc_product p = {nr, 1, 4 * quads};
+  const size_t panel_bytes = vc_panel_bytes(t->layout, &p), params_bytes = vc_params_bytes(nr);
+  const vc_quant quant = {0, 0, 0, 0};
+  int8_t *matrix = bytes(skew + (4 * quads - 1) * stride + nr), *b = matrix + skew;
+  vc_channel c[VC_MAX_NR];
+  int32_t bias[VC_MAX_NR];
+  for (size_t j = 0; j < nr; j++) {
+    c[j] = (vc_channel){bias[j] = between(-100000, 100000), 1, -1, 0, 0};
+    for (size_t k = 0; k < 4 * quads; k++) c[j].sum += b[k * stride + j];
+  }
+  uint8_t *wanted = fresh(panel_bytes), *params = fresh(params_bytes), *got = fresh(panel_bytes);
+  vc_pack_panel(wanted, t->layout, &p, 0, b, 1, stride, c, VC_FORM_RAW);
+  vc_pack_params(params, t->layout, VC_FORM_RAW, &quant, t->layout->x_offset, c, nr, NULL);
+  vc_fold(params, t->layout, wanted, 4 * quads / t->layout->kr);
+  t->pack(got, bias, b, stride, quads);
+  check(!memcmp(got, wanted, panel_bytes) && !memcmp(bias, params, nr * sizeof *bias), t->name, "pack", quads, stride, skew);
+  free(matrix), free(wanted), free(params), free(got);
+}
+
 /* CONV and DEPTHWISE through a plan of one op, with the table in use. */
 static void plan_once(const char *name) {
   vc_op op;
@@ -288,7 +311,7 @@ int main(int argc, char **argv) {
       continue;
     }
     printf("tested %s\n", t->name);
-    for (long r = 0; r < rounds; r++) gemm_once(t), elementwise_once(t);
+    for (long r = 0; r < rounds; r++) gemm_once(t), elementwise_once(t), pack_once(t);
   }
   printf("plan %s\n", vc_int8_name());
   for (long r = 0; r < rounds; r++) plan_once(vc_int8_name()), product_once(vc_int8_name());
