@@ -28,7 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from vcompute.api import load_model, matmul, run
+    from vcompute.api import load_model, matmul, pack, run
     from vcompute.errors import (
         EncodingError,
         ImportFailed,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
         VcomputeError,
     )
+    from vcompute.kernels.native.matmul import PackedMatrix
     from vcompute.proof.api import prove, verify
     from vcompute.proof.matmul import check_matmul
     from vcompute.proof.statement import Statement
@@ -54,6 +55,7 @@ _HOMES: Final[dict[str, str]] = {
     "ErrorCode": "vcompute.registry",
     "ImportFailed": "vcompute.errors",
     "Model": "vcompute.task",
+    "PackedMatrix": "vcompute.kernels.native.matmul",
     "Policy": "vcompute.proof.suite",
     "ProtocolError": "vcompute.errors",
     "Rejected": "vcompute.errors",
@@ -69,6 +71,7 @@ _HOMES: Final[dict[str, str]] = {
     "load_model": "vcompute.api",
     "make_batch": "vcompute.task",
     "matmul": "vcompute.api",
+    "pack": "vcompute.api",
     "prove": "vcompute.proof.api",
     "run": "vcompute.api",
     "verify": "vcompute.proof.api",
@@ -82,6 +85,7 @@ __all__ = [
     "ErrorCode",
     "ImportFailed",
     "Model",
+    "PackedMatrix",
     "Policy",
     "ProtocolError",
     "Rejected",
@@ -98,6 +102,7 @@ __all__ = [
     "load_model",
     "make_batch",
     "matmul",
+    "pack",
     "prove",
     "run",
     "verify",

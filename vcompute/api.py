@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The functions behind ``vcompute.load_model``, ``vcompute.run`` and ``vcompute.matmul``."""
+"""The functions behind ``vcompute.load_model``, ``vcompute.run``, ``vcompute.matmul`` and ``vcompute.pack``."""
 
 import os
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from vcompute.errors import EncodingError, UsageError
 from vcompute.importers.tflite import import_tflite
 from vcompute.importers.tflite.semantics import Semantics
 from vcompute.kernels import executor
+from vcompute.kernels.native import PackedMatrix
 from vcompute.proof.api import as_batch
 from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, decode_model
@@ -89,8 +90,13 @@ def run(model: Model, inputs: Batch | NDArray | Sequence[NDArray], threads: int 
     return executor.run(model, as_batch(inputs), threads)
 
 
-def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
+def matmul(a: NDArray, b: NDArray | PackedMatrix, threads: int = 1) -> NDArray:
     """The exact product of int8 arrays (..., M, K) and (..., K, N): int32 (..., M, N), leading axes broadcast.
+
+    Args:
+        a: int8 (..., M, K).
+        b: int8 (..., K, N), or what :func:`pack` made of it, where it meets many products.
+        threads: threads that share out the rows of a product.
 
     Raises:
         TaskError: an operand of another type or fewer than two axes, shapes that do not fit, or sums that could leave
@@ -101,3 +107,28 @@ def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
     array([[-5]], dtype=int32)
     """
     return executor.matmul(a, b, threads)
+
+
+def pack(b: NDArray) -> PackedMatrix:
+    """Arrange the right-hand side of products once, so that :func:`matmul` need not do it for every product.
+
+    It is worth it for weights, which meet many products, most of all where each product has few rows.
+
+    Args:
+        b: int8 (..., K, N); any strides, so that ``weights.T`` will do.
+
+    Returns:
+        What :func:`matmul` takes in the array's place, with the same results. It is a copy, in the order of this
+        processor's kernels and of one or two bytes for each element; threads may share it, other processes may not.
+
+    Raises:
+        TaskError: an array of another type or fewer than two axes, or with more than 131,071 rows (K).
+
+    >>> import numpy as np
+    >>> weights = pack(np.array([[3, 5], [4, 6]], np.int8))
+    >>> weights.shape
+    (2, 2)
+    >>> matmul(np.array([[1, -2]], np.int8), weights)
+    array([[-5, -7]], dtype=int32)
+    """
+    return executor.pack(b)

@@ -132,6 +132,7 @@ def test_matmul_is_exact(shape: tuple[int, int, int]) -> None:
     assert c.flags.c_contiguous
     assert (c == a.astype(np.int64) @ b.astype(np.int64)).all()
     vcompute.check_matmul(a, b, c)
+    assert (vcompute.matmul(a, vcompute.pack(b)) == c).all()
     with pytest.raises(vcompute.TaskError):
         vcompute.matmul(a.astype(np.int16), b)
 
@@ -140,7 +141,7 @@ if __name__ == "__main__":
     SNAPSHOT.write_text(surface(), encoding="utf-8")
 
 
-@pytest.mark.parametrize("call", ["run", "prove", "matmul", "check_matmul", "Statement", "verify"])
+@pytest.mark.parametrize("call", ["run", "prove", "matmul", "pack", "check_matmul", "Statement", "verify"])
 def test_what_is_no_array_is_refused_by_name(call: str) -> None:
     model = vcompute.load_model(digits_model())
     image = np.zeros((1, 8, 8, 1), np.int8)
@@ -149,6 +150,7 @@ def test_what_is_no_array_is_refused_by_name(call: str) -> None:
         "run": lambda: vcompute.run(model, image.tolist()),
         "prove": lambda: vcompute.prove(model, None),
         "matmul": lambda: vcompute.matmul([[1]], np.ones((1, 1), np.int8)),
+        "pack": lambda: vcompute.pack([[1]]),
         "check_matmul": lambda: vcompute.check_matmul(*np.ones((2, 1, 1), np.int8), [[1]]),
         "Statement": lambda: vcompute.Statement(model, image, outputs),
         "verify": lambda: vcompute.verify(vcompute.Statement(model, batch, outputs), "proof"),

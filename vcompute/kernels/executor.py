@@ -8,8 +8,8 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.kernels import native, reference
-from vcompute.kernels.native import Plan, compile_plan
-from vcompute.kernels.native.matmul import check_operands
+from vcompute.kernels.native import PackedMatrix, Plan, compile_plan
+from vcompute.kernels.native.matmul import check_columns, check_operands
 from vcompute.kernels.reference.linear import exact_product
 from vcompute.task import Batch, Model, make_batch
 from vcompute.task.tensor import NDArray
@@ -38,7 +38,7 @@ def run(model: Model, inputs: Batch, threads: int = 1) -> Batch:
     return plan_of(model).run_batch(inputs, threads)
 
 
-def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
+def matmul(a: NDArray, b: NDArray | PackedMatrix, threads: int = 1) -> NDArray:
     """The exact int8 product (..., M, K) x (..., K, N) -> int32 (..., M, N); leading axes broadcast as in numpy.
 
     Raises:
@@ -49,5 +49,19 @@ def matmul(a: NDArray, b: NDArray, threads: int = 1) -> NDArray:
         return native.matmul(a, b, threads)
     check_operands(a, b)
     _native.warn_fallback()
-    product: NDArray = exact_product(a, b).astype("<i4")
+    product: NDArray = exact_product(a, b.columns if isinstance(b, PackedMatrix) else b).astype("<i4")
     return np.ascontiguousarray(product)
+
+
+def pack(b: NDArray) -> PackedMatrix:
+    """The right-hand side of products, arranged once.
+
+    Raises:
+        TaskError: ``invalid_input`` for another type than int8 or fewer than two axes, ``accumulator_overflow`` for K
+            above 131,071.
+    """
+    if _native.available():
+        return native.pack(b)
+    check_columns(b)
+    _native.warn_fallback()
+    return PackedMatrix(b.shape, b.copy())
