@@ -83,7 +83,7 @@ def test_an_empty_axis(shape: tuple[int, int, int]) -> None:
 
 
 def test_large_results_are_aligned_and_their_own() -> None:
-    a = np.ones((128, 8), np.int8)
+    a = np.ones((256, 8), np.int8)
     first, second = matmul(a, a.T), matmul(a, a.T)
     assert first.nbytes >= ALIGNED
     assert first.ctypes.data % 64 == 0

@@ -24,7 +24,7 @@ ROWS: Final = 64
 KEPT: Final = 1 << 22
 """Bytes of packed columns and scratch that a thread keeps at most for its next product: fresh pages cost more than
 packing does."""
-ALIGNED: Final = 1 << 15
+ALIGNED: Final = 1 << 18
 """Bytes from which a result is worth a line of its own: a kernel's stores then cross none."""
 INT8: Final = np.dtype(np.int8)
 
