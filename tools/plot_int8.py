@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-COLOURS = {"ours": "#1b7f5c", "xnnpack": "#9a9a9a", "peak": "#cfe8dd", "numpy": "#9a9a9a"}
+COLOURS = {"ours": "#1b7f5c", "packed": "#56ab8b", "xnnpack": "#9a9a9a", "peak": "#cfe8dd", "numpy": "#9a9a9a"}
 LEFT, WIDTH, ROW = 230, 430, 15
 
 
@@ -37,28 +37,41 @@ def model_rows(report: dict[str, Any], y: int) -> tuple[list[str], int]:
     return out, y + 3 * ROW
 
 
-def gemm_rows(report: dict[str, Any], y: int) -> tuple[list[str], int]:
-    """GMAC/s of each size beside numpy's float32: longer is better."""
-    out = [text(8, y, "square products, GMAC/s (longer is faster; pale: the peak in registers)")]
-    rows = report["gemm"]
-    top = max(row["peak_gmacs"] or row["ours_gmacs"] for row in rows.values())
+PRODUCTS = {
+    "ours_gmacs": (COLOURS["ours"], "the whole call"),
+    "ours_prepacked_gmacs": (COLOURS["packed"], "columns packed beforehand"),
+    "numpy_f32_gmacs": (COLOURS["numpy"], "numpy float32"),
+}
+
+
+def gemm_rows(name: str, rows: dict[str, Any], top: float, y: int) -> tuple[list[str], int]:
+    """GMAC/s of each size, beside numpy's float32 where it was measured: longer is better."""
+    out = [text(8, y, f"square products, {name}, GMAC/s (longer is faster; pale: the peak in registers)")]
+    y += ROW
     for size, row in rows.items():
-        y += 2 * ROW
         out.append(text(LEFT - 6, y + 9, f"{size}&#179;", "end"))
-        if row["peak_gmacs"]:
-            out.append(bar(y, row["peak_gmacs"] / top, COLOURS["peak"], ""))
-        out += [
-            bar(y, row["ours_gmacs"] / top, COLOURS["ours"], f"vcompute int8 {row['ours_gmacs']:.0f}"),
-            bar(y + 12, row["numpy_f32_gmacs"] / top, COLOURS["numpy"], f"numpy float32 {row['numpy_f32_gmacs']:.0f}"),
-        ]
-    return out, y + 3 * ROW
+        for key in [key for key in PRODUCTS if key in row]:
+            if row["peak_gmacs"] and key != "numpy_f32_gmacs":
+                out.append(bar(y, row["peak_gmacs"] / top, COLOURS["peak"], ""))
+            colour, label = PRODUCTS[key]
+            out.append(bar(y, row[key] / top, colour, f"{label} {row[key]:.0f}"))
+            y += 12
+        y += 6
+    return out, y + ROW
 
 
 def draw(report: dict[str, Any]) -> str:
     models, y = model_rows(report, 20)
-    gemm, y = gemm_rows(report, y + ROW)
+    sections = {report["isa"]: report["gemm"]}
+    if report["avx2"] and report["isa"] != "avx2":
+        sections["avx2"] = report["avx2"]["gemm"]
+    top = max(row["peak_gmacs"] or row["ours_gmacs"] for rows in sections.values() for row in rows.values())
+    products: list[str] = []
+    for name, rows in sections.items():
+        drawn, y = gemm_rows(name, rows, top, y + ROW)
+        products += drawn
     caption = text(8, y + ROW, f"{report['cpu']}, {report['isa']}, one thread; BLAS {report['blas']}")
-    body = "\n".join([*models, *gemm, caption])
+    body = "\n".join([*models, *products, caption])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 160}" height="{y + 2 * ROW}" '
         f'font-family="sans-serif" font-size="11" fill="#222">\n{body}\n</svg>\n'
