@@ -256,20 +256,6 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 /* For benchmarks: multiply in registers alone for so many rounds; how many products that was, 0 where not written. */
 uint64_t vc_int8_peak(uint64_t rounds);
 
-/* A product of vectors of extension elements, one for each axis of a block of 2^bits elements an axis; past `valid` a vector
- * is zero. */
-typedef struct {
-  uint64_t offset; /* of the block, in elements */
-  uint64_t axes;
-  uint64_t scale[2];
-  const uint64_t *vectors[16];
-  uint64_t bits[16], valid[16];
-} vc_tensor_term;
-
-/* Add scale * the product of the vectors to each term's block of the table. Scratch in words. */
-size_t vc_add_tensors_scratch(const vc_tensor_term *terms, size_t count);
-void vc_add_tensors(uint64_t *table, const vc_tensor_term *terms, size_t count, uint64_t *scratch);
-
 /* The weights of an opening on one committed table: a piece is an aligned block of 2^bits elements an axis, the sum of its
  * `terms` (from number `first` on), each a scale times the product of a vector for each axis from `start` on; from `valid` on an axis
  * is zero. Extension elements stand in *blocks* of eight: eight first words, then eight second words. Words of scratch. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "field.h"
 
-#include <string.h>
-
 #include "cpu.h"
 #include "goldilocks.h"
 #include "vcompute.h"
@@ -100,61 +98,5 @@ void vc_ext_inverse_n(uint64_t *out, const uint64_t *a, size_t n, uint64_t *scra
     uint64_t norm = scratch[n + i], c1 = a[2 * i + 1];
     out[2 * i] = vc_gl_mul(a[2 * i], norm);
     out[2 * i + 1] = vc_gl_mul(vc_gl_sub(0, c1), norm);
-  }
-}
-
-enum { INNER_BITS = 10 }; /* of the inner product, where the last axis alone is not longer */
-
-/* inner = the product of the last axes from `split` on, zero past their ends. */
-static size_t inner_product(const vc_field_kernels *k, uint64_t *inner, const vc_tensor_term *t, size_t split) {
-  size_t length = 1;
-  inner[0] = 1, inner[1] = 0;
-  for (size_t axis = (size_t)t->axes; axis-- > split;) {
-    const size_t size = (size_t)1 << t->bits[axis];
-    for (size_t i = size; i-- > 0;) {
-      uint64_t *to = inner + 2 * i * length;
-      if (i < t->valid[axis])
-        k->ext_scale(to, inner, t->vectors[axis] + 2 * i, length);
-      else
-        memset(to, 0, 2 * length * sizeof *to);
-    }
-    length *= size;
-  }
-  return length;
-}
-
-/* Add factor * the product of axes axis .. split - 1 * inner. */
-static void add_tensor(const vc_field_kernels *k, uint64_t *table, const vc_tensor_term *t, size_t axis, size_t split,
-                       const uint64_t factor[2], const uint64_t *inner, size_t length) {
-  if (axis == split) {
-    k->ext_scale_add(table, inner, factor, length);
-    return;
-  }
-  size_t stride = length;
-  for (size_t i = axis + 1; i < split; i++) stride <<= t->bits[i];
-  for (size_t i = 0; i < t->valid[axis]; i++) {
-    uint64_t product[2];
-    vc_ext_mul(product, factor, t->vectors[axis] + 2 * i);
-    add_tensor(k, table + 2 * i * stride, t, axis + 1, split, product, inner, length);
-  }
-}
-
-size_t vc_add_tensors_scratch(const vc_tensor_term *terms, size_t count) {
-  size_t most = (size_t)1 << INNER_BITS;
-  for (size_t i = 0; i < count; i++) {
-    const size_t last = terms[i].axes ? (size_t)1 << terms[i].bits[terms[i].axes - 1] : 1;
-    if (last > most) most = last;
-  }
-  return 2 * most;
-}
-
-void vc_add_tensors(uint64_t *table, const vc_tensor_term *terms, size_t count, uint64_t *scratch) {
-  const vc_field_kernels *k = vc_field();
-  for (size_t i = 0; i < count; i++) {
-    const vc_tensor_term *t = terms + i;
-    size_t split = (size_t)t->axes, bits = 0;
-    while (split && (split == t->axes || bits + t->bits[split - 1] <= INNER_BITS)) bits += (size_t)t->bits[--split];
-    const size_t length = inner_product(k, scratch, t, split);
-    add_tensor(k, table + 2 * t->offset, t, 0, split, t->scale, scratch, length);
   }
 }

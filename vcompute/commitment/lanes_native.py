@@ -194,6 +194,8 @@ def _filled(shape: TableShape, pieces: list[list[Product]], backend: NativeBacke
             number += 1
             term.scale[0], term.scale[1] = product.scale.c0, product.scale.c1
             for axis, vector in enumerate(product.vectors):
+                if vector.shape[0] < piece[0].start[axis] + piece[0].valid[axis]:
+                    raise ValueError("a weight's vector is shorter than its axis")
                 if id(vector) not in addresses:
                     kept.append(np.ascontiguousarray(vector))
                     addresses[id(vector)] = _words(kept[-1])

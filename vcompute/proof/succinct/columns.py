@@ -82,7 +82,7 @@ def _fill_native(table: Words, layout: Layout, columns: Mapping[int, IntArray], 
 
 
 MOST_AXES: Final = 16
-"""Axes of a term of the native kernel (``vc_tensor_term``)."""
+"""Axes of a block of the native kernel (``vc_block``)."""
 ROW_BITS: Final = 9
 """Rows of an outer product are at least so long, where axes allow."""
 
@@ -106,9 +106,6 @@ class ColumnWeight:
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         """Add scale * weight to a table in place."""
-        if backend.name == "native" and all(len(piece.parts) <= MOST_AXES for piece in self._pieces):
-            self._add_native(table, scale)
-            return
         for piece in self._pieces:
             block = table[piece.offset : piece.offset + (1 << piece.variables)]
             for term in self._terms.get(piece.column, ()):
@@ -131,26 +128,6 @@ class ColumnWeight:
                 )
                 for term in terms:
                     yield Product(piece.offset, bits, start, valid, term.vectors, scale * term.scale)
-
-    def _add_native(self, table: ExtWords, scale: Ext) -> None:
-        """:meth:`add_to` by one call of the core."""
-        ffi, addresses, kept = _native.ffi, {}, []
-        found = [(piece, term) for piece in self._pieces for term in self._terms.get(piece.column, ())]
-        terms = ffi.new("vc_tensor_term[]", max(len(found), 1))
-        for handle, (piece, term) in zip(terms, found, strict=False):
-            factor = scale * term.scale
-            handle.offset, handle.axes = piece.offset, len(piece.parts)
-            handle.scale[0], handle.scale[1] = factor.c0, factor.c1
-            for axis, (vector, (start, bits)) in enumerate(zip(term.vectors, piece.parts, strict=True)):
-                if id(vector) not in addresses:
-                    kept.append(np.ascontiguousarray(vector))
-                    addresses[id(vector)] = ffi.from_buffer("uint64_t[]", kept[-1])
-                handle.vectors[axis] = addresses[id(vector)] + 2 * start
-                handle.bits[axis], handle.valid[axis] = bits, min(1 << bits, vector.shape[0] - start)
-        scratch = np.empty(_native.lib.vc_add_tensors_scratch(terms, len(found)), np.uint64)
-        _native.lib.vc_add_tensors(
-            ffi.from_buffer("uint64_t[]", table), terms, len(found), ffi.from_buffer("uint64_t[]", scratch)
-        )
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""

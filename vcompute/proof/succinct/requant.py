@@ -83,10 +83,11 @@ def _fine_bits(steps: Steps, most: int) -> Int64:
     """For each channel the K its slope is searched at: as fine as T's bound admits."""
     rise, run, _ = _secants(steps)
     # Few accumulators between thresholds say little about the slope; the second search trusts the real one.
-    unknown = 512.0 if most == MAX_BITS else np.exp2(steps.shift - 30.0) * steps.multiplier
+    unknown = 512.0 if most == MAX_BITS else np.ldexp(steps.multiplier.astype(np.float64), steps.shift - 30)
     steepest = np.where(run > 8, (rise + 1) / np.maximum(run - 8, 1), unknown)
-    room = 60 - np.ceil(np.log2(np.maximum(steepest * np.maximum(steps.high - steps.low, 1), 1.0))).astype(np.int64)
-    bits: Int64 = np.clip(room, 2, most)
+    # The least power of two that is not below: read off the binary64 itself, so that no mathematical library decides.
+    mantissa, exponent = np.frexp(np.maximum(steepest * np.maximum(steps.high - steps.low, 1), 1.0))
+    bits: Int64 = np.clip(60 - (exponent.astype(np.int64) - (mantissa == 0.5)), 2, most)
     return bits
 
 
