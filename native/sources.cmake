@@ -28,6 +28,7 @@ add_library(vcompute_native STATIC
   native/src/sums_avx512ifma.c
   native/src/lanes.c
   native/src/gkr_levels.c
+  native/src/gkr_tables.c
   native/src/gkr_rounds.c
   native/src/contract.c
   native/src/blocks.c

@@ -84,4 +84,15 @@ typedef struct {
 /* out (pairs) = the combination at x = start .. start + n. */
 void vc_combine_leaves(const vc_field_kernels *k, uint64_t *out, const vc_combination *c, size_t start, size_t n);
 
+/* Table j (0 or 1) of a unit box once `count` = 2^bound streams of leaves, `apart` from each other, are combined. */
+static inline vc_combination vc_unit_table(const vc_gkr_tables *t, size_t box, int j, size_t half, size_t apart, size_t count,
+                                  const uint64_t *defaults) {
+  vc_combination c = {t->leaves + box, t->constants + 16 * box + 8 * j, defaults + 2 * j, t->weights, j ? half : 0, apart,
+                      count};
+  return c;
+}
+
+/* Whether a group's tables are still made of leaves in passing. */
+static inline int vc_is_lazy(const vc_gkr_tables *t, const vc_group *g, size_t i) { return g->unit && t->bound < t->lazy[i]; }
+
 #endif
