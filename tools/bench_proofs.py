@@ -47,6 +47,8 @@ def find(name: str) -> Model:
     if name in NETWORKS:
         return NETWORKS[name]()
     directory = os.environ.get("VCOMPUTE_MODELS")
+    if directory is None and name != "digits":
+        raise SystemExit(f"{name}: set VCOMPUTE_MODELS to the directory of {name}.tflite")
     return load_model(digits_model() if directory is None else (Path(directory) / f"{name}.tflite").read_bytes())
 
 
