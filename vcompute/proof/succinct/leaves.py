@@ -14,7 +14,7 @@ from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, denominators_of, supports
+from vcompute.proof.succinct.lookup.native import MOST_KEYS, Geometry, NativeTree, UnitLeaves, denominators_of, supports
 from vcompute.proof.succinct.lookup.tree import NumpyTree, Tree
 from vcompute.proof.succinct.maxima import seen_by_taps
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE
@@ -96,7 +96,8 @@ def leaf_tree(
     circuit: Circuit, witness: Witness, challenges: Challenges, backend: Backend, kept: dict[str, object]
 ) -> Tree:
     """The tree of fractions over the leaves: native where the backend is. ``kept`` holds what proofs share."""
-    if not isinstance(backend, NativeBackend) or not supports(circuit.leaves):
+    fits = max(table.rows for table in circuit.tables) <= MOST_KEYS and supports(circuit.leaves)
+    if not isinstance(backend, NativeBackend) or not fits:
         return NumpyTree(circuit.leaves, *_padded(circuit, witness, challenges, backend), backend)
     plan = kept.get("leaves")
     if not isinstance(plan, LeafPlan):

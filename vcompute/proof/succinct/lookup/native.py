@@ -22,6 +22,8 @@ from vcompute.transcript import ProverTranscript
 ROW: Final = 24
 """Words of a group's description; VC_GKR_ROW."""
 MOST_AXES: Final = ROW - 8
+MOST_KEYS: Final = 1 << 28
+"""Keys of unit leaves are below: the core adds up multiples of four of them."""
 MOST_BOUND: Final = 2
 """Variables that are bound before a unit box is stored; VC_MOST_BOUND."""
 
