@@ -29,7 +29,13 @@ add_library(vcompute_native STATIC
   native/src/lanes.c
   native/src/gkr_levels.c
   native/src/gkr_tables.c
+  native/src/gkr_moments.c
   native/src/gkr_rounds.c
+  native/src/moments.c
+  native/src/moments_portable.c
+  native/src/moments_avx2.c
+  native/src/moments_avx512.c
+  native/src/moments_avx512ifma.c
   native/src/contract.c
   native/src/blocks.c
   native/src/ntt.c
@@ -98,12 +104,12 @@ if(VC_PROCESSOR MATCHES "x86_64|amd64" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   vc_isa(VC_HAVE_SSE41 "-msse4.1" "" native/src/int8_sse41.c)
   vc_isa(VC_HAVE_AVXVNNI "-mavx2 -mavxvnni" "/arch:AVX2" native/src/int8_avxvnni.c)
   vc_isa(VC_HAVE_AVX2 "-mavx2" "/arch:AVX2" native/src/freivalds_avx2.c
-         native/src/field_avx2.c native/src/sums_avx2.c native/src/integers_avx2.c native/src/sha256_avx2.c
+         native/src/field_avx2.c native/src/sums_avx2.c native/src/moments_avx2.c native/src/integers_avx2.c native/src/sha256_avx2.c
          native/src/int8_avx2.c)
   vc_isa(VC_HAVE_AVX512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl" "/arch:AVX512" native/src/field_avx512.c
-         native/src/sums_avx512.c native/src/integers_avx512.c native/src/sha256_avx512.c)
+         native/src/sums_avx512.c native/src/moments_avx512.c native/src/integers_avx512.c native/src/sha256_avx512.c)
   vc_isa(VC_HAVE_AVX512IFMA "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512ifma" "/arch:AVX512"
-         native/src/field_avx512ifma.c native/src/sums_avx512ifma.c)
+         native/src/field_avx512ifma.c native/src/sums_avx512ifma.c native/src/moments_avx512ifma.c)
   vc_isa(VC_HAVE_SHANI "-msse4.1 -msha" "" native/src/sha256_shani.c)
   vc_isa(VC_HAVE_SHANI512 "-mavx512f -mavx512bw -mavx512dq -mavx512vl -msha" "/arch:AVX512" native/src/sha256_shani512.c)
   vc_isa(VC_HAVE_AVX512VNNI "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" "/arch:AVX512"

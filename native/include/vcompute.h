@@ -379,13 +379,14 @@ void vc_pair_corners(uint64_t *ends, int64_t *a, int64_t *b, const int64_t *tabl
 /* A tree of fractions over a stack of boxes, and the rounds of a layer of it (see gkr.h). `groups` describes a level:
  * VC_GKR_ROW words for each run of boxes of one shape. Extension elements throughout. */
 #define VC_GKR_ROW 24
-#define VC_MOST_BOUND 2
+#define VC_MOST_BOUND 3
+#define VC_GRID_WORDS 54
 
-/* Leaves of numerator 1 and denominator c0 + c1 key + c2 value + c3 sign, keys below 2^28; value and sign may be null. */
+/* Leaves of numerator 1 and denominator c0 + c1 key + c2 value + c3 sign, keys below `below`, at most 2^27; value and sign may be null. */
 typedef struct {
   const uint32_t *key;
   const uint8_t *value, *sign;
-  uint64_t valid; /* how many there are */
+  uint64_t valid, below; /* how many there are */
 } vc_gkr_leaf;
 
 /* Numerators and denominators of a level: its boxes, then what is left of boxes that are one value. */
@@ -403,7 +404,8 @@ typedef struct {
 
 /* The tables of a layer. Tails have room for one element more than there are boxes. In the lowest layer, for each group: `lazy`,
  * how many variables are bound before a unit group has tables, of `unit_sizes` elements then (padding included); for each unit
- * box its leaves, and 16 words of constants for tables a and b. `bound` and `weights` are the rounds' own. */
+ * box its leaves, and 16 words of constants for tables a and b, which differ by a factor but for the first of them. `grids`: see
+ * vc_gkr_moments. `bound` and `weights` are the rounds' own. */
 typedef struct {
   vc_gkr_place *places;
   uint64_t *rows[2]; /* of group i from i * row_stride words on */
@@ -412,7 +414,7 @@ typedef struct {
   uint64_t tail_count;
   const vc_gkr_leaf *leaves;
   const uint64_t *constants, *lazy, *unit_sizes;
-  uint64_t bound, weights[8];
+  uint64_t *grids, bound, weights[16];
 } vc_gkr_tables;
 
 /* The denominators of a box of leaves, by 8 words of constants. */
@@ -430,13 +432,25 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
                   uint64_t *extra, uint64_t *box_weights, const uint64_t *point, size_t variables, const uint64_t *lambda,
                   const uint64_t *inverse, const uint64_t *defaults);
 
+/* What a round of a layer goes over: the groups of its level, and half the place of the tail's first value. */
+typedef struct {
+  const uint64_t *groups;
+  uint64_t count, tail_place;
+} vc_gkr_step;
+
+/* The first rounds of unit groups in the lowest layer: VC_GRID_WORDS for each group, which add up over the parts. Steps from the
+ * layer's first round on; scratch: that of the rounds behind vc_gkr_moments_scratch() words. */
+size_t vc_gkr_moments_scratch(void);
+void vc_gkr_moments(uint64_t *grids, const vc_gkr_tables *t, const vc_gkr_step *steps, const uint64_t *point,
+                    const uint64_t *defaults, size_t part, size_t parts, uint64_t *scratch);
+
 /* sums[0..1] = the sum of weight * (a b + c d - lambda) with the next variable at 0, sums[2..3] = of weight * (a b + c d)
  * of the differences; weights are eq of the place and `point`, the coordinates of the variables after it. Of one of some parts,
  * each with scratch of its own: all parts' sums add up. */
 size_t vc_gkr_scratch(const uint64_t *groups, size_t n_groups);
 void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
-                       uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
-                       const uint64_t *defaults, size_t part, size_t parts, uint64_t *scratch);
+                       uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda, size_t part,
+                       size_t parts, uint64_t *scratch);
 
 /* Bind the next variable to r, in place: first the boxes, in parts that may run at the same time, then, when all have ended, the
  * rest. Scratch: 8 words for each value of the tail. */
@@ -471,12 +485,6 @@ void vc_window_axis(uint64_t *out, size_t size, const uint64_t *positions, size_
 /* out[j, c] = the sum over r of vectors[j, r] * (matrix[r, c] - zero_point); a zero point from -128 to 127. */
 void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
                 size_t count);
-
-/* What a round of a layer goes over: the groups of its level, and half the place of the tail's first value. */
-typedef struct {
-  const uint64_t *groups;
-  uint64_t count, tail_place;
-} vc_gkr_step;
 
 /* Every round of a layer, one step each: its message (two elements in `messages`) is absorbed as "fraction sumcheck", its
  * challenge (an element in `challenges`) drawn and bound. `point` is the claim's, `variables` elements; `seed` (32 bytes) is

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOST_STREAMS = 4 };
+enum { VC_MOST_STREAMS = 8 };
 
 typedef struct {
   const uint32_t *key;
@@ -51,7 +51,7 @@ typedef struct {
   void (*product_round)(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
                         const uint64_t *weights, size_t n);
   /* out[i] (pairs) = constants[0] + the sum over at most VC_MOST_STREAMS streams s of constants[3 s + 1] * key[i] + constants[3 s + 2] *
-   * value[i] + constants[3 s + 3] * sign[i]; keys are below 2^28, signs 0 or 1; value and sign may be null, in all streams */
+   * value[i] + constants[3 s + 3] * sign[i]; keys are below 2^27, signs 0 or 1; value and sign may be null, in all streams */
   void (*affine)(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);

@@ -92,7 +92,21 @@ static inline vc_combination vc_unit_table(const vc_gkr_tables *t, size_t box, i
   return c;
 }
 
-/* Whether a group's tables are still made of leaves in passing. */
+/* The weights of the halves of a group's boxes: outer (n_outer) times inner (chunk), and the sum of all. */
+typedef struct {
+  uint64_t *inner, *outer;
+  size_t chunk, n_outer;
+  uint64_t mass[2];
+} vc_gkr_weights;
+
+vc_gkr_weights vc_gkr_make_weights(const vc_field_kernels *k, const vc_group *g, const uint64_t *point, uint64_t *scratch);
+
+/* A round of a grid (see gkr_moments.c) of `left` variables, by the point's coordinates after the first of them: the sum with that
+ * one at 0, and the leading coefficient. And its binding to r. */
+void vc_gkr_grid_round(uint64_t sums[4], const uint64_t *grid, size_t left, const uint64_t *point);
+void vc_gkr_grid_bind(uint64_t *grid, size_t left, const uint64_t r[2]);
+
+/* Whether a unit group has no tables yet: its rounds are those of its grid. */
 static inline int vc_is_lazy(const vc_gkr_tables *t, const vc_group *g, size_t i) { return g->unit && t->bound < t->lazy[i]; }
 
 #endif

@@ -16,13 +16,6 @@ static void total(uint64_t sum[2], const uint64_t *table, size_t n) {
   for (size_t i = 0; i < n; i++) vc_accumulate(sum, table + 2 * i);
 }
 
-/* The weights of the halves of a group's boxes: outer (n_outer) times inner (chunk), and the sum of all. */
-typedef struct {
-  uint64_t *inner, *outer;
-  size_t chunk, n_outer;
-  uint64_t mass[2];
-} weights;
-
 /* The longest axis, padded. */
 static size_t longest_axis(const vc_group *g) {
   size_t bits = g->first;
@@ -38,8 +31,8 @@ static size_t multiply_axis(const vc_field_kernels *k, uint64_t *out, size_t len
   return size * length;
 }
 
-static weights make_weights(const vc_field_kernels *k, const vc_group *g, const uint64_t *point, uint64_t *scratch) {
-  weights w;
+vc_gkr_weights vc_gkr_make_weights(const vc_field_kernels *k, const vc_group *g, const uint64_t *point, uint64_t *scratch) {
+  vc_gkr_weights w;
   uint64_t *axis = scratch, *to;
   size_t used = g->bits - 1, split_at = g->rest, low = 0, length = 1;
   while (split_at && (split_at == g->rest || length * g->sizes[split_at - 1] <= MOST_INNER))
@@ -85,13 +78,11 @@ size_t vc_gkr_scratch(const uint64_t *groups, size_t n_groups) {
   return most;
 }
 
-/* The sum over the places of a unit box along its first axis of weight * c * d, low and step, times what the other axes
- * weigh: the weights add up over them. */
-static void rows_round(const vc_field_kernels *k, uint64_t sums[4], const uint64_t *c, const uint64_t *d, const vc_group *g,
-                       const uint64_t *point, uint64_t *scratch) {
-  const size_t half = (size_t)1 << (g->first - 1);
-  uint64_t mass[2] = {1, 0}, part[2], product[2];
+/* What the halves of a unit box weigh along the axes after the first: their true lengths. */
+static void rest_mass(const vc_field_kernels *k, uint64_t mass[2], const vc_group *g, const uint64_t *point, uint64_t *scratch) {
+  uint64_t part[2];
   size_t used = g->first - 1;
+  vc_set(mass, vc_one);
   for (size_t i = 0; i < g->rest; i++) {
     const unsigned bits = vc_bits_of((size_t)g->sizes[i]);
     eq_axis(k, scratch, point + 2 * used, bits);
@@ -99,6 +90,14 @@ static void rows_round(const vc_field_kernels *k, uint64_t sums[4], const uint64
     total(part, scratch, (size_t)g->sizes[i]);
     vc_ext_mul(mass, mass, part);
   }
+}
+
+/* The sum over the places of a unit box along its first axis of weight * c * d, low and step, times what the other axes
+ * weigh: the weights add up over them. */
+static void rows_round(const vc_field_kernels *k, uint64_t sums[4], const uint64_t *c, const uint64_t *d, const vc_group *g,
+                       const uint64_t *point, const uint64_t mass[2], uint64_t *scratch) {
+  const size_t half = (size_t)1 << (g->first - 1);
+  uint64_t product[2];
   eq_axis(k, scratch, point, g->first - 1);
   memset(sums, 0, 4 * sizeof *sums);
   for (size_t i = 0; i < half; i++) {
@@ -119,41 +118,11 @@ static void add_sums(uint64_t sums[4], const uint64_t values[4], const uint64_t 
   vc_accumulate_product(sums + 2, values + 2, scale);
 }
 
-/* Low and high halves of a unit box's tables, `start` .. `start` + n of each half, as they are made of leaves. */
-typedef struct {
-  uint64_t words[4][2 * VC_GKR_CHUNK]; /* low a, low b, high a, high b */
-} made;
-
-static void make_halves(const vc_field_kernels *k, made *m, const vc_gkr_tables *t, const vc_group *g, size_t box,
-                        size_t start, size_t n, const uint64_t *defaults) {
-  const size_t size = 2 * g->half;
-  for (int j = 0; j < 2; j++) {
-    const vc_combination c =
-        vc_unit_table(t, box, j, size << t->bound, size, (size_t)1 << t->bound, defaults);
-    vc_combine_leaves(k, m->words[j], &c, start, n);
-    vc_combine_leaves(k, m->words[2 + j], &c, g->half + start, n);
-  }
-}
-
 /* part = the sums over the range of one stretch of a box, by its inner weights. */
 static void stretch_round(const vc_field_kernels *k, uint64_t part[4], const vc_gkr_tables *t, const vc_group *g, size_t i,
-                          size_t box, size_t in_group, size_t start, vc_range range, const weights *w,
-                          const uint64_t *defaults) {
+                          size_t in_group, size_t start, vc_range range, const vc_gkr_weights *w) {
   const vc_gkr_place *p = t->places + i;
   const uint64_t *low[4], *high[4];
-  if (vc_is_lazy(t, g, i)) {
-    made m;
-    memset(part, 0, 4 * sizeof *part);
-    for (int j = 0; j < 2; j++) low[j] = m.words[j], high[j] = m.words[2 + j];
-    for (size_t at = range.first, stop = range.first + range.count; at < stop; at += VC_GKR_CHUNK) {
-      const size_t n = stop - at < VC_GKR_CHUNK ? stop - at : VC_GKR_CHUNK;
-      uint64_t some[4];
-      make_halves(k, &m, t, g, box, start + at, n, defaults);
-      k->product_round(some, low, high, w->inner + 2 * at, n);
-      for (int j = 0; j < 4; j++) part[j] = vc_gl_add(part[j], some[j]);
-    }
-    return;
-  }
   for (int j = 0; j < (g->unit ? 2 : 4); j++) {
     low[j] = p->table[j] + p->stride * in_group + 2 * (start + range.first);
     high[j] = low[j] + 2 * g->half;
@@ -166,41 +135,53 @@ static void stretch_round(const vc_field_kernels *k, uint64_t part[4], const vc_
 
 /* One box's sums: of its stretches where there are enough of them for all parts, else of each stretch a part. */
 static void box_round(const vc_field_kernels *k, uint64_t sums[4], const vc_gkr_tables *t, const vc_group *g, size_t i,
-                      size_t box, size_t in_group, const weights *w, const uint64_t *defaults, size_t part, size_t parts) {
+                      size_t in_group, const vc_gkr_weights *w, size_t part, size_t parts) {
   const int whole = w->n_outer >= 8 * parts;
   const vc_range outer = vc_part_of(w->n_outer, whole ? part : 0, whole ? parts : 1);
   const vc_range inner = vc_part_of(w->chunk, whole ? 0 : part, whole ? 1 : parts);
   memset(sums, 0, 4 * sizeof *sums);
   for (size_t o = outer.first; o < outer.first + outer.count && inner.count; o++) {
     uint64_t some[4];
-    stretch_round(k, some, t, g, i, box, in_group, o * w->chunk, inner, w, defaults);
+    stretch_round(k, some, t, g, i, in_group, o * w->chunk, inner, w);
     add_sums(sums, some, w->outer + 2 * o);
   }
 }
 
+/* One group's sums, and what all its boxes' places weigh together. */
+static void group_round(const vc_field_kernels *k, uint64_t sums[4], uint64_t mass[2], const vc_gkr_tables *t, const vc_group *g,
+                        size_t i, const uint64_t *point, size_t part, size_t parts, uint64_t *scratch) {
+  const uint64_t *weights = t->places[i].weights;
+  const int lazy = vc_is_lazy(t, g, i);
+  uint64_t some[4], places[2] = {0, 0}, inner[2];
+  for (size_t b = 0; b < g->count; b++) vc_accumulate(places, weights + 2 * b);
+  if (g->unit && part == 0) {
+    rest_mass(k, inner, g, point, scratch);
+    rows_round(k, some, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, g, point, inner, scratch);
+    add_sums(sums, some, places);
+    if (lazy) {
+      vc_gkr_grid_round(some, t->grids + i * VC_GRID_WORDS, (size_t)(t->lazy[i] - t->bound), point);
+      add_sums(sums, some, vc_one);
+      vc_accumulate_product(mass, inner, places);
+    }
+  }
+  if (lazy) return;
+  const vc_gkr_weights w = vc_gkr_make_weights(k, g, point, scratch);
+  for (size_t b = 0; b < g->count; b++) {
+    box_round(k, some, t, g, i, b, &w, part, parts);
+    add_sums(sums, some, weights + 2 * b);
+  }
+  vc_accumulate_product(mass, w.mass, places);
+}
+
 void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
-                       uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda,
-                       const uint64_t *defaults, size_t part, size_t parts, uint64_t *scratch) {
+                       uint64_t tail_place, const uint64_t *point, size_t variables, const uint64_t *lambda, size_t part,
+                       size_t parts, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
-  uint64_t mass[2] = {0, 0}, single[4], places[2];
-  size_t box = 0;
+  uint64_t mass[2] = {0, 0}, single[4];
   memset(sums, 0, 4 * sizeof *sums);
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
-    uint64_t rows[4] = {0, 0, 0, 0};
-    vc_set(places, vc_zero);
-    if (g.unit && part == 0)
-      rows_round(k, rows, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, &g, point, scratch);
-    const weights w = make_weights(k, &g, point, scratch);
-    for (size_t b = 0; b < g.count; b++, box += g.unit) {
-      const uint64_t *place = t->places[i].weights + 2 * b;
-      uint64_t of_box[4];
-      vc_accumulate(places, place);
-      box_round(k, of_box, t, &g, i, box, b, &w, defaults, part, parts);
-      add_sums(sums, of_box, place);
-    }
-    if (g.unit) add_sums(sums, rows, places);
-    vc_accumulate_product(mass, w.mass, places);
+    group_round(k, sums, mass, t, &g, i, point, part, parts, scratch);
   }
   if (part) return;
   for (size_t i = 0; i < t->tail_count; i += 2) {
@@ -230,7 +211,7 @@ void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gk
     const vc_gkr_step *step = steps + i;
     uint8_t sent[32];
     vc_gkr_tree_round(messages, t, step->groups, (size_t)step->count, step->tail_place, point + 2 * (i + 1),
-                      variables - 1 - i, lambda, defaults, 0, 1, scratch);
+                      variables - 1 - i, lambda, 0, 1, scratch);
     for (size_t j = 0; j < 4; j++) vc_store_le64(sent + 8 * j, messages[j]);
     vc_transcript_absorb_ext(&transcript, label, sent, 2);
     vc_transcript_challenge(&transcript, label, challenges);

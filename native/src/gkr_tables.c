@@ -7,8 +7,8 @@
  *     n0 d1 + n1 d0 + lambda d0 d1 = a b - n0 n1 / lambda,
  *
  * and the last product of a unit box depends on its place along the first axis alone: c and d are vectors (rows). Tables a
- * and b of a unit box are affine in small integers, so they are made in passing until some variables of the first axis are
- * bound, and stored from then on: a quarter of them, where the axis has so many.
+ * and b of a unit box are affine in small integers; rounds take them from a grid (see gkr_moments.c) until some variables of the
+ * first axis are bound, and they are stored from then on: an eighth of them, where the axis has so many.
  */
 #include "gkr.h"
 
@@ -188,6 +188,10 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
   for (int j = 0; j < 4; j++) {
     tail[j] = t->tail[j];
     memcpy(scratch + 2 * old * (size_t)j, t->tail[j], old * sizeof vc_one);
+  }
+  for (size_t i = 0; i < n_groups; i++) {
+    const vc_group g = vc_read_group(groups, i);
+    if (vc_is_lazy(t, &g, i)) vc_gkr_grid_bind(t->grids + i * VC_GRID_WORDS, (size_t)(t->lazy[i] - t->bound), r);
   }
   if (t->bound < VC_MOST_BOUND) bind_weights(t, r);
   t->bound++;

@@ -134,7 +134,7 @@ def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:
     if keys.v is not None:
         v = keys.v.astype(np.int8, copy=False).ravel().view(np.uint8) - np.uint8(table.least % 256)  # modulo 256
     sign = None if keys.s is None else keys.s.astype(np.uint8, copy=False).ravel()
-    return UnitLeaves(key, v, sign, _constants(table, challenges))
+    return UnitLeaves(key, v, sign, _constants(table, challenges), table.rows)
 
 
 def _fractions(keys: Keys, challenges: Challenges, backend: Backend) -> tuple[ExtWords, ExtWords]:

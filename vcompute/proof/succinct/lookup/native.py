@@ -22,20 +22,24 @@ from vcompute.transcript import ProverTranscript
 ROW: Final = 24
 """Words of a group's description; VC_GKR_ROW."""
 MOST_AXES: Final = ROW - 8
-MOST_KEYS: Final = 1 << 28
-"""Keys of unit leaves are below: the core adds up multiples of four of them."""
-MOST_BOUND: Final = 2
+MOST_KEYS: Final = 1 << 27
+"""Keys of unit leaves are below: the core adds up multiples of eight of them."""
+MOST_BOUND: Final = 3
 """Variables that are bound before a unit box is stored; VC_MOST_BOUND."""
+GRID: Final = 27
+"""Elements of a group's grid; half of VC_GRID_WORDS."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitLeaves:
-    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign; keys below 2^28."""
+    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign."""
 
     key: npt.NDArray[np.uint32]
     value: npt.NDArray[np.uint8] | None
     sign: npt.NDArray[np.uint8] | None
     constants: tuple[Ext, Ext, Ext, Ext]
+    below: int
+    """Above every key; at most MOST_KEYS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ def denominators_of(leaves: UnitLeaves) -> ExtWords:
 def _describe(handle: Any, leaves: UnitLeaves) -> None:
     """A box of leaves as C sees it; the arrays are held by ``leaves``."""
     handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
+    handle.below = leaves.below
     handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
     handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
 
@@ -299,6 +304,30 @@ class _Layer:
         )  # fmt: skip
         self._scratch = np.empty(self._scratch_words(), np.uint64)
         self._next_groups()
+        if lowest:
+            self._grids = self._make_grids()
+            self._tables.grids = _words(self._grids)
+
+    def _make_grids(self) -> Words:
+        """What the first rounds of unit boxes are made of."""
+        grids = np.zeros((len(self._groups) + 1, GRID, 2), np.uint64)
+        parts = self._backend.part_count(8 * self._geometry.sizes[0][0])
+        found: list[Words] = []
+
+        def part(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                own = np.zeros_like(grids)
+                scratch = np.empty(self._scratch.size + _native.lib.vc_gkr_moments_scratch(), np.uint64)
+                _native.lib.vc_gkr_moments(
+                    _words(own), self._tables, self._geometry.steps(1, True), _words(self._point),
+                    _words(self._defaults), number, parts, _words(scratch),
+                )  # fmt: skip
+                found.append(own)
+
+        self._backend.parts(part, parts, parts * LEAST_PART)
+        for one in found:
+            grids = self._backend.add(grids, one)
+        return grids
 
     def _scaled(self, box: UnitLeaves) -> list[Ext]:
         """Table a: lambda * d0 + 1."""
@@ -347,7 +376,7 @@ class _Layer:
                 sums, scratch = np.empty(4, np.uint64), np.empty(self._scratch.size, np.uint64)
                 _native.lib.vc_gkr_tree_round(
                     _words(sums), self._tables, groups, len(self._groups), place, point, len(self._point) - 1,
-                    _words(self._lambda), _words(self._defaults), number, parts, _words(scratch),
+                    _words(self._lambda), number, parts, _words(scratch),
                 )  # fmt: skip
                 found.append((_ext(sums[:2]), _ext(sums[2:])))
 

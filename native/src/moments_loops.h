@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loops of moments.h over the vectors of one instruction set. Include a vector header and one of products, and define
+ * VC_MOMENTS_NAME first.
+ */
+#include "moments.h"
+
+#include <string.h>
+
+#define L VEC_LANES
+enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), WORDS = 2 * PSUM_VECS * VEC_LANES };
+
+static inline psum load_sum(const uint64_t *state) {
+  psum sum;
+  vec v[PSUM_VECS];
+  for (int k = 0; k < PSUM_VECS; k++) v[k] = v_load(state + k * L);
+  memcpy(&sum, v, sizeof sum);
+  return sum;
+}
+static inline void store_sum(uint64_t *state, const psum *sum) {
+  vec v[PSUM_VECS];
+  memcpy(v, sum, sizeof *sum);
+  for (int k = 0; k < PSUM_VECS; k++) v_store(state + k * L, v[k]);
+}
+
+/* sum += m * w, m below 2^40: its product with the upper 12 bits of a word stays below 2^52. */
+static inline void mac_small(psum *sum, vec m, factor w) {
+#if defined(VC_PRODUCTS_FUSED)
+  sum->w0 = _mm512_madd52lo_epu64(sum->w0, m, w.low);
+  sum->w52 = _mm512_madd52hi_epu64(sum->w52, m, w.low);
+  sum->w52 = _mm512_madd52lo_epu64(sum->w52, m, w.high);
+#else
+  p_mac(sum, w, p_factor(m));
+#endif
+}
+
+static inline vec product(const int32_t *a, const int32_t *b) {
+  return v_smul32(v_widen32((const uint32_t *)a), v_widen32((const uint32_t *)b));
+}
+
+typedef struct {
+  psum c0, c1;
+} pair;
+
+static inline pair load_pair(const uint64_t *state) {
+  pair sums = {load_sum(state), load_sum(state + PSUM_VECS * L)};
+  return sums;
+}
+static inline void store_pair(uint64_t *state, const pair *sums) {
+  store_sum(state, &sums->c0);
+  store_sum(state + PSUM_VECS * L, &sums->c1);
+}
+
+static inline void add_products(pair *sums, vec x, factor w0, factor w1, int small) {
+  if (small) {
+    mac_small(&sums->c0, x, w0);
+    mac_small(&sums->c1, x, w1);
+  } else {
+    const factor f = p_factor(x);
+    p_mac(&sums->c0, f, w0);
+    p_mac(&sums->c1, f, w1);
+  }
+}
+
+static inline vec moment_at(const vc_moment *m, size_t i, int factors) {
+  if (factors == 1) return v_widen32((const uint32_t *)m->a + i);
+  const vec x = v_plus(v_set1(m->bias), product(m->a + i, m->b + i));
+  return factors == 2 ? x : v_plus(x, product(m->c + i, m->d + i));
+}
+
+/* Moments of one kind, two at a time: more sums are in flight, and weights are read once for both. A macro, so that each kind's
+ * loop has its constants. */
+#define EACH_WEIGHT(n, ...)                                                                                         \
+  for (size_t block = 0; block < (n); block += BLOCK)                                                               \
+    for (size_t part = 0; part < BLOCK; part += L) {                                                                \
+      const size_t i = block + part;                                                                                \
+      const factor w0 = p_factor(v_load(weights + block + i)), w1 = p_factor(v_load(weights + block + i + BLOCK)); \
+      __VA_ARGS__                                                                                                   \
+    }
+#define ADD_KIND(factors, small)                                                                                            \
+  static void add_##factors##_##small(uint64_t *state, const vc_moment *m, size_t count, const uint64_t *weights, size_t n) { \
+    for (; count > 1; count -= 2, m += 2, state += 2 * WORDS) {                                                             \
+      pair first = load_pair(state), second = load_pair(state + WORDS);                                                     \
+      EACH_WEIGHT(n, {                                                                                                      \
+        add_products(&first, moment_at(m, i, factors), w0, w1, small);                                               \
+        add_products(&second, moment_at(m + 1, i, factors), w0, w1, small);                                          \
+      })                                                                                                                    \
+      store_pair(state, &first);                                                                                            \
+      store_pair(state + WORDS, &second);                                                                                   \
+    }                                                                                                                       \
+    if (count) {                                                                                                            \
+      pair last = load_pair(state);                                                                                         \
+      EACH_WEIGHT(n, add_products(&last, moment_at(m, i, factors), w0, w1, small);)                                  \
+      store_pair(state, &last);                                                                                             \
+    }                                                                                                                       \
+  }
+ADD_KIND(1, 1)
+ADD_KIND(2, 0)
+ADD_KIND(2, 1)
+ADD_KIND(4, 0)
+ADD_KIND(4, 1)
+
+/* Factors and size of a moment, for which there is one loop. */
+static int kind_of(const vc_moment *m) { return !m->b ? 1 : (m->c ? 4 : 2) + !!m->small; }
+
+static void add(uint64_t *state, const vc_moment *moments, size_t count, const uint64_t *weights, size_t n) {
+  for (size_t first = 0, last; first < count; first = last) {
+    const int kind = kind_of(moments + first);
+    for (last = first + 1; last < count && kind_of(moments + last) == kind;) last++;
+    void (*const loops[])(uint64_t *, const vc_moment *, size_t, const uint64_t *, size_t) = {add_1_1, add_2_0, add_2_1, add_4_0,
+                                                                                             add_4_1};
+    loops[kind - 1](state + first * WORDS, moments + first, last - first, weights, n);
+  }
+}
+
+static uint64_t across(psum sum) {
+  uint64_t lanes[L], total = 0;
+  v_store(lanes, p_reduce(sum));
+  for (int k = 0; k < L; k++) total = vc_gl_add(total, lanes[k]);
+  return total;
+}
+
+static void end(uint64_t *sums, uint64_t *state, size_t count, const uint64_t scale[2]) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t *at = state + i * WORDS, value[2] = {across(load_sum(at)), across(load_sum(at + PSUM_VECS * L))};
+    vc_ext_mul(value, value, scale);
+    sums[2 * i] = vc_gl_add(sums[2 * i], value[0]);
+    sums[2 * i + 1] = vc_gl_add(sums[2 * i + 1], value[1]);
+  }
+  memset(state, 0, count * WORDS * sizeof *state);
+}
+
+static void differences(const vc_difference *steps, size_t count, size_t n) {
+  for (const vc_difference *s = steps; s < steps + count; s++) {
+    int32_t *to = s->to; /* a row of its own */
+    const int32_t *high = s->high, *low = s->low;
+    for (size_t block = 0; block < n; block += BLOCK) {
+      int32_t out[BLOCK];
+      for (size_t i = 0; i < BLOCK; i++) out[i] = high[block + i] - low[block + i];
+      memcpy(to + block, out, sizeof out);
+    }
+  }
+}
+
+static void copy(int32_t *to, const uint32_t *from, size_t n) {
+  for (size_t i = 0; i < n; i++) to[i] = (int32_t)from[i];
+}
+static void widen(int32_t *to, const uint8_t *from, size_t n) {
+  for (size_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+static void blocks(uint64_t *to, const uint64_t *pairs, size_t n) {
+  for (size_t i = 0; i + L <= n; i += L) {
+    vec c0, c1;
+    v_split(&c0, &c1, v_load(pairs + 2 * i), v_load(pairs + 2 * i + L));
+    uint64_t *at = to + i / BLOCK * BLOCK + i;
+    v_store(at, c0);
+    v_store(at + BLOCK, c1);
+  }
+  for (size_t i = n / L * L; i < (n + BLOCK - 1) / BLOCK * BLOCK; i++)
+    for (size_t c = 0; c < 2; c++) to[i / BLOCK * 2 * BLOCK + c * BLOCK + i % BLOCK] = i < n ? pairs[2 * i + c] : 0;
+}
+
+const vc_moment_kernels VC_MOMENTS_NAME = {
+    .words = WORDS,
+    .most = (size_t)PSUM_TERMS * L,
+    .add = add,
+    .end = end,
+    .differences = differences,
+    .copy = copy,
+    .widen = widen,
+    .blocks = blocks,
+};
