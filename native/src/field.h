@@ -47,6 +47,9 @@ typedef struct {
                          const uint64_t *weights, size_t n);
   /* n1/d1 + n0/d0 where both numerators are 1: n = d0 + d1, d = d0 * d1 */
   void (*unit_fractions)(uint64_t *n, uint64_t *d, const uint64_t *d0, const uint64_t *d1, size_t count);
+  /* The same of leaves c0 + c1 key, of constants c0^2, c0 c1, c1^2, 2 c0 and c1; keys are below 2^26 */
+  void (*key_fractions)(uint64_t *n, uint64_t *d, const uint32_t *key0, const uint32_t *key1, const uint64_t constants[10],
+                        size_t count);
   /* Tables a, b: sums[0..1] = sum of weights * a b of the low halves, sums[2..3] that of high - low */
   void (*product_round)(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
                         const uint64_t *weights, size_t n);

@@ -241,6 +241,28 @@ static inline vec some_u8(const uint8_t *p, size_t n) {
   return v_widen8(part);
 }
 
+static void key_fractions(uint64_t *n, uint64_t *d, const uint32_t *key0, const uint32_t *key1, const uint64_t constants[10],
+                          size_t count) {
+  factor c[6];
+  const evec d0 = e_set1(constants), n0 = e_set1(constants + 6);
+  for (int j = 0; j < 4; j++) c[j] = p_factor(v_set1(constants[2 + j]));
+  for (int j = 0; j < 2; j++) c[4 + j] = p_factor(v_set1(constants[8 + j]));
+  EACH(count, {
+    const vec a = some_u32(key0 + i, k), b = some_u32(key1 + i, k), sum = v_plus(a, b), product = v_mul32(a, b);
+    vec of_d[2], of_n[2];
+    for (int j = 0; j < 2; j++) {
+      psum x = p_zero(), y = p_zero();
+      p_mac52(&x, c[j], sum);
+      p_mac52(&x, c[2 + j], product);
+      p_mac52(&y, c[4 + j], sum);
+      of_d[j] = p_reduce(x), of_n[j] = p_reduce(y);
+    }
+    const evec x = {of_d[0], of_d[1]}, y = {of_n[0], of_n[1]};
+    store_pairs(d + 2 * i, e_add(d0, x), k);
+    store_pairs(n + 2 * i, e_add(n0, y), k);
+  });
+}
+
 /* Halves of the two words of a constant. */
 typedef struct {
   vec low0, high0, low1, high1;
@@ -333,6 +355,7 @@ const vc_field_kernels VC_FIELD_NAME = {
     .fractions = fractions,
     .fraction_round = fraction_round,
     .unit_fractions = unit_fractions,
+    .key_fractions = key_fractions,
     .product_round = product_round,
     .affine = affine,
     .expand = expand,

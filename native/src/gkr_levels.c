@@ -7,6 +7,7 @@
 #include "gkr.h"
 
 /* The constants of some streams of leaves: 1 + 3 for each. */
+enum { VC_GKR_KEYS = 1 << 26 }; /* keys that key_fractions takes are below */
 enum { STREAM_WORDS = 6, MOST_WORDS = 2 + STREAM_WORDS * VC_MOST_STREAMS };
 
 void vc_combine_leaves(const vc_field_kernels *k, uint64_t *out, const vc_combination *c, size_t start, size_t n) {
@@ -43,20 +44,35 @@ void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *const
   vc_combine_leaves(vc_field(), out, &c, 0, (size_t)leaf->valid);
 }
 
+/* What key_fractions takes of c0 + c1 key. */
+static void square(uint64_t out[10], const uint64_t constants[8]) {
+  vc_ext_mul(out, constants, constants);
+  vc_ext_mul(out + 2, constants, constants + 2);
+  vc_ext_mul(out + 4, constants + 2, constants + 2);
+  for (int c = 0; c < 2; c++) out[6 + c] = vc_gl_add(constants[c], constants[c]), out[8 + c] = constants[2 + c];
+}
+
 /* A range of n, d (half elements) = the fractions of a unit box in pairs. */
 static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf,
                      const uint64_t constants[8], size_t half, vc_range range) {
-  uint64_t low[2 * VC_GKR_CHUNK], high[2 * VC_GKR_CHUNK];
+  uint64_t low[2 * VC_GKR_CHUNK], high[2 * VC_GKR_CHUNK], squares[10];
   const vc_combination first = {leaf, constants, vc_one, vc_one, 0, 0, 1}, second = {leaf, constants, vc_one, vc_one, half, 0, 1};
   const size_t stop = range.first + range.count, valid = (size_t)leaf->valid;
+  const int keys = !leaf->value && !leaf->sign && leaf->below <= VC_GKR_KEYS;
+  square(squares, constants);
   for (size_t i = range.first; i < stop; i += VC_GKR_CHUNK) {
     const size_t some = stop - i < VC_GKR_CHUNK ? stop - i : VC_GKR_CHUNK;
     const size_t both = half + i < valid ? (some < valid - half - i ? some : valid - half - i) : 0;
-    vc_combine_leaves(k, low, &first, i, some);
-    vc_combine_leaves(k, high, &second, i, both);
-    k->unit_fractions(n + 2 * i, d + 2 * i, low, high, both);
+    if (keys) {
+      k->key_fractions(n + 2 * i, d + 2 * i, leaf->key + i, leaf->key + half + i, squares, both);
+      vc_combine_leaves(k, d + 2 * (i + both), &first, i + both, some - both);
+    } else {
+      vc_combine_leaves(k, low, &first, i, some);
+      vc_combine_leaves(k, high, &second, i, both);
+      k->unit_fractions(n + 2 * i, d + 2 * i, low, high, both);
+      memcpy(d + 2 * (i + both), low + 2 * both, (some - both) * sizeof vc_one);
+    }
     vc_fill_pairs(n + 2 * (i + both), vc_one, some - both);
-    memcpy(d + 2 * (i + both), low + 2 * both, (some - both) * sizeof vc_one);
   }
 }
 

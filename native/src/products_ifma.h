@@ -38,6 +38,14 @@ static inline void p_mac(psum *s, factor a, factor b) {
   s->w104 = _mm512_madd52lo_epu64(s->w104, a.high, b.high);
 }
 
+/* The same for b below 2^52. */
+static inline void p_mac52(psum *s, factor a, vec b) {
+  s->w0 = _mm512_madd52lo_epu64(s->w0, a.low, b);
+  s->w52 = _mm512_madd52hi_epu64(s->w52, a.low, b);
+  s->w52 = _mm512_madd52lo_epu64(s->w52, a.high, b);
+  s->w104 = _mm512_madd52hi_epu64(s->w104, a.high, b);
+}
+
 /* a + 7 b, of sums of few products. */
 static inline psum p_add7(psum a, psum b) {
   const psum sum = {

@@ -15,6 +15,7 @@ static inline psum p_zero(void) {
   return sum;
 }
 static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
+static inline void p_mac52(psum *sum, factor a, vec b) { v_mac(sum, a, b); }
 static inline vec p_reduce(psum sum) { return v_sum(&sum); }
 
 #endif
