@@ -18,6 +18,9 @@ There is no randomness here: the same messages give the same proof.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import count as count_up
+from itertools import islice
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -48,6 +51,9 @@ _DIGESTS: Final = 5
 _NONCE: Final = 6
 
 _MAX_QUERY_BITS: Final = 48
+
+_WORDS: Final = Struct("<4Q")
+"""The words of a digest."""
 
 
 def domain_tag() -> bytes:
@@ -117,18 +123,14 @@ class Transcript:
         """``count`` uniform positions below 2^log_size, drawn with replacement, in the order drawn."""
         if not 0 <= log_size <= _MAX_QUERY_BITS:
             raise ValueError(f"positions of {log_size} bits")
-        words = _stream(self._squeeze(label))
-        return [next(words) & ((1 << log_size) - 1) for _ in range(count)]
+        mask = (1 << log_size) - 1
+        return [word & mask for word in islice(_stream(self._squeeze(label)), count)]
 
 
 def _stream(seed: bytes) -> Iterator[int]:
     """The words of the stream that a squeeze gives."""
-    counter = 0
-    while True:
-        block = hashlib.sha256(seed + counter.to_bytes(8, "little")).digest()
-        for start in range(0, len(block), 8):
-            yield int.from_bytes(block[start : start + 8], "little")
-        counter += 1
+    for counter in count_up():
+        yield from _WORDS.unpack(hashlib.sha256(seed + counter.to_bytes(8, "little")).digest())
 
 
 class ProverTranscript(Transcript):

@@ -21,36 +21,41 @@ from vcompute.field.backend import DIGEST_BYTES, Backend, Digests
 from vcompute.field.goldilocks import Words
 from vcompute.registry import ErrorCode
 
+Positions = NDArray[np.int64]
+
 CHUNK: Final = 1 << 13
 """Rows whose digests are made at a time: they stay in the cache until their parents are made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The rows, and the levels above their digests, which are half of a tree and are made again where they are sent."""
+    """The rows, and the nodes above their digests, which are half of a tree and are made again where they are sent."""
 
     rows: Words
-    levels: tuple[Digests, ...]
-    """From the leaves' parents to the root alone; of a single row the leaf, which is the root."""
+    nodes: Digests
+    """Level by level, from the leaves' parents to the root alone; of a single row the leaf, which is the root."""
 
     @property
     def root(self) -> bytes:
         """The root's digest."""
-        return self.levels[-1].tobytes()
+        root: bytes = self.nodes[-1].tobytes()
+        return root
 
 
 def build(rows: Words, backend: Backend) -> Tree:
     """The tree over rows (n, w), n a power of two. The rows are kept, not copied."""
     count = rows.shape[0]
     if count == 1:
-        return Tree(rows, (backend.hash_rows(rows),))
-    levels = [np.empty((count // 2, DIGEST_BYTES), dtype=np.uint8)]
+        return Tree(rows, backend.hash_rows(rows))
+    nodes = np.empty((count - 1, DIGEST_BYTES), dtype=np.uint8)
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
-        levels[0][start // 2 : stop // 2] = backend.hash_pairs(backend.hash_rows(rows[start:stop]))
-    while levels[-1].shape[0] > 1:
-        levels.append(backend.hash_pairs(levels[-1]))
-    return Tree(rows, tuple(levels))
+        nodes[start // 2 : stop // 2] = backend.hash_pairs(backend.hash_rows(rows[start:stop]))
+    first, size = 0, count // 2
+    while size > 1:
+        nodes[first + size : first + size + size // 2] = backend.hash_pairs(nodes[first : first + size])
+        first, size = first + size, size // 2
+    return Tree(rows, nodes)
 
 
 def missing_siblings(positions: Sequence[int], height: int) -> list[list[int]]:
@@ -68,23 +73,30 @@ def missing_siblings(positions: Sequence[int], height: int) -> list[list[int]]:
 
 def open_positions(tree: Tree, positions: Sequence[int], backend: Backend) -> Digests:
     """The siblings of an opening, in order."""
-    height = tree.rows.shape[0].bit_length() - 1
-    if not height:
+    count = tree.rows.shape[0]
+    if count == 1:
         return np.empty((0, DIGEST_BYTES), dtype=np.uint8)
-    leaves, *above = _missing_siblings(np.array(positions, dtype=np.intp), height)
-    parts = [level[at] for level, at in zip(tree.levels, above, strict=False)]
-    return np.concatenate([backend.hash_rows(tree.rows[leaves]), *parts])
+    levels, siblings = _missing_siblings(np.array(positions, dtype=np.int64), count.bit_length() - 1)
+    leaves = np.searchsorted(levels, 1)  # so many of the siblings are leaves
+    above = siblings[leaves:] + count - (count >> (levels[leaves:] - 1))  # a level begins behind those below it
+    return np.concatenate([backend.hash_rows(tree.rows[siblings[:leaves]]), tree.nodes[above]])
 
 
-def _missing_siblings(known: NDArray[np.intp], height: int) -> list[NDArray[np.intp]]:
-    """As :func:`missing_siblings`: of sorted positions a sibling that is known stands beside its own."""
-    missing = []
-    for _ in range(height):
-        paired = known[1:] == known[:-1] ^ 1
-        first, last = np.append(True, ~paired), np.append(~paired, True)
-        missing.append(known[first & last] ^ 1)
-        known = known[first] >> 1
-    return missing
+def _missing_siblings(positions: Positions, height: int) -> tuple[Positions, Positions]:
+    """As :func:`missing_siblings`, flat: level and place of each.
+
+    Two neighbours among the positions have ancestors that are siblings on one level alone: the one below the level on
+    which they meet. A sibling is missing where neither neighbour's ancestor is it.
+    """
+    never = height + 1
+    # The number of bits, which is exact: positions have fewer than the 53 of a float.
+    meet = np.append(never, np.frexp(positions[1:] ^ positions[:-1])[1])
+    levels, first = np.nonzero(meet > np.arange(height)[:, None])  # of each ancestor the first position below it
+    before = meet[first]
+    after = np.append(before[1:], never)  # a level ends where the next one begins, with a position that meets none
+    missing = (before != levels + 1) & (after != levels + 1)
+    levels, first = levels[missing], first[missing]
+    return levels, positions[first] >> levels ^ 1
 
 
 def check_opening(

@@ -8,6 +8,7 @@ their domains, query counts, grinding and so the length of every message.
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from vcompute import soundness
@@ -212,13 +213,19 @@ def schedule(parameters: CommitmentParameters, shapes: Sequence[TableShape], cla
         Rejected: opening_shape for no tables or too many, no claims, or a domain beyond the field's;
             security_unreachable where a challenge cannot reach the set's level.
     """
+    return _schedule(parameters, tuple(shapes), claims)
+
+
+@lru_cache(maxsize=64)
+def _schedule(parameters: CommitmentParameters, shapes: tuple[TableShape, ...], claims: int) -> Schedule:
+    """See :func:`schedule`; kept: its bounds are sums of fractions, the same for every proof of an instance."""
     if not 1 <= len(shapes) <= MAX_ORACLES or claims < 1:
         raise Rejected(
             "an opening needs claims about committed tables", code=ErrorCode.OPENING_SHAPE,
             expected=f"1 to {MAX_ORACLES} tables, at least 1 claim", got=f"{len(shapes)} tables, {claims} claims",
         )  # fmt: skip
     rounds = []
-    current, rate_bits = tuple(shapes), parameters.rate_bits
+    current, rate_bits = shapes, parameters.rate_bits
     while True:
         step = _round(parameters, current, rate_bits)
         rounds.append(step)
