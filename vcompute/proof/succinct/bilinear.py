@@ -93,7 +93,7 @@ def bilinear_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext
     return BilinearClaims(weight, left, right)
 
 
-def _weight(load: Load, vectors: list[ExtWords], backend: Backend) -> Ext:
+def _weight(load: Load, vectors: tuple[ExtWords, ...], backend: Backend) -> Ext:
     """The table of weights of one box at the point of these vectors; 1 along an axis K."""
     result = ONE
     outer_axes = load.axes if len(load.axes) == len(vectors) else load.axes[:-2]

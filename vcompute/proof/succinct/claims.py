@@ -58,12 +58,12 @@ class LeafClaims:
     bilinear: Mapping[int, Load]
 
 
-def group_axes(vectors: list[ExtWords], factors: tuple[tuple[int, ...], ...]) -> tuple[Axis, ...]:
+def group_axes(vectors: tuple[ExtWords, ...], factors: tuple[tuple[int, ...], ...]) -> tuple[Axis, ...]:
     """The vectors of a column (batch first, then factors) by axis."""
     axes: list[Axis] = [(vectors[0],)]
     used = 1
     for sizes in factors:
-        axes.append(tuple(vectors[used : used + len(sizes)]))
+        axes.append(vectors[used : used + len(sizes)])
         used += len(sizes)
     return tuple(axes)
 
@@ -136,7 +136,7 @@ class Key:
     node: Proved
     scale: Ext
     axes: tuple[Axis, ...]
-    vectors: list[ExtWords]
+    vectors: tuple[ExtWords, ...]
     mass: Ext
 
 
@@ -315,7 +315,7 @@ def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext]
         right.constant = right.constant + place * mass(load.axes[:-1])
         if boxes.step is not None:
             place, vectors = at.place(boxes.step), at.axes(boxes.step)
-            own = backend.ext_mul(channels, full(tuple(vectors), backend))
+            own = backend.ext_mul(channels, full(vectors, backend))
             left.append(WeightTerm(index, "step", -(load.scale * place), (own,)))
             sign = circuit.proved[index].sign
             if sign is not None:
@@ -325,22 +325,22 @@ def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext]
 
 
 def kernel_vectors(
-    circuit: Circuit, index: int, channels: ExtWords, vectors: list[ExtWords], backend: Backend
+    circuit: Circuit, index: int, channels: ExtWords, vectors: tuple[ExtWords, ...], backend: Backend
 ) -> tuple[ExtWords, ...]:
     """A vector for each axis of the filter as it is stored."""
     node = circuit.graph.nodes[index]
     match node.operator:
         case ops.Conv2D():
-            return (channels, vectors[0], vectors[1], full(tuple(vectors[2:]), backend))
+            return (channels, vectors[0], vectors[1], full(vectors[2:], backend))
         case ops.DepthwiseConv2D() as operator:
-            spread = np.repeat(full(tuple(vectors[2:]), backend), operator.depth_multiplier, axis=0)
+            spread = np.repeat(full(vectors[2:], backend), operator.depth_multiplier, axis=0)
             return (vectors[0], vectors[1], backend.ext_mul(channels, spread))
         case _:
-            return (channels, full(tuple(vectors), backend))
+            return (channels, full(vectors, backend))
 
 
 def operand_axes(
-    circuit: Circuit, index: int, axes: tuple[Axis, ...], vectors: list[ExtWords], backend: Backend
+    circuit: Circuit, index: int, axes: tuple[Axis, ...], vectors: tuple[ExtWords, ...], backend: Backend
 ) -> list[Axis]:
     """The axes of a linear node's operand when its kernel box stands at a point with these axis vectors."""
     node = circuit.graph.nodes[index]
@@ -348,6 +348,6 @@ def operand_axes(
     match node.operator:
         case ops.Conv2D() | ops.DepthwiseConv2D() as operator:
             seen = window_axes(operator, axes, image, (vectors[0], vectors[1]), backend)
-            return [axes[0], *seen, tuple(vectors[2:])]
+            return [axes[0], *seen, vectors[2:]]
         case _:
-            return [*axes[:-1], tuple(vectors)]
+            return [*axes[:-1], vectors]

@@ -7,12 +7,13 @@ from vcompute.field import Backend
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct import products
 from vcompute.proof.succinct.bilinear import bilinear_claims, bilinear_tables
-from vcompute.proof.succinct.claims import Challenges, leaf_claims, product_claims
+from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.columns import ColumnWeight, fill
 from vcompute.proof.succinct.forms import committed_part
 from vcompute.proof.succinct.leaves import leaf_tree
 from vcompute.proof.succinct.lookup import prove as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
+from vcompute.proof.succinct.program.claims import claims_at_leaves, claims_of_products
 from vcompute.proof.succinct.public import public_values, revealed_bytes
 from vcompute.proof.succinct.publish import committed_weights
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, absorb_statement, make_setting
@@ -56,7 +57,7 @@ def prove(
         transcript, leaf_tree(circuit, witness, challenges, backend, setting.kept)
     )
     # 5. What they leave: columns, public values, and the linear nodes' sum.
-    leaf = leaf_claims(circuit, prepared.plans, point, challenges, backend)
+    leaf = claims_at_leaves(setting, point, challenges, backend)
     left, right = products.empty_table(circuit), products.empty_table(circuit)
     products.add_loads(left, right, circuit, prepared, witness, leaf.loads, backend)
     loaded = backend.dot_ext(left, right)
@@ -79,7 +80,7 @@ def prove(
     transcript.send_ext("right table", [right_value])
     if tables:
         transcript.send_ext("left table", [left_value])
-    product = product_claims(circuit, {**leaf.loads, **public}, ends, backend)
+    product = claims_of_products(setting, {**leaf.loads, **public}, ends, backend)
     # 8. Everything left is weighted sums of the witness, and of the weights.
     forms += [
         (leaf.numerator, numerator),

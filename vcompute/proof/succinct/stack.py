@@ -131,14 +131,18 @@ class AtPoint:
         self._prefixes = Prefixes(list(reversed(point)))
         self._vectors: dict[tuple[int, int], ExtWords] = {}
         self._sums: dict[tuple[int, int], Ext] = {}
+        self._axes: dict[tuple[tuple[int, int], ...], tuple[ExtWords, ...]] = {}
 
     def place(self, box: int) -> Ext:
         """eq of a box's place and the point."""
         return self._prefixes.eq(len(self.point) - self._stack.bits[box], self._stack.places[box])
 
-    def axes(self, box: int) -> list[ExtWords]:
+    def axes(self, box: int) -> tuple[ExtWords, ...]:
         """eq of each axis of a box and the point's coordinates for it, cut to the axis's length."""
-        return [self._vector(used, size) for used, size in self._stack.parts[box]]
+        parts = self._stack.parts[box]
+        if parts not in self._axes:
+            self._axes[parts] = tuple(self._vector(used, size) for used, size in parts)
+        return self._axes[parts]
 
     def mass(self, box: int) -> Ext:
         """The sum of eq over a box: the product of its axes' sums."""

@@ -14,10 +14,11 @@ from vcompute.field import default_backend, implementations, native
 from vcompute.kernels import reference
 from vcompute.proof.statement import Statement
 from vcompute.proof.succinct.commitment import decode_commitment, encode_commitment
-from vcompute.proof.succinct.program.run import Program
+from vcompute.proof.succinct.program.claims import Replay
+from vcompute.proof.succinct.program.core import Program
 from vcompute.proof.succinct.prove import prove
 from vcompute.proof.succinct.publish import commit_model
-from vcompute.proof.succinct.setting import make_setting, prepare
+from vcompute.proof.succinct.setting import Setting, make_setting, prepare
 from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS, holder_of
 from vcompute.registry import ErrorCode, ParameterSetId
 from vcompute.task import Batch, Model, make_batch
@@ -34,6 +35,9 @@ def round_trip(model: Model, inputs: Batch, parameter_set: int = TINY) -> None:
     for suite, holders in ((SUITE, (model, commitment)), (SUITE_WITH_WEIGHTS, (model,))):
         outputs, body = suite.prove(model, inputs, b"context", parameter_set, 1)
         assert outputs == reference.run(model, inputs)
+        again = [suite.prove(model, inputs, b"context", parameter_set, 1)[1] for _ in range(2)]
+        assert again == [body, body], "a prover that has recorded its claims makes another proof"
+        assert_recorded(make_setting(prepare(model), inputs.size, parameter_set, suite.mode))
         for holder in holders:
             statement = Statement(holder, inputs, outputs, b"context")
             for twin in (suite, replace(suite, readable=True)):
@@ -41,6 +45,13 @@ def round_trip(model: Model, inputs: Batch, parameter_set: int = TINY) -> None:
             known = holder_of(statement, body, parameter_set, default_backend())
             setting = make_setting(known, inputs.size, parameter_set, suite.mode)
             assert isinstance(setting.kept["program"], Program), "the circuit's verifier does not run natively"
+
+
+def assert_recorded(setting: Setting) -> None:
+    """The claims of a prover's second proof come from a record."""
+    if default_backend().name == "native":
+        assert isinstance(setting.kept["leaf claims"], Replay)
+        assert isinstance(setting.kept["product claims"], Replay)
 
 
 def scaled(sketch: Sketch, value: int) -> int:

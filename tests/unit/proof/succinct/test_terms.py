@@ -11,7 +11,7 @@ import pytest
 from tests.unit.proof.succinct.build import Sketch, image_network, inputs_for, int8, network
 from tests.unit.proof.succinct.forgeries import squared
 from vcompute import soundness
-from vcompute.commitment import STANDARD
+from vcompute.commitment import STANDARD, parameters
 from vcompute.errors import Rejected
 from vcompute.field import default_backend
 from vcompute.field.portable import NumpyBackend
@@ -148,6 +148,7 @@ def test_an_instance_that_cannot_reach_its_level_is_refused_before_proving(
 def work_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two bits of work before every challenge that can have any; small instances need none."""
     monkeypatch.setattr(soundness, "grinding_for", lambda *_: 2)
+    monkeypatch.setattr(parameters, "_schedule", parameters._schedule.__wrapped__)  # one that keeps nothing
 
 
 @pytest.mark.usefixtures("work_everywhere")

@@ -9,5 +9,7 @@ for every proof of that instance. There is one verifier, written once; a new cir
 - :mod:`recorder`: operations as words, each distinct value once;
 - :mod:`values`: elements, vectors, tensors and bytes that are not yet known;
 - :mod:`backend`, :mod:`transcript`: what the verifier calls while it is recorded;
-- :mod:`run`: record an instance, carry it out.
+- :mod:`core`: a record in the hands of the native core;
+- :mod:`run`: record an instance, carry it out;
+- :mod:`claims`: what a prover computes as its verifier does, from a record too.
 """

@@ -2,8 +2,7 @@
 """Record an instance's checks; carry them out on a proof. The native twin of :mod:`vcompute.proof.succinct.verify`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.commitment import Commitment
 from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.program.backend import RecordingBackend
-from vcompute.proof.succinct.program.recorder import NotRecordable, Recorder, joined
+from vcompute.proof.succinct.program.core import Program, load
+from vcompute.proof.succinct.program.recorder import NotRecordable, Recorder
 from vcompute.proof.succinct.program.transcript import RecordingTranscript
 from vcompute.proof.succinct.program.values import RecordedBytes, RecordedTensor
 from vcompute.proof.succinct.setting import PROTOCOL, Prepared
@@ -37,24 +37,6 @@ _MESSAGES: Final = {
     ErrorCode.MERKLE_PATH: "opened rows do not hash to the committed root",
     ErrorCode.QUERY_CONSISTENCY: "an opened leaf disagrees with the final polynomial",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """A recorded instance, and the memory of runs that have ended."""
-
-    code: Any
-    """The C structure; it points into ``arrays``."""
-    arrays: tuple[object, ...]
-    slots: tuple[tuple[object, ...], ...]
-    """What a run is given, in order."""
-    fixed: Mapping[tuple[object, ...], IntArray]
-    """What the model gives."""
-    messages: Mapping[int, str]
-    elements: int
-    digests: int
-    scratch: int
-    spare: list[Any] = field(default_factory=list)
 
 
 class _Values(dict[int, RecordedTensor]):
@@ -125,30 +107,7 @@ def record(holder: Prepared | Commitment, opened: Opened) -> Program:
     )
     transcript = RecordingTranscript(PROTOCOL, recorder)
     check(transcript, holder, blank, RecordingBackend(recorder), transcript.reduce_opening)
-    return _load(recorder, transcript.messages)
-
-
-def _load(recorder: Recorder, messages: Mapping[int, str]) -> Program:
-    """Hand a record to the core, which checks it."""
-    ffi, lib = _native.ffi, _native.lib
-    places, values = recorder.initial()
-    base = joined(recorder.base)
-    sizes = np.array(recorder.slot_bytes, np.uint64)
-    blob = bytes(recorder.blob)
-    arrays = [
-        ffi.from_buffer("uint32_t[]", recorder.code), ffi.from_buffer("uint8_t[]", blob),
-        *(ffi.from_buffer("uint64_t[]", array) for array in (base, places, values, sizes)),
-    ]  # fmt: skip
-    code = ffi.new("vc_program *", (
-        *arrays, len(recorder.code), len(blob), base.size, places.size, sizes.size, recorder.size, recorder.digests,
-    ))  # fmt: skip
-    scratch = ffi.new("size_t *")
-    if lib.vc_program_check(code, scratch):
-        raise NotRecordable("a record that leaves its memory")
-    return Program(
-        code, (arrays, recorder.code, blob, base, places, values, sizes), tuple(recorder.slots), recorder.fixed,
-        messages, recorder.size, recorder.digests, scratch[0],
-    )  # fmt: skip
+    return load(recorder, transcript.messages)
 
 
 def program_of(holder: Prepared | Commitment, opened: Opened) -> Program | None:
