@@ -14,7 +14,7 @@ from vcompute.proof.succinct.leaves import leaf_tree
 from vcompute.proof.succinct.lookup import prove as lookup
 from vcompute.proof.succinct.outputs import bound_claims, public_loads
 from vcompute.proof.succinct.program.claims import claims_at_leaves, claims_of_products
-from vcompute.proof.succinct.public import public_values, revealed_bytes
+from vcompute.proof.succinct.public import revealed_bytes
 from vcompute.proof.succinct.publish import committed_weights
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, absorb_statement, make_setting
 from vcompute.proof.succinct.sumcheck import prove as sumcheck
@@ -43,9 +43,9 @@ def prove(
     # 1. The statement, 2. what is revealed.
     transcript.send_bytes("header", bytes((PROOF_FORMAT, mode)))
     absorb_statement(transcript, setting, prepared, statement, b"".join(table.root for table in tables))
-    revealed = revealed_bytes(circuit, witness.values, witness.accumulators)
-    transcript.send_bytes("revealed", revealed)
-    values, accumulators = public_values(circuit, prepared.constant, statement, revealed)
+    transcript.send_bytes("revealed", revealed_bytes(circuit, witness.values, witness.accumulators))
+    # A verifier computes the public ones, which are all that is asked for below.
+    values = dict(enumerate((*inputs.arrays, *witness.values[circuit.first :])))
     # 3. The witness.
     table = fill(setting.layout, witness.columns, setting.shape, kept=setting.kept)
     committed = commit(table, setting.shape, setting.parameters, backend)
@@ -72,7 +72,7 @@ def prove(
         pair = bilinear_claims(circuit, leaf.bilinear, at, backend)
         forms, denominator = [(pair.left, first), (pair.right, second)], denominator - crossed
     # 6. Public values at random points.
-    public, _ = public_loads(transcript, circuit, accumulators, backend)
+    public, _ = public_loads(transcript, circuit, witness.accumulators, backend)
     bound = bound_claims(transcript, circuit, values, backend)
     # 7. The products: those of public values stand in the same tables.
     products.add_loads(left, right, circuit, prepared, witness, public, backend)

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from tests.unit.proof.succinct.build import POOL, Sketch, inputs_for, int8, network
-from tests.unit.proof.succinct.cheating import PORTABLE, TINY, Forgery, cheat, replaced, without
+from tests.unit.proof.succinct.cheating import PORTABLE, TINY, Forgery, cheat, replaced
 from vcompute.commitment.parameters import CommitmentParameters, TableShape
 from vcompute.commitment.prove import Committed, commit
 from vcompute.field import ONE, Ext
@@ -20,13 +20,11 @@ from vcompute.proof.succinct.bilinear import bilinear_tables
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.lookup.tree import NumpyTree
-from vcompute.proof.succinct.public import public_values
 from vcompute.proof.succinct.publish import commit_model
 from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.setting import ROOT_ONLY, Prepared, prepare
 from vcompute.proof.succinct.steps import Int64
 from vcompute.proof.succinct.witness import Witness, make_witness
-from vcompute.registry import ErrorCode
 from vcompute.task import Batch, Model, build, make_batch
 from vcompute.task import operators as ops
 from vcompute.task.operators import Requant, Rounding
@@ -114,8 +112,7 @@ def wrong_output() -> Forgery:
     def claim(model: Model, inputs: Batch, outputs: Batch, context: bytes) -> Statement:
         return Statement(model, inputs, forged(outputs), context)
 
-    unchecked = without(public_values, ErrorCode.OUTPUT_MISMATCH)
-    forgery = cheat(MODEL, INPUTS, {(prover, "Statement"): claim, (prover, "public_values"): unchecked})
+    forgery = cheat(MODEL, INPUTS, {(prover, "Statement"): claim})
     return replace(forgery, statement=replace(forgery.statement, outputs=forged(forgery.statement.outputs)))
 
 
