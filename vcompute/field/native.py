@@ -89,9 +89,10 @@ class NativeBackend:
         return out
 
     def ext_mul_base(self, a: ExtWords, b: Words) -> ExtWords:
-        shape = np.broadcast_shapes(a.shape[:-1], b.shape)
-        left = np.ascontiguousarray(np.broadcast_to(a, (*shape, 2)))
-        right = np.ascontiguousarray(np.broadcast_to(b, shape))
+        if a.shape[:-1] != b.shape:  # as rarely as below
+            shape = np.broadcast_shapes(a.shape[:-1], b.shape)
+            a, b = np.broadcast_to(a, (*shape, 2)), np.broadcast_to(b, shape)
+        left, right = np.ascontiguousarray(a), np.ascontiguousarray(b)
         out = np.empty_like(left)
         self._lib.vc_ext_mul_base_n(_words(out), _words(left), _words(right), right.size)
         return out

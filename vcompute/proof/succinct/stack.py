@@ -93,9 +93,18 @@ class Stack:
 
     def put(self, table: ExtWords, box: int, tensor: ExtWords) -> None:
         """Write a box's own tensor, extension elements (*dims, 2), to its place in level 0."""
-        start, dims = self.places[box] << self.bits[box], self.boxes[box]
-        own = table[start : start + (1 << self.bits[box])].reshape(*(1 << bits_of(size) for size in dims), 2)
-        own[tuple(slice(0, size) for size in dims)] = tensor.reshape(*dims, 2)
+        part, padded, inside = self._own[box]
+        table[part].reshape(padded)[inside] = tensor.reshape(*self.boxes[box], 2)
+
+    @cached_property
+    def _own(self) -> tuple[tuple[slice, tuple[int, ...], tuple[slice, ...]], ...]:
+        """For each box its part of level 0, the shape of that with the padding, and the box's own elements there."""
+        result = []
+        for place, bits, dims in zip(self.places, self.bits, self.boxes, strict=True):
+            part = slice(place << bits, (place + 1) << bits)
+            padded = (*(1 << bits_of(size) for size in dims), 2)
+            result.append((part, padded, tuple(slice(0, size) for size in dims)))
+        return tuple(result)
 
     def halves(self, table: ExtWords, s: int, default: ExtWords) -> tuple[ExtWords, ExtWords]:
         """The values of level s with its first variable 0, and 1; each in the shape of level s + 1."""
