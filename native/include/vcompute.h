@@ -466,10 +466,22 @@ void vc_ext_contract(uint64_t *out, const uint64_t *table, size_t left, size_t s
 
 /* A round of a sum of products of two tables of one level of a stack (see stack.py): `groups` holds for each run of boxes how many
  * they are and how many variables each still has, `tail` is the number of single values behind them. sums = h(0), then the
- * coefficient of X^2; a fold binds the variable to r. */
+ * coefficient of X^2; a fold binds the variable to r, in place where `out` is the table. */
 void vc_stack_round(uint64_t *sums, const uint64_t *a, const uint64_t *b, const uint64_t *groups, size_t n_groups, size_t tail);
 void vc_stack_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups, size_t n_groups, size_t tail,
                    const uint64_t *r);
+
+/* A level as rounds go over it. */
+typedef struct {
+  const uint64_t *groups;
+  uint64_t count, tail;
+} vc_stack_level;
+
+/* `count` rounds over both tables in place, one level each: a round's message (two elements in `messages`) is absorbed and its
+ * challenge (an element in `challenges`) drawn, under labels of their own, and bound. `seed` (32 bytes) is that of the
+ * transcript's last squeeze, replaced. */
+void vc_stack_rounds(uint64_t *messages, uint64_t *challenges, uint8_t *seed, uint64_t *a, uint64_t *b,
+                     const vc_stack_level *levels, size_t count, const char *message, const char *challenge);
 
 /* The outer product of m and n extension elements, row-major. */
 void vc_ext_outer(uint64_t *out, const uint64_t *outer, size_t m, const uint64_t *inner, size_t n);

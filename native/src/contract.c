@@ -6,6 +6,7 @@
 #include "field.h"
 #include "goldilocks.h"
 #include "integers.h"
+#include "transcript.h"
 #include "vcompute.h"
 
 static void scale_add(uint64_t sum[2], const uint64_t a[2], uint64_t scale) {
@@ -135,7 +136,25 @@ void vc_stack_fold(uint64_t *out, const uint64_t *table, const uint64_t *groups,
   for (size_t i = 0; i < tail; i += 2, table += 4, out += 2) {
     uint64_t step[2];
     ext_difference(step, i + 1 < tail ? table + 2 : NOTHING, table);
-    vc_ext_mul(out, step, r);
-    add_to(out, table);
+    vc_ext_mul(step, step, r);
+    add_to(step, table);
+    memcpy(out, step, sizeof step); /* may be where the table is */
   }
+}
+
+void vc_stack_rounds(uint64_t *messages, uint64_t *challenges, uint8_t *seed, uint64_t *a, uint64_t *b,
+                     const vc_stack_level *levels, size_t count, const char *message, const char *challenge) {
+  vc_transcript transcript;
+  vc_transcript_begin(&transcript, seed, NULL, 0);
+  for (size_t i = 0; i < count; i++, messages += 4, challenges += 2) {
+    const size_t n_groups = (size_t)levels[i].count, tail = (size_t)levels[i].tail;
+    uint8_t sent[32];
+    vc_stack_round(messages, a, b, levels[i].groups, n_groups, tail);
+    for (size_t j = 0; j < 4; j++) vc_store_le64(sent + 8 * j, messages[j]);
+    vc_transcript_absorb_ext(&transcript, message, sent, 2);
+    vc_transcript_challenge(&transcript, challenge, challenges);
+    vc_stack_fold(a, a, levels[i].groups, n_groups, tail, challenges);
+    vc_stack_fold(b, b, levels[i].groups, n_groups, tail, challenges);
+  }
+  memcpy(seed, transcript.seed, sizeof transcript.seed);
 }

@@ -28,7 +28,8 @@ from vcompute.commitment.weights import Claim
 from vcompute.field.backend import DIGEST_BYTES, Backend
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
-from vcompute.field.scalar import ONE, Ext, to_array
+from vcompute.field.native import NativeBackend
+from vcompute.field.scalar import ONE, Ext, from_array, to_array
 from vcompute.transcript import ProverTranscript
 
 
@@ -152,13 +153,28 @@ def _fold_challenge(transcript: ProverTranscript, at_zero: Ext, leading: Ext, gr
 
 
 def _folds(transcript: ProverTranscript, state: _Folded, count: int, grinding: int, backend: Backend) -> _Folded:
-    table, weights, alphas = state.table, state.weights, []
-    for _ in range(count):
+    table, weights, alphas = state.table, state.weights, list[Ext]()
+    for done in range(count):
+        if done and not grinding and isinstance(backend, NativeBackend) and backend.part_count(table.size) == 1:
+            left = count - done
+            return _fold_natively(transcript, _Folded(table, weights, alphas), left, backend)
         alpha = _fold_challenge(transcript, *backend.round_ext(table, weights), grinding)
         table = backend.fold_ext(table, alpha, reuse=True)
         weights = backend.fold_ext(weights, alpha, reuse=True)
         alphas.append(alpha)
     return _Folded(table, weights, alphas)
+
+
+def _fold_natively(transcript: ProverTranscript, state: _Folded, count: int, backend: NativeBackend) -> _Folded:
+    """The rest of :func:`_folds` right after a challenge, in one call of the core."""
+    variables = state.table.shape[0].bit_length() - 1
+    levels = [(np.array([[1, variables - done]], np.uint64), 0) for done in range(count)]
+    messages, alphas, seed = backend.product_rounds(
+        transcript.hand_over(), state.table, state.weights, levels, ("sumcheck", "fold")
+    )
+    transcript.take_back(seed, messages)
+    left = 1 << (variables - count)
+    return _Folded(state.table[:left], state.weights[:left], [*state.alphas, *from_array(alphas)])
 
 
 def _queries(

@@ -180,6 +180,26 @@ class NativeBackend:
         self.parts(part, count, 2 * w.size)
         return sum((sums[0] for sums in found), Ext(0)), sum((sums[1] for sums in found), Ext(0))
 
+    def product_rounds(
+        self, seed: bytes, a: ExtWords, b: ExtWords, levels: Sequence[tuple[Words, int]], labels: tuple[str, str]
+    ) -> tuple[ExtWords, ExtWords, bytes]:
+        """A round of the sum of a * b for each level (runs of boxes: how many, of how many variables; and the length of
+        the tail), both tables bound in place: the messages, the challenges, and the seed of the transcript's last
+        squeeze where ``seed`` was that before. ``labels`` are those of messages and challenges.
+        """
+        ffi, count = _native.ffi, len(levels)
+        _require(all(table.shape[1:] == (2,) for table in (a, b)), a, b)
+        described = ffi.new("vc_stack_level[]", count)
+        for handle, (groups, tail) in zip(described, levels, strict=True):
+            handle.groups, handle.count, handle.tail = _words(groups), len(groups), tail
+        messages, challenges = np.empty((2 * count, 2), np.uint64), np.empty((count, 2), np.uint64)
+        state, (message, challenge) = bytearray(seed), (label.encode() for label in labels)
+        self._lib.vc_stack_rounds(
+            _words(messages), _words(challenges), ffi.from_buffer("uint8_t[]", state), _words(a), _words(b),
+            described, count, message, challenge,
+        )  # fmt: skip
+        return messages, challenges, bytes(state)
+
     def add_fractions(self, n0: ExtWords, d0: ExtWords, n1: ExtWords, d1: ExtWords) -> tuple[ExtWords, ExtWords]:
         tables = (n0, d0, n1, d1)
         _require(all(table.shape == (len(n0), 2) for table in tables), *tables)

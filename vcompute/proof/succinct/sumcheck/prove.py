@@ -6,28 +6,26 @@ the leading coefficient; h(1) = claim - h(0) follows.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from vcompute import _native
 from vcompute.field import Backend, Ext, ExtWords, Words, from_array, to_array
+from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.stack import Stack
 from vcompute.transcript import ProverTranscript
 
 ZERO_VALUE = np.zeros(2, np.uint64)
+MESSAGE: Final = "product sumcheck"
 
 
 def prove(
     transcript: ProverTranscript, stack: Stack, left: ExtWords, right: ExtWords, backend: Backend
 ) -> tuple[list[Ext], Ext, Ext]:
     """Prove the sum of ``left * right`` (level 0 tables); the point, and A and B there, which are not sent here."""
-    point, run = [], NativeRounds if backend.name == "native" else Rounds
-    rounds = run(stack, left, right, backend)
-    for s in range(stack.variables):
-        transcript.send_ext("product sumcheck", rounds.message(s))
-        point.append(transcript.challenge("product sumcheck"))
-        rounds.bind(s, point[-1])
+    rounds = (NativeRounds if isinstance(backend, NativeBackend) else Rounds)(stack, left, right, backend)
+    point = rounds.run(transcript)
     return point, from_array(rounds.left)[0], from_array(rounds.right)[0]
 
 
@@ -36,6 +34,17 @@ class Rounds:
 
     def __init__(self, stack: Stack, left: ExtWords, right: ExtWords, backend: Backend) -> None:
         self.stack, self.left, self.right, self.backend = stack, left, right, backend
+
+    def run(self, transcript: ProverTranscript) -> list[Ext]:
+        """Every round: send its message, draw its challenge, bind; the point."""
+        return [self.round(transcript, s) for s in range(self.stack.variables)]
+
+    def round(self, transcript: ProverTranscript, s: int) -> Ext:
+        """The round of variable s."""
+        transcript.send_ext(MESSAGE, self.message(s))
+        r = transcript.challenge(MESSAGE)
+        self.bind(s, r)
+        return r
 
     def message(self, s: int) -> Sequence[Ext]:
         """h(0) and the coefficient of X^2 of variable s."""
@@ -52,24 +61,38 @@ class Rounds:
 
 
 class NativeRounds(Rounds):
-    """As :class:`Rounds`, by one call of the core for each step."""
+    """As :class:`Rounds`: a first round that leaves the given tables as they are, then all others in one call."""
+
+    backend: NativeBackend
+
+    def run(self, transcript: ProverTranscript) -> list[Ext]:
+        first = self.round(transcript, 0)
+        levels = [(self._groups(s), self.stack.levels[s].tail) for s in range(1, self.stack.variables)]
+        messages, others, seed = self.backend.product_rounds(
+            transcript.hand_over(), self.left, self.right, levels, (MESSAGE, MESSAGE)
+        )
+        transcript.take_back(seed, messages)
+        return [first, *from_array(others)]
 
     def message(self, s: int) -> Sequence[Ext]:
-        sums = np.empty((2, 2), np.uint64)
-        _native.lib.vc_stack_round(_words(sums), _words(self.left), _words(self.right), *self._shape(s))
+        sums, groups = np.empty((2, 2), np.uint64), self._groups(s)
+        _native.lib.vc_stack_round(
+            _words(sums), _words(self.left), _words(self.right), _words(groups), len(groups), self.stack.levels[s].tail
+        )
         return from_array(sums)
 
     def bind(self, s: int, r: Ext) -> None:
         self.left, self.right = (self._folded(table, s, r) for table in (self.left, self.right))
 
     def _folded(self, table: ExtWords, s: int, r: Ext) -> ExtWords:
-        out = np.empty((self.stack.levels[s + 1].size, 2), np.uint64)
-        _native.lib.vc_stack_fold(_words(out), _words(table), *self._shape(s), _words(to_array([r])))
+        out, groups = np.empty((self.stack.levels[s + 1].size, 2), np.uint64), self._groups(s)
+        _native.lib.vc_stack_fold(
+            _words(out), _words(table), _words(groups), len(groups), self.stack.levels[s].tail, _words(to_array([r]))
+        )
         return out
 
-    def _shape(self, s: int) -> tuple[Any, int, int]:
-        level = self.stack.levels[s]
-        return _words(np.array(level.groups, np.uint64).reshape(-1, 2)), len(level.groups), level.tail
+    def _groups(self, s: int) -> Words:
+        return np.array(self.stack.levels[s].groups, np.uint64).reshape(-1, 2)
 
 
 def _words(array: Words) -> Any:
