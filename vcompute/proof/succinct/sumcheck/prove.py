@@ -72,6 +72,7 @@ class NativeRounds(Rounds):
             transcript.hand_over(), self.left, self.right, levels, (MESSAGE, MESSAGE)
         )
         transcript.take_back(seed, messages)
+        self.left, self.right = self.left[:1], self.right[:1]
         return [first, *from_array(others)]
 
     def message(self, s: int) -> Sequence[Ext]:
