@@ -35,9 +35,10 @@ def round_trip(model: Model, inputs: Batch, parameter_set: int = TINY) -> None:
     for suite, holders in ((SUITE, (model, commitment)), (SUITE_WITH_WEIGHTS, (model,))):
         outputs, body = suite.prove(model, inputs, b"context", parameter_set, 1)
         assert outputs == reference.run(model, inputs)
-        again = [suite.prove(model, inputs, b"context", parameter_set, 1)[1] for _ in range(2)]
-        assert again == [body, body], "a prover that has recorded its claims makes another proof"
+        again, other = (suite.prove(model, inputs, context, parameter_set, 1)[1] for context in (b"context", b"other"))
         assert_recorded(make_setting(prepare(model), inputs.size, parameter_set, suite.mode))
+        assert again == body, "a prover that has recorded its claims makes another proof"
+        suite.verify(Statement(model, inputs, outputs, b"other"), other, parameter_set, 1)
         for holder in holders:
             statement = Statement(holder, inputs, outputs, b"context")
             for twin in (suite, replace(suite, readable=True)):

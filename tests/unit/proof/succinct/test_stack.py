@@ -26,6 +26,7 @@ from vcompute.proof.succinct.tables import (
     range_table,
     signed_table,
 )
+from vcompute.transcript import ProverTranscript
 
 BOXES = [(3, 5), (1,), (4, 2, 3), (7,), (), (2, 2), (1, 9)]
 
@@ -207,6 +208,15 @@ def test_rounds_of_products_by_both_twins() -> None:
                 rounds.bind(s, r)
             assert np.array_equal(twins[0].left, twins[1].left)
             assert np.array_equal(twins[0].right, twins[1].right)
+        transcripts = [ProverTranscript("rounds", backend) for _ in twins]
+        again = [kind(stack, left, right, backend) for kind in (Rounds, NativeRounds)]
+        points = [rounds.run(transcript) for rounds, transcript in zip(again, transcripts, strict=True)]
+        assert points[0] == points[1]
+        assert len(points[0]) == stack.variables
+        assert transcripts[0].finish() == transcripts[1].finish()
+        assert transcripts[0].challenge("next") == transcripts[1].challenge("next")
+        assert np.array_equal(again[0].left, again[1].left)
+        assert np.array_equal(again[0].right, again[1].right)
 
 
 def lift_words(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
