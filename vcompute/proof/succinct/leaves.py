@@ -87,7 +87,7 @@ def leaf_plan(circuit: Circuit) -> LeafPlan:
     rows = frozenset(circuit.leaf_of[column] for column in circuit.multiplicities)
     unit = frozenset(leaf for leaf, bits in enumerate(circuit.leaves.bits) if bits > 1 and leaf not in rows)
     tables = zip(circuit.tables, circuit.multiplicities, strict=True)
-    nothing = Challenges(ZERO, ZERO, ZERO, ZERO)
+    nothing = ZERO, ZERO, ZERO, ZERO
     integers = tuple(_unit_leaves(Keys(column, table, *table.words()), nothing) for table, column in tables)
     return LeafPlan(Geometry(circuit.leaves, unit), integers)
 
@@ -104,29 +104,31 @@ def leaf_tree(
         with memory.plain():
             kept["leaves"] = plan = leaf_plan(circuit)
     unit, general = {}, {}
+    constants = [_constants(table, challenges) for table in circuit.tables]
     for keys in lookups(circuit, witness):
         leaf = circuit.leaf_of[keys.column]
         if circuit.leaves.bits[leaf] > 1:
-            unit[leaf] = _unit_leaves(keys, challenges)
+            unit[leaf] = _unit_leaves(keys, constants[keys.table.id])
         else:
             numerators, denominators = _fractions(keys, challenges, backend)
             general[leaf] = numerators.reshape(-1, 2), denominators.reshape(-1, 2)
     for table, column, rows in zip(circuit.tables, circuit.multiplicities, plan.rows, strict=True):
         counted = lift(elements(-witness.columns[column]))
-        general[circuit.leaf_of[column]] = (
-            counted,
-            denominators_of(replace(rows, constants=_constants(table, challenges))),
-        )
+        general[circuit.leaf_of[column]] = counted, denominators_of(replace(rows, constants=constants[table.id]))
     return NativeTree(circuit.leaves, plan.geometry, unit, general, backend)
 
 
-def _constants(table: Table, challenges: Challenges) -> tuple[Ext, Ext, Ext, Ext]:
+Constants = tuple[Ext, Ext, Ext, Ext]
+"""Of the denominators of leaves that look up one table: c0 + c1 * u + c2 * v + c3 * s."""
+
+
+def _constants(table: Table, challenges: Challenges) -> Constants:
     """Of denominators whose u is counted from the table's first and whose v from its least."""
     start = challenges.alpha - table.id - challenges.u * table.first - challenges.v * table.least
     return start, -challenges.u, -challenges.v, -challenges.s
 
 
-def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:
+def _unit_leaves(keys: Keys, constants: Constants) -> UnitLeaves:
     """Integers that are not negative: u counted from the table's first, v from its least."""
     table = keys.table
     u, v = keys.u.astype(np.int32, copy=False).ravel(), None
@@ -134,7 +136,7 @@ def _unit_leaves(keys: Keys, challenges: Challenges) -> UnitLeaves:
     if keys.v is not None:
         v = keys.v.astype(np.int8, copy=False).ravel().view(np.uint8) - np.uint8(table.least % 256)  # modulo 256
     sign = None if keys.s is None else keys.s.astype(np.uint8, copy=False).ravel()
-    return UnitLeaves(key, v, sign, _constants(table, challenges), table.rows)
+    return UnitLeaves(key, v, sign, constants, table.rows)
 
 
 def _fractions(keys: Keys, challenges: Challenges, backend: Backend) -> tuple[ExtWords, ExtWords]:

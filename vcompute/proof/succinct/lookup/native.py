@@ -3,7 +3,7 @@
 hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr_tree.c``).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from math import prod
@@ -258,7 +258,9 @@ class NativeTree:
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        return _Layer(self._geometry, s, self._levels.pop(), self._unit, self._leaves, scale, claimed, self._backend)
+        return _Layer(
+            self._geometry, s, self._levels.pop(), self._constants, self._leaves, scale, claimed, self._backend
+        )
 
 
 class _Layer:
@@ -267,7 +269,7 @@ class _Layer:
     """
 
     def __init__(
-        self, geometry: Geometry, s: int, level: _Level, unit: Sequence[UnitLeaves], leaves: Any, scale: Ext,
+        self, geometry: Geometry, s: int, level: _Level, constants: ExtWords, leaves: Any, scale: Ext,
         claimed: list[Ext], backend: NativeBackend,
     ) -> None:  # fmt: skip
         lowest, ffi = s == 0, _native.ffi
@@ -293,7 +295,7 @@ class _Layer:
         self._constants = np.zeros((0, 2), np.uint64)
         self._leaves = leaves
         if lowest:
-            self._constants = to_array([word for box in unit for word in (*self._scaled(box), *self._shifted(box))])
+            self._constants = self._scaled(constants)
             self._fill_rows()
         self._tables.leaves, self._tables.constants = leaves, _words(self._constants)
         self._tables.lazy, self._tables.unit_sizes = _words(geometry.lazy), _words(geometry.unit_sizes)
@@ -329,14 +331,16 @@ class _Layer:
             grids = self._backend.add(grids, one)
         return grids
 
-    def _scaled(self, box: UnitLeaves) -> list[Ext]:
-        """Table a: lambda * d0 + 1."""
-        scaled = [self._scale * word for word in box.constants]
-        return [scaled[0] + ONE, *scaled[1:]]
-
-    def _shifted(self, box: UnitLeaves) -> list[Ext]:
-        """Table b: d1 + 1 / lambda."""
-        return [box.constants[0] + self._inverse, *box.constants[1:]]
+    def _scaled(self, constants: ExtWords) -> ExtWords:
+        """Of every unit box the constants of table a, lambda * d0 + 1, and of table b, d1 + 1 / lambda."""
+        both = np.empty((constants.shape[0] // 4, 2, 4, 2), np.uint64)
+        factor = np.broadcast_to(self._lambda, constants.shape)
+        both[:, 0] = self._backend.ext_mul(constants, factor).reshape(-1, 4, 2)
+        both[:, 1] = constants.reshape(-1, 4, 2)
+        for table, more in enumerate((ONE, self._inverse)):
+            first = np.ascontiguousarray(both[:, table, 0])
+            both[:, table, 0] = self._backend.add(first, np.broadcast_to(to_array([more]), first.shape))
+        return both.reshape(-1, 2)
 
     def _fill_rows(self) -> None:
         """c = n0 and d = -n1 / lambda of unit boxes along their first axis, at level 1."""
