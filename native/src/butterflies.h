@@ -172,7 +172,4 @@ static void butterflies(uint64_t *out, size_t to, const uint64_t *in, size_t fro
   }
 }
 
-/* Canonical words as a first pass takes them. */
-static void offset(uint64_t *words, size_t n) {
-  EACH(n, store_some(words + i, v_add(load_some(words + i, k), v_set1(OFFSET)), k););
-}
+#include "first_layer.h"

@@ -8,12 +8,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOST_STREAMS = 8 };
+enum { VC_MOST_STREAMS = 8, VC_TILE = 64 /* rows of a first layer at a time */ };
 
 typedef struct {
   const uint32_t *key;
   const uint8_t *value, *sign;
 } vc_stream;
+
+/* Rows of lanes' words in the form of passes (see ntt.c), with the first layer of two blocks of a code, or of one, where `high`
+ * is not null. */
+typedef struct {
+  const uint64_t *low, *high; /* the first rows of the lanes' elements u and v */
+  const uint64_t *next;       /* low of the call that follows, or null */
+  size_t lanes, n;            /* lanes of n elements of `words` words */
+  unsigned words;
+  uint64_t *out;
+  size_t to;  /* from a block's u + z v on to its u - z v, and to the next block's u + 2^48 z v */
+  uint64_t z; /* of the first block */
+  int both;
+} vc_first_layer;
 
 typedef struct {
   /* n words */
@@ -58,11 +71,11 @@ typedef struct {
   void (*affine)(uint64_t *out, const vc_stream *streams, size_t count, size_t n, const uint64_t *constants);
   /* n pairs become 2n: high = r * low, then low -= high */
   void (*expand)(uint64_t *table, const uint64_t r[2], size_t n);
-  /* Passes of transforms (see ntt.c) take and leave words in a form of their own: `offset` makes it of canonical words, and
+  /* Passes of transforms (see ntt.c) take and leave words in a form of their own: the first layer makes it of canonical words, and
    * the last pass leaves canonical words. One pass is 1 to 3 layers of `blocks` blocks from the block-th on, of 2^layers
    * streams of n words: stream k of the j-th is out[((j << layers) + k) * to ..]. The twiddles are a table T[0 ..]. out may
    * be in. */
-  void (*offset)(uint64_t *words, size_t n);
+  void (*first_layer)(const vc_first_layer *f, size_t rows);
   void (*butterflies)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *table,
                       size_t block, size_t blocks, unsigned layers, int last);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */

@@ -33,18 +33,11 @@ static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, s
   }
 }
 
-/* rows[i][j] = lanes[j][i] for i < rows, elements of `words` words, a lane `n` elements after the other. */
-static inline void transpose(uint64_t *to, const uint64_t *lanes, size_t count, size_t n, size_t rows, size_t words) {
-  for (size_t j = 0; j < count; j++)
-    for (size_t i = 0; i < rows; i++)
-      for (size_t c = 0; c < words; c++) to[(i * count + j) * words + c] = lanes[(j * n + i) * words + c];
-}
-
 /* A code is made in two steps. The first one takes a few rows of each stream of consecutive rows from the lanes, through the
  * upper layers of every block of the code; what it leaves are smaller blocks, each of which the second step finishes by
  * itself. Rows, and then blocks, are independent of one another.
  */
-#define TILE 64 /* rows of a stream at a time */
+#define TILE VC_TILE /* rows of a stream at a time */
 #define SECOND 12 /* from as many layers on, a second pass in the first step saves one over the whole code */
 
 /* The layers of a first step's first pass, which leaves a multiple of 3, and of both its passes. */
@@ -66,34 +59,88 @@ size_t vc_rs_scratch(uint32_t log_lane, size_t width) {
   return ((rows < TILE ? rows : TILE) * width << top_layers(log_lane)) * 2;
 }
 
+/* Codes of lanes of one element or two. */
+static void short_code(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words,
+                       uint32_t rate_bits, const uint64_t *table) {
+  const size_t n = (size_t)1 << log_lane, w = count * words;
+  for (size_t b = 0; b < (size_t)1 << rate_bits; b++)
+    for (size_t q = 0; q < w; q++) {
+      const uint64_t *lane = lanes + q / words * n * words + q % words;
+      const uint64_t u = lane[0];
+      out[b * n * w + q] = u;
+      if (n == 1) continue;
+      const uint64_t v = vc_gl_mul(lane[words], table[b]);
+      out[b * n * w + q] = vc_gl_add(u, v);
+      out[(b * n + 1) * w + q] = vc_gl_sub(u, v);
+    }
+}
+
+typedef struct {
+  uint64_t *out;
+  const uint64_t *lanes, *table;
+  size_t count, n, width, blocks, stream, stop;
+  unsigned words, log_lane, layers, all;
+  uint64_t *scratch;
+} code;
+
+/* Tiles of streams on their way from lanes to rows, one behind the other from `to` on; `high` is a distance. */
+static void lay_out(const code *c, vc_first_layer *f, uint64_t *to, size_t streams, size_t high, size_t start, size_t tile) {
+  for (size_t s = 0; s < streams; s++) {
+    f->low = c->lanes + (s * c->stream + start) * c->words;
+    f->high = high ? f->low + high : NULL;
+    f->next = start + tile < c->stop ? c->lanes + (start + tile) * c->words : NULL;
+    if (s + 1 < streams) f->next = f->low + c->stream * c->words;
+    f->out = to + s * tile * c->width;
+    vc_field()->first_layer(f, tile);
+  }
+}
+
+/* A first pass of one layer comes with the rows, for two blocks of the code at a time. */
+static void begin_with_rows(const code *c, size_t start, size_t tile) {
+  const size_t part = tile * c->width, half = (size_t)1 << c->all >> 1, to = c->stream * c->width;
+  for (size_t b = 0; b < c->blocks; b += 2) {
+    uint64_t *out = c->out + (b * c->n + start) * c->width;
+    vc_first_layer f = {.lanes = c->count, .n = c->n, .words = c->words, .z = c->table[b], .both = c->blocks > 1};
+    f.to = half == 1 ? to : half * part;
+    lay_out(c, &f, half == 1 ? out : c->scratch, half, c->n / 2 * c->words, start, tile);
+    for (size_t h = 0; half > 1 && h <= (size_t)f.both; h++)
+      vc_field()->butterflies(out + h * c->n * c->width, to, c->scratch + h * 2 * half * part, part, part, c->table,
+                              2 * (b + h), 2, 3, 0);
+  }
+}
+
+/* Other first passes follow on rows that are laid out once for all blocks. */
+static void begin_after_rows(const code *c, size_t start, size_t tile) {
+  const vc_field_kernels *k = vc_field();
+  const size_t part = tile * c->width, streams = (size_t)1 << c->all, to = c->stream * c->width;
+  const size_t wide = streams * part >> c->layers;
+  uint64_t *second = c->scratch + streams * part;
+  vc_first_layer f = {.lanes = c->count, .n = c->n, .words = c->words};
+  lay_out(c, &f, c->scratch, streams, 0, start, tile);
+  for (size_t b = 0; b < c->blocks; b++) {
+    uint64_t *out = c->out + (b * c->n + start) * c->width;
+    if (c->all == c->layers) {
+      k->butterflies(out, to, c->scratch, part, part, c->table, b, 1, c->layers, c->layers == c->log_lane);
+    } else {
+      k->butterflies(second, wide, c->scratch, wide, wide, c->table, b, 1, c->layers, 0);
+      k->butterflies(out, to, second, part, part, c->table, b << c->layers, (size_t)1 << c->layers, 3, 0);
+    }
+  }
+}
+
 void vc_rs_begin(uint64_t *out, const uint64_t *lanes, size_t count, uint32_t log_lane, uint32_t words, uint32_t rate_bits,
                  const uint64_t *table, size_t first, size_t rows, uint64_t *scratch) {
-  const vc_field_kernels *k = vc_field();
-  const unsigned layers = first_layers(log_lane), all = top_layers(log_lane);
-  const size_t n = (size_t)1 << log_lane, w = count * words, streams = (size_t)1 << all;
-  const size_t stream = vc_rs_rows(log_lane), stop = first + rows;
-  for (size_t start = first; start < stop; start += TILE) {
-    const size_t tile = stop - start < TILE ? stop - start : TILE, part = tile * w;
-    uint64_t *second = scratch + streams * part;
-    for (size_t s = 0; s < streams; s++) {
-      if (words == 1)
-        transpose(scratch + s * part, lanes + s * stream + start, count, n, tile, 1);
-      else
-        transpose(scratch + s * part, lanes + 2 * (s * stream + start), count, n, tile, 2);
-    }
-    if (layers) k->offset(scratch, streams * part);
-    for (size_t b = 0; b < (size_t)1 << rate_bits; b++) {
-      uint64_t *to = out + (b * n + start) * w;
-      if (layers == 0) {
-        memcpy(to, scratch, part * sizeof *to);
-      } else if (all == layers) {
-        k->butterflies(to, stream * w, scratch, part, part, table, b, 1, layers, layers == log_lane);
-      } else {
-        const size_t wide = streams * part >> layers;
-        k->butterflies(second, wide, scratch, wide, wide, table, b, 1, layers, 0);
-        k->butterflies(to, stream * w, second, part, part, table, b << layers, (size_t)1 << layers, 3, 0);
-      }
-    }
+  if (log_lane < 2) {
+    short_code(out, lanes, count, log_lane, words, rate_bits, table);
+    return;
+  }
+  const code c = {.out = out, .lanes = lanes, .table = table, .count = count, .n = (size_t)1 << log_lane,
+                  .width = count * words, .blocks = (size_t)1 << rate_bits, .stream = vc_rs_rows(log_lane),
+                  .stop = first + rows, .words = words, .log_lane = log_lane, .layers = first_layers(log_lane),
+                  .all = top_layers(log_lane), .scratch = scratch};
+  for (size_t start = first; start < c.stop; start += TILE) {
+    const size_t tile = c.stop - start < TILE ? c.stop - start : TILE;
+    c.layers == 1 ? begin_with_rows(&c, start, tile) : begin_after_rows(&c, start, tile);
   }
 }
 

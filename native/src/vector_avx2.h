@@ -23,6 +23,7 @@ static inline vec v_load_n(const uint64_t *p, size_t n) {
 static inline void v_store_n(uint64_t *p, vec a, size_t n) {
   _mm256_maskstore_epi64((long long *)(void *)p, v_first(n), a);
 }
+#define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0) /* GCC drops calls of functions that do no more */
 static inline vec v_set1(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
 
 /* All ones where a < b as unsigned words: AVX2 compares signed ones. */

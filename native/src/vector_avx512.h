@@ -16,6 +16,7 @@ static inline vec v_load_n(const uint64_t *p, size_t n) { return _mm512_maskz_lo
 static inline void v_store_n(uint64_t *p, vec a, size_t n) {
   _mm512_mask_storeu_epi64(p, (__mmask8)((1u << n) - 1), a);
 }
+#define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0) /* GCC drops calls of functions that do no more */
 static inline vec v_set1(uint64_t a) { return _mm512_set1_epi64((long long)a); }
 
 static inline vec v_sub(vec a, vec b) {

@@ -4,8 +4,9 @@
  * A vector header defines VEC_LANES, `vec`, and on canonical words v_add, v_sub, v_mul (any words), v_load, v_store,
  * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once); v_mac adds a product to sums that are reduced at their end alone:
  * low + 2^64 high + 2^128 top in each lane, v_sum reduces each lane's; v_load_n and v_store_n touch only the
- * first n < VEC_LANES words; v_split turns two vectors of pairs (x, y in memory order) into their first and second members,
- * v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on any words v_plus and v_minus work modulo 2^64,
+ * first n < VEC_LANES words; v_prefetch may ask for a line; v_split turns two vectors of pairs (x, y in memory order) into
+ * their first and second members, v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on any words v_plus
+ * and v_minus work modulo 2^64,
  * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, both < 2^63;
  * v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
  * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical.
@@ -24,6 +25,7 @@ static inline vec v_load_n(const uint64_t *p, size_t n) { return n ? *p : 0; }
 static inline void v_store_n(uint64_t *p, vec a, size_t n) {
   if (n) *p = a;
 }
+#define v_prefetch(p) ((void)(p))
 static inline vec v_set1(uint64_t a) { return a; }
 static inline vec v_add(vec a, vec b) { return vc_gl_add(a, b); }
 static inline vec v_sub(vec a, vec b) { return vc_gl_sub(a, b); }
