@@ -189,8 +189,9 @@ static void some_elements(uint64_t *out, const uint8_t *source, size_t width, si
     memcpy(out, source, n * sizeof *out);
 }
 
-static void to_elements(uint64_t *out, const void *from, size_t width, size_t n, int32_t streamed) {
+static void to_elements(uint64_t *out, const void *from, size_t width, size_t n, int32_t streamed, size_t ahead) {
   const uint8_t *source = from;
+  const size_t bytes = width ? width : sizeof *out;
   uint64_t part[CHUNK];
   if (!streamed) {
     some_elements(out, source, width, n);
@@ -198,7 +199,8 @@ static void to_elements(uint64_t *out, const void *from, size_t width, size_t n,
   }
   for (size_t i = 0, count; i < n; i += count) {
     count = n - i < CHUNK ? n - i : CHUNK;
-    some_elements(part, source + i * (width ? width : sizeof *out), width, count);
+    for (size_t at = i * bytes; ahead && at < (i + count) * bytes; at += 64) v_prefetch(source + at + ahead);
+    some_elements(part, source + i * bytes, width, count);
     put(streamed, out + i, part, count * sizeof *out);
   }
 }

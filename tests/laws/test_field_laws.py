@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vcompute.field import Backend, Ext, P, from_array, implementations, scalar, to_array
 from vcompute.field import goldilocks as gl
+from vcompute.field.native import NativeBackend
 from vcompute.field.ntt import domain_point
 from vcompute.field.portable import NumpyBackend
 
@@ -197,6 +198,29 @@ def test_codes_of_edges(backend: Backend, log_lane: int) -> None:
         same_code(backend, rng.choice(array(choice), lanes << log_lane), lanes, 1)
     signs = np.where(rng.integers(0, 2, 1 << log_lane) == 0, 1, P - 1).astype(np.uint64)
     same_code(backend, signs, 1, 3)
+
+
+SMALL = [0, 1, 127, P - 1, P - 128, 2**14, P - 2**14, 2**18 - 1, 2**18, P - 2**18, 2**31, 2**32 - 1, P - 2**32 + 1]
+
+
+@pytest.mark.parametrize("log_lane", [1, 2, 3, 4, 7, 12, 13])
+@pytest.mark.parametrize(("lanes", "words"), [(1, 1), (9, 1), (42, 1), (1, 2), (5, 2), (8, 2)])
+def test_codes_of_integers(backend: Backend, log_lane: int, lanes: int, words: int) -> None:
+    """What tables hold: small integers, and some among any words, in lanes that fill a vector and that do not."""
+    rng = np.random.default_rng(log_lane)
+    small = rng.choice(array(SMALL), (lanes << log_lane, 2)[:words])
+    mixed = np.where(rng.integers(0, 4, small.shape) == 0, rng.integers(0, P, small.shape, dtype=np.uint64), small)
+    for rate_bits in (0, 1) if log_lane > 10 else (0, 1, 2, 3):
+        same_code(backend, small, lanes, rate_bits)
+        same_code(backend, mixed, lanes, rate_bits)
+
+
+@pytest.mark.parametrize(("log_lane", "words"), [(13, 1), (12, 2), (14, 1)])
+def test_codes_in_parts(backend: Backend, log_lane: int, words: int) -> None:
+    """Threads take rows and blocks in parts of any size."""
+    several = NativeBackend(3) if backend.name == "native" else backend
+    shape = (9 << log_lane, 2)[:words]
+    same_code(several, np.random.default_rng(log_lane).integers(0, P, shape, dtype=np.uint64), 9, 1)
 
 
 @settings(deadline=None)
