@@ -8,28 +8,20 @@ typedef struct {
   const vc_integer_kernels *kernels;
   const vc_column *column;
   int32_t streamed;
-  size_t ahead;
 } filling;
-
-/* Bytes. Long tables come from columns that are longer than the caches, in pieces of a few lines that no processor foresees. */
-#define AHEAD 4096
 
 static size_t element_bytes(const vc_column *c) { return c->width ? (size_t)c->width : sizeof(uint64_t); }
 
 /* The part of a block from one axis on, zeros included. */
-static void fill_axis(filling *f, uint64_t *out, const vc_block *b, size_t axis, int64_t at) {
+static void fill_axis(const filling *f, uint64_t *out, const vc_block *b, size_t axis, int64_t at) {
   size_t below = 0;
   for (size_t i = axis + 1; i < b->axes; i++) below += (size_t)b->bits[i];
   const size_t valid = b->axes ? (size_t)b->valid[axis] : 1, all = b->axes ? (size_t)1 << b->bits[axis] : 1;
-  const size_t stride = b->axes ? (size_t)b->stride[axis] * element_bytes(f->column) : 1, rows = AHEAD / stride + 1;
   if (axis + 1 >= b->axes)
     f->kernels->elements(out, (const uint8_t *)f->column->data + (size_t)at * element_bytes(f->column),
-                         (size_t)f->column->width, valid, f->streamed, f->ahead);
+                         (size_t)f->column->width, valid, f->streamed);
   else
-    for (size_t i = 0; i < valid; i++) {
-      f->ahead = i + rows < valid ? rows * stride : 0;
-      fill_axis(f, out + (i << below), b, axis + 1, at + (int64_t)i * b->stride[axis]);
-    }
+    for (size_t i = 0; i < valid; i++) fill_axis(f, out + (i << below), b, axis + 1, at + (int64_t)i * b->stride[axis]);
   memset(out + (valid << below), 0, ((all - valid) << below) * sizeof *out);
 }
 
@@ -53,10 +45,10 @@ static vc_block joined(const vc_block *b) {
 }
 
 void vc_fill_blocks(uint64_t *table, const vc_column *columns, const vc_block *blocks, size_t count, int32_t streamed) {
-  filling f = {vc_integers(), NULL, streamed, 0};
+  filling f = {vc_integers(), NULL, streamed};
   for (size_t i = 0; i < count; i++) {
     const vc_block b = joined(blocks + i);
-    f.column = columns + b.column, f.ahead = 0;
+    f.column = columns + b.column;
     fill_axis(&f, table + b.offset, &b, 0, b.start);
   }
 }

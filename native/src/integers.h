@@ -19,9 +19,8 @@ typedef struct {
   int32_t (*floor)(const vc_floor *p, int64_t *t, const int64_t *step, size_t n, size_t at);
   /* out[c] += the sum over rows of vector[r] * (matrix[r][c] + 128), extension elements; rows are `stride` apart. */
   void (*project)(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, size_t stride, const uint64_t *vector);
-  /* The elements of F_p of n signed integers of `width` bytes (1, 4, 8), or n words (0); `streamed` as for a floor, and
-   * then those `ahead` bytes further on are asked for where that is not 0. */
-  void (*elements)(uint64_t *out, const void *source, size_t width, size_t n, int32_t streamed, size_t ahead);
+  /* The elements of F_p of n signed integers of `width` bytes (1, 4, 8), or n words (0); `streamed` as for a floor. */
+  void (*elements)(uint64_t *out, const void *source, size_t width, size_t n, int32_t streamed);
 } vc_integer_kernels;
 
 extern const vc_integer_kernels vc_integers_portable;

@@ -189,9 +189,8 @@ static void some_elements(uint64_t *out, const uint8_t *source, size_t width, si
     memcpy(out, source, n * sizeof *out);
 }
 
-static void to_elements(uint64_t *out, const void *from, size_t width, size_t n, int32_t streamed, size_t ahead) {
+static void to_elements(uint64_t *out, const void *from, size_t width, size_t n, int32_t streamed) {
   const uint8_t *source = from;
-  const size_t bytes = width ? width : sizeof *out;
   uint64_t part[CHUNK];
   if (!streamed) {
     some_elements(out, source, width, n);
@@ -199,8 +198,7 @@ static void to_elements(uint64_t *out, const void *from, size_t width, size_t n,
   }
   for (size_t i = 0, count; i < n; i += count) {
     count = n - i < CHUNK ? n - i : CHUNK;
-    for (size_t at = i * bytes; ahead && at < (i + count) * bytes; at += 64) v_prefetch(source + at + ahead);
-    some_elements(part, source + i * bytes, width, count);
+    some_elements(part, source + i * (width ? width : sizeof *out), width, count);
     put(streamed, out + i, part, count * sizeof *out);
   }
 }
