@@ -29,7 +29,9 @@ add_library(vcompute_native STATIC
   native/src/lanes.c
   native/src/gkr_levels.c
   native/src/gkr_tables.c
+  native/src/gkr_grid.c
   native/src/gkr_moments.c
+  native/src/gkr_nodes.c
   native/src/gkr_rounds.c
   native/src/moments.c
   native/src/moments_portable.c

@@ -413,7 +413,7 @@ typedef struct {
   uint64_t *tail[4];
   uint64_t tail_count;
   const vc_gkr_leaf *leaves;
-  const uint64_t *constants, *lazy, *unit_sizes;
+  const uint64_t *constants, *lazy, *unit_sizes, *scale;
   uint64_t *grids, bound, weights[16];
 } vc_gkr_tables;
 
@@ -438,7 +438,7 @@ typedef struct {
   uint64_t count, tail_place;
 } vc_gkr_step;
 
-/* The first rounds of unit groups in the lowest layer: VC_GRID_WORDS for each group, which add up over the parts. Steps from the
+/* The first rounds of unit groups in the two lowest layers: VC_GRID_WORDS for each group, which add up over the parts. Steps from the
  * layer's first round on; scratch: that of the rounds behind vc_gkr_moments_scratch() words. */
 size_t vc_gkr_moments_scratch(void);
 void vc_gkr_moments(uint64_t *grids, const vc_gkr_tables *t, const vc_gkr_step *steps, const uint64_t *point,

@@ -16,11 +16,15 @@
 
 enum { VC_GKR_CHUNK = 512 };
 
+/* Boxes as any, of leaves whose numerators are 1, and of the nodes that are made of two such leaves. */
+enum { VC_GKR_ANY, VC_GKR_LEAVES, VC_GKR_NODES };
+enum { VC_GKR_NODE_BITS = 18 };
+
 /* A row of the description of a level: boxes of one shape, one after the other. */
 typedef struct {
   size_t count;
   size_t half, pad; /* elements of the box with the next variable bound, and what is then added to it as padding */
-  size_t unit;      /* 1 for unit boxes */
+  size_t unit;      /* VC_GKR_LEAVES for unit boxes, VC_GKR_NODES for their nodes */
   size_t place;     /* the number of the first box among boxes of its size */
   size_t bits;      /* variables left */
   size_t first;     /* variables left of the first axis */
@@ -106,7 +110,19 @@ vc_gkr_weights vc_gkr_make_weights(const vc_field_kernels *k, const vc_group *g,
 void vc_gkr_grid_round(uint64_t sums[4], const uint64_t *grid, size_t left, const uint64_t *point);
 void vc_gkr_grid_bind(uint64_t *grid, size_t left, const uint64_t r[2]);
 
-/* Whether a unit group has no tables yet: its rounds are those of its grid. */
+/* Whether a unit box's nodes are made of integers while a layer of nodes begins (see gkr_nodes.c). */
+static inline int vc_is_node(const vc_gkr_tables *t, size_t unit) {
+  const vc_gkr_leaf *leaf = t->leaves + unit;
+  return !leaf->value && !leaf->sign && leaf->below <= UINT64_C(1) << VC_GKR_NODE_BITS;
+}
+
+/* The four tables of a node box, in their places, when the variables bound so far are: a range of them. */
+void vc_gkr_make_nodes(uint64_t *const tables[4], const vc_gkr_tables *t, size_t unit, size_t apart, vc_range range);
+
+/* How many tables a group has. */
+static inline int vc_tables(const vc_group *g) { return g->unit == VC_GKR_LEAVES ? 2 : 4; }
+
+/* Whether a group has no tables yet, but for boxes of nodes that are not made of integers: its rounds are those of its grid. */
 static inline int vc_is_lazy(const vc_gkr_tables *t, const vc_group *g, size_t i) { return g->unit && t->bound < t->lazy[i]; }
 
 #endif

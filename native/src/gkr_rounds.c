@@ -123,11 +123,11 @@ static void stretch_round(const vc_field_kernels *k, uint64_t part[4], const vc_
                           size_t in_group, size_t start, vc_range range, const vc_gkr_weights *w) {
   const vc_gkr_place *p = t->places + i;
   const uint64_t *low[4], *high[4];
-  for (int j = 0; j < (g->unit ? 2 : 4); j++) {
+  for (int j = 0; j < vc_tables(g); j++) {
     low[j] = p->table[j] + p->stride * in_group + 2 * (start + range.first);
     high[j] = low[j] + 2 * g->half;
   }
-  if (g->unit)
+  if (vc_tables(g) == 2)
     k->product_round(part, low, high, w->inner + 2 * range.first, range.count);
   else
     k->fraction_round(part, low, high, w->inner + 2 * range.first, range.count);
@@ -149,24 +149,25 @@ static void box_round(const vc_field_kernels *k, uint64_t sums[4], const vc_gkr_
 
 /* One group's sums, and what all its boxes' places weigh together. */
 static void group_round(const vc_field_kernels *k, uint64_t sums[4], uint64_t mass[2], const vc_gkr_tables *t, const vc_group *g,
-                        size_t i, const uint64_t *point, size_t part, size_t parts, uint64_t *scratch) {
+                        size_t i, size_t unit, const uint64_t *point, size_t part, size_t parts, uint64_t *scratch) {
   const uint64_t *weights = t->places[i].weights;
   const int lazy = vc_is_lazy(t, g, i);
   uint64_t some[4], places[2] = {0, 0}, inner[2];
   for (size_t b = 0; b < g->count; b++) vc_accumulate(places, weights + 2 * b);
-  if (g->unit && part == 0) {
+  if (lazy && part == 0) {
+    vc_gkr_grid_round(some, t->grids + i * VC_GRID_WORDS, (size_t)(t->lazy[i] - t->bound), point);
+    add_sums(sums, some, vc_one);
+  }
+  if (g->unit == VC_GKR_LEAVES && part == 0) {
     rest_mass(k, inner, g, point, scratch);
     rows_round(k, some, t->rows[0] + i * t->row_stride, t->rows[1] + i * t->row_stride, g, point, inner, scratch);
     add_sums(sums, some, places);
-    if (lazy) {
-      vc_gkr_grid_round(some, t->grids + i * VC_GRID_WORDS, (size_t)(t->lazy[i] - t->bound), point);
-      add_sums(sums, some, vc_one);
-      vc_accumulate_product(mass, inner, places);
-    }
+    if (lazy) vc_accumulate_product(mass, inner, places);
   }
-  if (lazy) return;
+  if (lazy && g->unit == VC_GKR_LEAVES) return;
   const vc_gkr_weights w = vc_gkr_make_weights(k, g, point, scratch);
   for (size_t b = 0; b < g->count; b++) {
+    if (lazy && vc_is_node(t, unit + b)) continue;
     box_round(k, some, t, g, i, b, &w, part, parts);
     add_sums(sums, some, weights + 2 * b);
   }
@@ -178,10 +179,12 @@ void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *g
                        size_t parts, uint64_t *scratch) {
   const vc_field_kernels *k = vc_field();
   uint64_t mass[2] = {0, 0}, single[4];
+  size_t unit = 0;
   memset(sums, 0, 4 * sizeof *sums);
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
-    group_round(k, sums, mass, t, &g, i, point, part, parts, scratch);
+    group_round(k, sums, mass, t, &g, i, unit, point, part, parts, scratch);
+    unit += g.unit ? g.count : 0;
   }
   if (part) return;
   for (size_t i = 0; i < t->tail_count; i += 2) {

@@ -64,21 +64,19 @@ static void move_padded(vc_gkr_place *to, const vc_group *g, uint64_t **extra, c
   *extra += 8 * size * g->count;
 }
 
-/* Tables of a unit group of `size` elements a box, from leaves whose halves have half = size << bound elements. */
-static void make_unit(const vc_field_kernels *k, const vc_gkr_tables *t, uint64_t *const to[2], size_t stride,
-                      const vc_group *g, size_t box, size_t bound, const uint64_t *defaults, vc_range r) {
-  for (size_t i = 0; i < g->count; i++)
-    for (int j = 0; j < 2; j++) {
-      const vc_combination c = vc_unit_table(t, box + i, j, g->half << bound, g->half, (size_t)1 << bound, defaults);
-      uint64_t *at = to[j] + stride * i;
-      vc_combine_leaves(k, at + 2 * r.first, &c, r.first, r.count);
-    }
+/* Tables of a unit box, of which g->half elements are valid, from leaves whose halves have g->half << bound elements: a range. */
+static void make_unit(const vc_field_kernels *k, const vc_gkr_tables *t, uint64_t *const to[2], const vc_group *g, size_t box,
+                      size_t bound, const uint64_t *defaults, vc_range r) {
+  for (int j = 0; j < 2; j++) {
+    const vc_combination c = vc_unit_table(t, box, j, g->half << bound, g->half, (size_t)1 << bound, defaults);
+    vc_combine_leaves(k, to[j] + 2 * r.first, &c, r.first, r.count);
+  }
 }
 
 static void pad_group(const vc_gkr_tables *t, const vc_group *g, size_t i, const uint64_t *defaults) {
   const vc_gkr_place *p = t->places + i;
   for (size_t b = 0; b < g->count; b++)
-    for (int j = 0; j < (g->unit ? 2 : 4); j++)
+    for (int j = 0; j < vc_tables(g); j++)
       vc_fill_pairs(p->table[j] + p->stride * b + 2 * g->half, defaults + 2 * j, g->pad);
 }
 
@@ -96,13 +94,16 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
     p->weights = box_weights;
     box_weights += 2 * g.count;
     vc_gkr_places(p->weights, g.place, g.count, point + 2 * (g.bits - 1), variables - (g.bits - 1));
-    if (g.unit) {
+    if (g.unit == VC_GKR_LEAVES) {
       const size_t size = (size_t)t->unit_sizes[i];
       p->table[0] = unit, p->table[1] = unit + 2 * size, p->table[2] = p->table[3] = NULL;
       p->stride = 4 * size;
       unit += 4 * size * g.count;
       if (t->lazy[i] == 0) {
-        make_unit(k, t, p->table, (size_t)p->stride, &g, box, 0, defaults, vc_part_of(g.half, 0, 1));
+        for (size_t b = 0; b < g.count; b++) {
+          uint64_t *to[2] = {p->table[0] + p->stride * b, p->table[1] + p->stride * b};
+          make_unit(k, t, to, &g, box + b, 0, defaults, vc_part_of(g.half, 0, 1));
+        }
         pad_group(t, &g, i, defaults);
       }
       box += g.count;
@@ -112,9 +113,10 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
     for (size_t b = 0; b < g.count; b++, n += 4 * g.half, d += 4 * g.half) {
       if (g.bits == 1)
         tail_pair(k, tail, n, d, n + 2, d + 2, lambda, inverse);
-      else
+      else if (!(vc_is_lazy(t, &g, i) && vc_is_node(t, box + b)))
         combine(k, n, d, n + 2 * g.half, d + 2 * g.half, g.half, lambda, inverse);
     }
+    box += g.unit ? g.count : 0;
     for (int j = 0; j < 4; j++) p->table[j] = parts[(inverse ? lowest_order : general_order)[j]];
     p->stride = 4 * g.half;
     if (g.pad) move_padded(p, &g, &extra, defaults);
@@ -150,33 +152,47 @@ static void bind_weights(vc_gkr_tables *t, const uint64_t r[2]) {
   }
 }
 
-/* Bind the variable of a range of a group's tables. Padding comes later: it stands where other parts still read. */
-static void fold_group(const vc_field_kernels *k, const vc_gkr_tables *t, const vc_group *g, size_t i, const uint64_t *r,
-                       vc_range range) {
+/* Bind the variable of a range of one box's tables. Padding comes later: it stands where other parts still read. */
+static void fold_box(const vc_field_kernels *k, const vc_gkr_tables *t, const vc_group *g, size_t i, size_t b, const uint64_t *r,
+                     vc_range range) {
   const vc_gkr_place *p = t->places + i;
-  for (size_t b = 0; b < g->count; b++)
-    for (int j = 0; j < (g->unit ? 2 : 4); j++) {
-      uint64_t *at = p->table[j] + p->stride * b + 2 * range.first;
-      k->fold_ext(at, at, at + 2 * g->half, r, range.count);
-    }
+  for (int j = 0; j < vc_tables(g); j++) {
+    uint64_t *at = p->table[j] + p->stride * b + 2 * range.first;
+    k->fold_ext(at, at, at + 2 * g->half, r, range.count);
+  }
+}
+
+/* One box of a group that has no tables yet, or that gets them now; `next`: as it is when the variable is bound. */
+static void bind_lazy(const vc_field_kernels *k, const vc_gkr_tables *next, const vc_group *g, size_t i, size_t b, size_t unit,
+                      const uint64_t *r, const uint64_t *defaults, vc_range range) {
+  const vc_gkr_place *p = next->places + i;
+  const int now = next->bound == next->lazy[i];
+  uint64_t *tables[4];
+  for (int j = 0; j < vc_tables(g); j++) tables[j] = p->table[j] + p->stride * b;
+  if (g->unit == VC_GKR_LEAVES && now)
+    make_unit(k, next, tables, g, unit, (size_t)next->bound, defaults, range);
+  else if (g->unit == VC_GKR_NODES && !vc_is_node(next, unit))
+    fold_box(k, next, g, i, b, r, range);
+  else if (now)
+    vc_gkr_make_nodes(tables, next, unit, g->half, range);
 }
 
 void vc_gkr_bind_boxes(const vc_gkr_tables *t, const uint64_t *groups, size_t n_groups, const uint64_t *r,
                        const uint64_t *defaults, size_t part, size_t parts) {
   const vc_field_kernels *k = vc_field();
   vc_gkr_tables next = *t;
-  size_t box = 0;
+  size_t unit = 0;
   if (t->bound < VC_MOST_BOUND) bind_weights(&next, r);
+  next.bound++;
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
     const vc_range range = vc_part_of(g.half, part, parts);
-    if (range.count || part == 0) {
-      if (!vc_is_lazy(t, &g, i))
-        fold_group(k, t, &g, i, r, range);
-      else if (t->bound + 1 == t->lazy[i])
-        make_unit(k, &next, t->places[i].table, (size_t)t->places[i].stride, &g, box, (size_t)t->bound + 1, defaults, range);
-    }
-    box += g.unit ? g.count : 0;
+    for (size_t b = 0; b < g.count && (range.count || part == 0); b++)
+      if (vc_is_lazy(t, &g, i))
+        bind_lazy(k, &next, &g, i, b, unit + b, r, defaults, range);
+      else
+        fold_box(k, t, &g, i, b, r, range);
+    unit += g.unit ? g.count : 0;
   }
 }
 
@@ -197,12 +213,12 @@ void vc_gkr_bind_rest(vc_gkr_tables *t, const uint64_t *groups, size_t n_groups,
   t->bound++;
   for (size_t i = 0; i < n_groups; i++) {
     const vc_group g = vc_read_group(groups, i);
-    for (int j = 0; j < 2 && g.unit; j++) fold_rows(k, t->rows[j] + i * t->row_stride, &g, r);
+    for (int j = 0; j < 2 && g.unit == VC_GKR_LEAVES; j++) fold_rows(k, t->rows[j] + i * t->row_stride, &g, r);
     if (g.pad && !vc_is_lazy(t, &g, i)) pad_group(t, &g, i, defaults);
     if (g.bits > 1) continue;
     for (size_t b = 0; b < g.count; b++) /* one value is left */
       for (int j = 0; j < 4; j++, tail[j - 1] += 2)
-        vc_set(tail[j], g.unit && j >= 2 ? t->rows[j - 2] + i * t->row_stride
+        vc_set(tail[j], vc_tables(&g) == 2 && j >= 2 ? t->rows[j - 2] + i * t->row_stride
                                          : t->places[i].table[j] + t->places[i].stride * b);
   }
   for (int j = 0; j < 4; j++)

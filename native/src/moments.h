@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOMENT_ROW = 64 };
+enum { VC_MOMENT_ROW = 64, VC_MOST_NODES = 4 };
 
 /* a b + c d + bias, or where c is null a b + bias, or where b is null a, which then is from 0 to 2^31. Below 2^63, or `small`: below
  * 2^40. */
@@ -27,6 +27,12 @@ typedef struct {
   const int32_t *high, *low;
 } vc_difference;
 
+/* sum * (u + v) + product * u v of the leaves at hand, or where `second` is null sum * u; leaves are below 2^18 */
+typedef struct {
+  const uint32_t *first, *second;
+  uint64_t sum[2], product[2];
+} vc_node_stream;
+
 typedef struct {
   size_t words; /* of one sum's state */
   size_t most;  /* elements that a state takes before it must be ended */
@@ -36,6 +42,10 @@ typedef struct {
   void (*end)(uint64_t *sums, uint64_t *state, size_t count, const uint64_t scale[2]);
   void (*differences)(const vc_difference *steps, size_t count, size_t n);
   void (*copy)(int32_t *to, const uint32_t *from, size_t n);
+  /* sum = first + second, low and high = their product below and above `cut` bits */
+  void (*pairs)(int32_t *sum, int32_t *low, int32_t *high, const uint32_t *first, const uint32_t *second, unsigned cut, size_t n);
+  /* out (pairs) = start + the sum over the streams */
+  void (*nodes)(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n);
   void (*widen)(int32_t *to, const uint8_t *from, size_t n);
   /* Blocks of n pairs, zeros to the next multiple of eight. */
   void (*blocks)(uint64_t *to, const uint64_t *pairs, size_t n);

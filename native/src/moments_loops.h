@@ -148,6 +148,49 @@ static void widen(int32_t *to, const uint8_t *from, size_t n) {
   for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
+static void pairs(int32_t *sum, int32_t *low, int32_t *high, const uint32_t *first, const uint32_t *second, unsigned cut, size_t n) {
+  const uint64_t mask = (UINT64_C(1) << cut) - 1;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t product = (uint64_t)first[i] * second[i];
+    sum[i] = (int32_t)(first[i] + second[i]), low[i] = (int32_t)(product & mask), high[i] = (int32_t)(product >> cut);
+  }
+}
+
+/* Words of a stream from i on, k of them. */
+static inline vec some_of(const uint32_t *p, size_t k) {
+  uint32_t part[L] = {0};
+  if (k >= L) return v_widen32(p);
+  memcpy(part, p, k * sizeof *p);
+  return v_widen32(part);
+}
+
+static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n) {
+  factor c[4 * VC_MOST_NODES];
+  for (size_t s = 0; s < count; s++)
+    for (int j = 0; j < 2; j++) {
+      c[4 * s + j] = p_factor(v_set1(streams[s].sum[j]));
+      c[4 * s + 2 + j] = p_factor(v_set1(streams[s].product[j]));
+    }
+  for (size_t i = 0; i < n; i += L) {
+    const size_t k = n - i < L ? n - i : L;
+    psum sum[2] = {p_zero(), p_zero()};
+    for (size_t s = 0; s < count; s++) {
+      const vec u = some_of(streams[s].first + i, k), v = streams[s].second ? some_of(streams[s].second + i, k) : v_set1(0);
+      const vec both = v_plus(u, v), product = v_mul32(u, v);
+      for (int j = 0; j < 2; j++) {
+        p_mac52(&sum[j], c[4 * s + j], both);
+        p_mac52(&sum[j], c[4 * s + 2 + j], product);
+      }
+    }
+    uint64_t words[2][L];
+    vec x, y;
+    v_join(&x, &y, v_add(v_set1(start[0]), p_reduce(sum[0])), v_add(v_set1(start[1]), p_reduce(sum[1])));
+    v_store(words[0], x);
+    v_store(words[1], y);
+    memcpy(out + 2 * i, words, 2 * k * sizeof *out);
+  }
+}
+
 static void blocks(uint64_t *to, const uint64_t *pairs, size_t n) {
   for (size_t i = 0; i + L <= n; i += L) {
     vec c0, c1;
@@ -168,5 +211,7 @@ const vc_moment_kernels VC_MOMENTS_NAME = {
     .differences = differences,
     .copy = copy,
     .widen = widen,
+    .pairs = pairs,
+    .nodes = nodes,
     .blocks = blocks,
 };

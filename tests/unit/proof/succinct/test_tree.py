@@ -22,6 +22,20 @@ STACKS = {
     "every kind": [(3, 5), (1,), (4, 2, 3), (7,), (), (2, 2), (1, 9), (300,), (16, 33), (16, 33), (2, 3, 17)],
     "axes of one variable": [(2, 2, 2, 2), (2, 3), (3, 2), (1, 2, 1, 5, 1)],
     "long first axes": [(112, 3), (97, 5, 2), (65, 8), (56, 30), (14, 7, 9), (128, 11), *[(15, 4)] * 6],
+    "nodes": [
+        (112, 6),
+        (100, 7),
+        (56, 9),
+        (96, 1, 5),
+        (65, 3),
+        (72, 8),
+        (28, 100),
+        (14, 14),
+        (12, 130),
+        (7, 66),
+        (5, 8),
+        (4,),
+    ],
     "long rows": [(3, 130, 150), (3, 130, 150), (5, 1, 20000)],
     "one value": [()],
     "one pair": [(2,)],
@@ -39,12 +53,12 @@ def points(count: int, rng: np.random.Generator) -> list[Ext]:
 
 def unit_leaves(size: int, kind: int, rng: np.random.Generator) -> UnitLeaves:
     """Keys to the end of their range; with a value, a sign, both or neither."""
-    below = (1 << 27, 1 << 18, 1 << 17, 5)[(kind // 4 + kind) % 4]
+    below = (1 << 18, 1 << 17, 1 << 27, 5)[kind % 4]
     key = rng.integers(0, below, size).astype(np.uint32)
     key[rng.integers(0, 3, size) == 0] = below - 1
     key[rng.integers(0, 3, size) == 0] = 0
-    value = rng.integers(0, 256, size).astype(np.uint8) if kind & 1 else None
-    sign = rng.integers(0, 2, size).astype(np.uint8) if kind & 2 else None
+    value = rng.integers(0, 256, size).astype(np.uint8) if kind % 3 == 1 else None
+    sign = rng.integers(0, 2, size).astype(np.uint8) if kind % 5 == 2 else None
     alpha, u, v, s = points(4, rng)
     return UnitLeaves(key, value, sign, (alpha, u, v, s), below)
 

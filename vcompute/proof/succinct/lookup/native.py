@@ -26,6 +26,10 @@ MOST_KEYS: Final = 1 << 27
 """Keys of unit leaves are below: the core adds up multiples of eight of them."""
 MOST_BOUND: Final = 3
 """Variables that are bound before a unit box is stored; VC_MOST_BOUND."""
+LEAVES, NODES = 1, 2
+"""Kinds of groups: unit boxes, and the fractions of their leaves in pairs; VC_GKR_LEAVES and VC_GKR_NODES."""
+MOST_NODES_BOUND: Final = 2
+"""Variables that are bound before nodes are stored; two to their power is VC_MOST_NODES."""
 GRID: Final = 27
 """Elements of a group's grid; half of VC_GRID_WORDS."""
 
@@ -113,7 +117,11 @@ class Geometry:
         """The groups of levels above the leaves, where no box is a unit box."""
         for groups in self.general:
             groups[:, 3] = 0
-        self._steps = [self._described(levels) for levels in (self.general, self.groups)]
+        self.nodes = [groups.copy() for groups in self.groups]
+        """The groups of levels above the leaves in the layer of nodes."""
+        for groups in self.nodes:
+            groups[groups[:, 3] == LEAVES, 3] = NODES
+        self._steps = [self._described(levels) for levels in (self.general, self.groups, self.nodes)]
 
     def _lay_out(self, found: list[tuple[list[_Shape], bool, int, int]]) -> None:
         """What the tables of each layer take beside the level itself."""
@@ -121,11 +129,14 @@ class Geometry:
         """For each group of leaves: variables of its first axis that are bound before a unit box is stored."""
         self.unit_sizes = np.zeros(len(found), np.uint64)
         """Elements of a unit box then."""
+        self.lazy_nodes = np.zeros(len(found), np.uint64)
+        """For each group of unit boxes: variables that are bound before their nodes are stored."""
         self.extra = [0] * (len(self.groups) + 1)
         """Elements of the boxes that a layer pads at once, all four tables."""
         for number, (shapes, is_unit, count, _) in enumerate(found):
             if is_unit:
                 lazy = min(MOST_BOUND, shapes[0].first - 1)
+                self.lazy_nodes[number] = max(min(MOST_NODES_BOUND, shapes[0].first - 2), 0)
                 self.lazy[number], self.unit_sizes[number] = lazy, shapes[lazy].half + shapes[lazy].pad
             for s, shape in enumerate(shapes):
                 if shape.pad and (s or not is_unit):
@@ -141,9 +152,13 @@ class Geometry:
             step.groups, step.count, step.tail_place = _words(rows), len(rows), level.tail_start // 2
         return steps
 
-    def steps(self, s: int, lowest: bool) -> Any:
-        """Levels s, s + 1, ... as C sees them."""
-        return self._steps[lowest] + s
+    def steps(self, s: int, kind: int) -> Any:
+        """Levels s, s + 1, ... as C sees them, unit boxes of a kind."""
+        return self._steps[kind] + s
+
+    def of_kind(self, kind: int) -> list[Words]:
+        """The groups of every level, unit boxes of a kind."""
+        return (self.general, self.groups, self.nodes)[kind]
 
 
 def _axes(stack: Stack, box: int) -> tuple[int, ...]:
@@ -273,12 +288,13 @@ class _Layer:
         claimed: list[Ext], backend: NativeBackend,
     ) -> None:  # fmt: skip
         lowest, ffi = s == 0, _native.ffi
+        self._kind = LEAVES if lowest else NODES if s == 1 and geometry.lazy_nodes.any() else 0
         self._geometry, self._lowest, self._scale, self._level = geometry, lowest, scale, level
         self._backend = backend
         self._inverse = scale.inverse() if lowest else ZERO
         self._s, self._point = s + 1, to_array(claimed)
         self._lambda, self._defaults = to_array([scale]), to_array([scale, ONE, ZERO, ZERO if lowest else ONE])
-        self._groups = geometry.groups[s] if lowest else geometry.general[s]
+        self._groups = geometry.of_kind(self._kind)[s]
         count = len(self._groups)
         self._tail = [np.empty((geometry.boxes + 1, 2), np.uint64) for _ in range(4)]
         self._rows = [np.zeros((count if lowest else 1, geometry.row_stride), np.uint64) for _ in range(2)]
@@ -292,13 +308,13 @@ class _Layer:
         self._unit = np.empty((geometry.unit_elements if lowest else 0, 2), np.uint64)
         self._extra = np.empty((geometry.extra[s], 2), np.uint64)
         self._box_weights = np.empty((geometry.boxes, 2), np.uint64)
-        self._constants = np.zeros((0, 2), np.uint64)
-        self._leaves = leaves
+        self._constants, self._leaves = constants, leaves
         if lowest:
             self._constants = self._scaled(constants)
             self._fill_rows()
         self._tables.leaves, self._tables.constants = leaves, _words(self._constants)
-        self._tables.lazy, self._tables.unit_sizes = _words(geometry.lazy), _words(geometry.unit_sizes)
+        self._tables.lazy = _words(geometry.lazy if lowest else geometry.lazy_nodes)
+        self._tables.unit_sizes, self._tables.scale = _words(geometry.unit_sizes), _words(self._lambda)
         _native.lib.vc_gkr_begin(
             self._tables, level.handle, _words(self._groups), count, _words(self._unit), _words(self._extra),
             _words(self._box_weights), _words(self._point), len(self._point), _words(self._lambda),
@@ -306,7 +322,7 @@ class _Layer:
         )  # fmt: skip
         self._scratch = np.empty(self._scratch_words(), np.uint64)
         self._next_groups()
-        if lowest:
+        if self._kind:
             self._grids = self._make_grids()
             self._tables.grids = _words(self._grids)
 
@@ -321,7 +337,7 @@ class _Layer:
                 own = np.zeros_like(grids)
                 scratch = np.empty(self._scratch.size + _native.lib.vc_gkr_moments_scratch(), np.uint64)
                 _native.lib.vc_gkr_moments(
-                    _words(own), self._tables, self._geometry.steps(1, True), _words(self._point),
+                    _words(own), self._tables, self._geometry.steps(self._s, self._kind), _words(self._point),
                     _words(self._defaults), number, parts, _words(scratch),
                 )  # fmt: skip
                 found.append(own)
@@ -363,7 +379,7 @@ class _Layer:
         """The groups that have variables left at the level reached."""
         s = self._s
         if s < len(self._geometry.groups):
-            self._groups = self._geometry.groups[s] if self._lowest else self._geometry.general[s]
+            self._groups = self._geometry.of_kind(self._kind)[s]
 
     @property
     def _parts(self) -> int:
@@ -414,7 +430,7 @@ class _Layer:
         if not variables:
             return bound
         seed, messages = bytearray(transcript.hand_over()), np.empty((2 * variables, 2), np.uint64)
-        point, steps = np.empty((variables, 2), np.uint64), self._geometry.steps(self._s, self._lowest)
+        point, steps = np.empty((variables, 2), np.uint64), self._geometry.steps(self._s, self._kind)
         _native.lib.vc_gkr_layer(
             _words(messages), _words(point), _native.ffi.from_buffer("uint8_t[]", seed), self._tables, steps,
             _words(self._point), variables, _words(self._lambda), _words(self._defaults), _words(self._scratch),
