@@ -421,9 +421,9 @@ typedef struct {
 void vc_gkr_leaves(uint64_t *out, const vc_gkr_leaf *leaf, const uint64_t *constants);
 
 /* The next level, or one of some parts of it, which may run at the same time. `leaves` and their constants (8 words each) belong to
- * unit boxes, which `in` does not hold. */
+ * unit boxes, which `in` does not hold if it is that of the leaves; nor nodes that are made of integers, of groups where `lazy`. */
 void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
-                const vc_gkr_leaf *leaves, const uint64_t *constants, size_t part, size_t parts);
+                const vc_gkr_leaf *leaves, const uint64_t *constants, const uint64_t *lazy, size_t part, size_t parts);
 
 /* The tables of the layer that adds this level in pairs, in the level's own place, which is used up: but for unit groups, two
  * tables of each box in `unit`, and groups that get padding, four in `extra`. `inverse` (of lambda) in the lowest layer, else null.

@@ -111,8 +111,7 @@ void vc_gkr_grid_round(uint64_t sums[4], const uint64_t *grid, size_t left, cons
 void vc_gkr_grid_bind(uint64_t *grid, size_t left, const uint64_t r[2]);
 
 /* Whether a unit box's nodes are made of integers while a layer of nodes begins (see gkr_nodes.c). */
-static inline int vc_is_node(const vc_gkr_tables *t, size_t unit) {
-  const vc_gkr_leaf *leaf = t->leaves + unit;
+static inline int vc_is_node(const vc_gkr_leaf *leaf) {
   return !leaf->value && !leaf->sign && leaf->below <= UINT64_C(1) << VC_GKR_NODE_BITS;
 }
 

@@ -52,32 +52,44 @@ static void square(uint64_t out[10], const uint64_t constants[8]) {
   for (int c = 0; c < 2; c++) out[6 + c] = vc_gl_add(constants[c], constants[c]), out[8 + c] = constants[2 + c];
 }
 
-/* A range of n, d (half elements) = the fractions of a unit box in pairs. */
-static void add_unit(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf,
-                     const uint64_t constants[8], size_t half, vc_range range) {
+/* n, d = the fractions first .. first + count of a unit box of leaves in pairs, of which there are `half`. */
+static void add_leaves(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t constants[8],
+                       size_t half, size_t first, size_t count) {
   uint64_t low[2 * VC_GKR_CHUNK], high[2 * VC_GKR_CHUNK], squares[10];
-  const vc_combination first = {leaf, constants, vc_one, vc_one, 0, 0, 1}, second = {leaf, constants, vc_one, vc_one, half, 0, 1};
-  const size_t stop = range.first + range.count, valid = (size_t)leaf->valid;
+  const vc_combination one = {leaf, constants, vc_one, vc_one, 0, 0, 1}, other = {leaf, constants, vc_one, vc_one, half, 0, 1};
+  const size_t valid = (size_t)leaf->valid;
   const int keys = !leaf->value && !leaf->sign && leaf->below <= VC_GKR_KEYS;
   square(squares, constants);
-  for (size_t i = range.first; i < stop; i += VC_GKR_CHUNK) {
-    const size_t some = stop - i < VC_GKR_CHUNK ? stop - i : VC_GKR_CHUNK;
-    const size_t both = half + i < valid ? (some < valid - half - i ? some : valid - half - i) : 0;
+  for (size_t some; count; first += some, count -= some, n += 2 * some, d += 2 * some) {
+    some = count < VC_GKR_CHUNK ? count : VC_GKR_CHUNK;
+    const size_t both = half + first < valid ? (some < valid - half - first ? some : valid - half - first) : 0;
     if (keys) {
-      k->key_fractions(n + 2 * i, d + 2 * i, leaf->key + i, leaf->key + half + i, squares, both);
-      vc_combine_leaves(k, d + 2 * (i + both), &first, i + both, some - both);
+      k->key_fractions(n, d, leaf->key + first, leaf->key + half + first, squares, both);
+      vc_combine_leaves(k, d + 2 * both, &one, first + both, some - both);
     } else {
-      vc_combine_leaves(k, low, &first, i, some);
-      vc_combine_leaves(k, high, &second, i, both);
-      k->unit_fractions(n + 2 * i, d + 2 * i, low, high, both);
-      memcpy(d + 2 * (i + both), low + 2 * both, (some - both) * sizeof vc_one);
+      vc_combine_leaves(k, low, &one, first, some);
+      vc_combine_leaves(k, high, &other, first, both);
+      k->unit_fractions(n, d, low, high, both);
+      memcpy(d + 2 * both, low + 2 * both, (some - both) * sizeof vc_one);
     }
-    vc_fill_pairs(n + 2 * (i + both), vc_one, some - both);
+    vc_fill_pairs(n + 2 * both, vc_one, some - both);
   }
 }
 
-void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups,
-                const vc_gkr_leaf *leaves, const uint64_t *constants, size_t part, size_t parts) {
+/* The same of nodes in pairs. */
+static void add_nodes(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t constants[8],
+                      size_t half, size_t first, size_t count) {
+  uint64_t low[2][2 * VC_GKR_CHUNK], high[2][2 * VC_GKR_CHUNK];
+  for (size_t some; count; first += some, count -= some, n += 2 * some, d += 2 * some) {
+    some = count < VC_GKR_CHUNK ? count : VC_GKR_CHUNK;
+    add_leaves(k, low[0], low[1], leaf, constants, 2 * half, first, some);
+    add_leaves(k, high[0], high[1], leaf, constants, 2 * half, half + first, some);
+    k->fractions(n, d, low[0], low[1], high[0], high[1], some);
+  }
+}
+
+void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *groups, size_t n_groups, const vc_gkr_leaf *leaves,
+                const uint64_t *constants, const uint64_t *lazy, size_t part, size_t parts) {
   const vc_field_kernels *k = vc_field();
   uint64_t *n_out = out->n, *d_out = out->d, *tail_n = out->tail_n, *tail_d = out->tail_d;
   const uint64_t *n = in->n, *d = in->d;
@@ -87,18 +99,20 @@ void vc_gkr_add(vc_gkr_level *out, const vc_gkr_level *in, const uint64_t *group
       uint64_t **to_n = g.bits == 1 ? &tail_n : &n_out, **to_d = g.bits == 1 ? &tail_d : &d_out;
       const vc_range r = vc_part_of(g.half, part, parts);
       const size_t at = 2 * r.first, half = 2 * g.half;
-      if (g.unit) {
-        add_unit(k, *to_n, *to_d, leaves, constants, g.half, r);
-        leaves++, constants += 8;
-      } else {
+      const int passing = g.unit && lazy[i] && vc_is_node(leaves); /* its nodes are not stored, but made in passing */
+      if (g.unit == VC_GKR_LEAVES && !passing)
+        add_leaves(k, *to_n + at, *to_d + at, leaves, constants, g.half, r.first, r.count);
+      else if (g.unit == VC_GKR_NODES && passing)
+        add_nodes(k, *to_n + at, *to_d + at, leaves, constants, g.half, r.first, r.count);
+      else if (!passing)
         k->fractions(*to_n + at, *to_d + at, n + at, d + at, n + half + at, d + half + at, r.count);
-        n += 2 * half, d += 2 * half;
-      }
       if (part == 0) {
         vc_fill_pairs(*to_n + half, vc_zero, g.pad);
         vc_fill_pairs(*to_d + half, vc_one, g.pad);
       }
       *to_n += 2 * (g.half + g.pad), *to_d += 2 * (g.half + g.pad);
+      if (g.unit != VC_GKR_LEAVES) n += 2 * half, d += 2 * half;
+      if (g.unit) leaves++, constants += 8;
     }
   }
   if (part) return;

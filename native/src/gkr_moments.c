@@ -110,7 +110,7 @@ void vc_gkr_moments(uint64_t *grids, const vc_gkr_tables *t, const vc_gkr_step *
         w.leaf = t->leaves + b;
         if (first.unit == VC_GKR_LEAVES)
           add_box(grid, &w, &of, t->constants + 16 * b, defaults, place, part, parts);
-        else if (vc_is_node(t, b))
+        else if (vc_is_node(w.leaf))
           vc_gkr_node_grid(grid, &w, &of, t->constants + 8 * b, t->scale, place, part, parts);
       }
     }

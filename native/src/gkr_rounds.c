@@ -167,7 +167,7 @@ static void group_round(const vc_field_kernels *k, uint64_t sums[4], uint64_t ma
   if (lazy && g->unit == VC_GKR_LEAVES) return;
   const vc_gkr_weights w = vc_gkr_make_weights(k, g, point, scratch);
   for (size_t b = 0; b < g->count; b++) {
-    if (lazy && vc_is_node(t, unit + b)) continue;
+    if (lazy && vc_is_node(t->leaves + unit + b)) continue;
     box_round(k, some, t, g, i, b, &w, part, parts);
     add_sums(sums, some, weights + 2 * b);
   }

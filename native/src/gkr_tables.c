@@ -113,7 +113,7 @@ void vc_gkr_begin(vc_gkr_tables *t, const vc_gkr_level *in, const uint64_t *grou
     for (size_t b = 0; b < g.count; b++, n += 4 * g.half, d += 4 * g.half) {
       if (g.bits == 1)
         tail_pair(k, tail, n, d, n + 2, d + 2, lambda, inverse);
-      else if (!(vc_is_lazy(t, &g, i) && vc_is_node(t, box + b)))
+      else if (!(vc_is_lazy(t, &g, i) && vc_is_node(t->leaves + box + b)))
         combine(k, n, d, n + 2 * g.half, d + 2 * g.half, g.half, lambda, inverse);
     }
     box += g.unit ? g.count : 0;
@@ -171,7 +171,7 @@ static void bind_lazy(const vc_field_kernels *k, const vc_gkr_tables *next, cons
   for (int j = 0; j < vc_tables(g); j++) tables[j] = p->table[j] + p->stride * b;
   if (g->unit == VC_GKR_LEAVES && now)
     make_unit(k, next, tables, g, unit, (size_t)next->bound, defaults, range);
-  else if (g->unit == VC_GKR_NODES && !vc_is_node(next, unit))
+  else if (g->unit == VC_GKR_NODES && !vc_is_node(next->leaves + unit))
     fold_box(k, next, g, i, b, r, range);
   else if (now)
     vc_gkr_make_nodes(tables, next, unit, g->half, range);

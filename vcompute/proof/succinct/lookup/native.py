@@ -233,14 +233,14 @@ class NativeTree:
         geometry, size = self._geometry, self._geometry.sizes[s][0]
         tables = np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64)
         level = _Level(tables, geometry.levels[s].tail)
-        groups = geometry.groups[0] if s == 1 else geometry.general[s - 1]
+        groups = geometry.of_kind(LEAVES if s == 1 else NODES if s == 2 else 0)[s - 1]
         parts = self._backend.part_count(size)
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
                 _native.lib.vc_gkr_add(
                     level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants),
-                    number, parts,
+                    _words(geometry.lazy_nodes), number, parts,
                 )  # fmt: skip
 
         self._backend.parts(part, parts, size)
