@@ -47,32 +47,54 @@ void vc_grid_begin(vc_grid_work *w, uint64_t *scratch) {
   for (size_t i = 0; i < VC_MOMENT_ROW; i++) ones_of(w)[i] = 1;
 }
 
-static void list_moments(vc_grid_work *w) {
+static int16_t put(vc_grid_work *w, vc_moment m) {
+  w->moment[w->count] = m;
+  return (int16_t)w->count++;
+}
+
+/* Corners' sums; and the differences that make the other rows. How many those are. */
+static size_t list_rows(vc_grid_work *w) {
   const vc_shape *s = &w->shape;
-  vc_moment *m = w->moment;
   vc_difference *d = w->difference;
-  *m++ = (vc_moment){.a = ones_of(w)};
   for (size_t j = 0; j < 2; j++)
     for (size_t part = 0; part < w->parts; part++) {
-      for (size_t c = 0; c < s->corners; c++) *m++ = (vc_moment){.a = vc_corner_row(w, j, part, c)};
-      for (size_t i = 0; i < s->points - s->corners; i++)
+      uint8_t *zero = w->zero[j][part];
+      for (size_t c = 0; c < s->corners; c++)
+        w->linear[j][part][c] =
+            zero[s->corner[c]] ? VC_NO_SUM : put(w, (vc_moment){.a = vc_corner_row(w, j, part, c)});
+      for (size_t i = 0; i < s->points - s->corners; i++) {
+        zero[s->step[i].to] = zero[s->step[i].high] && zero[s->step[i].low]; /* other rows may be made of it all the same */
         *d++ = (vc_difference){vc_row(w, j, part, s->step[i].to), vc_row(w, j, part, s->step[i].high),
                                vc_row(w, j, part, s->step[i].low)};
-    }
-  for (size_t p = 0; p < w->parts; p++)
-    for (size_t q = p; q < w->parts; q++)
-      for (size_t x = 0; x < s->points; x++, m++) {
-        *m = (vc_moment){.a = vc_row(w, 0, p, x), .b = vc_row(w, 1, q, x)};
-        if (p != q) m->c = vc_row(w, 0, q, x), m->d = vc_row(w, 1, p, x);
-        m->small = x < w->small;
-        m->bias = m->small ? small_bias : large_bias;
       }
-  w->count = (size_t)(m - w->moment);
+    }
+  return (size_t)(d - w->difference);
+}
+
+/* Products of parts p and q, both ways where they differ, at a point. */
+static int16_t put_product(vc_grid_work *w, size_t p, size_t q, size_t x) {
+  vc_moment m = {.small = x < w->small, .bias = x < w->small ? small_bias : large_bias};
+  const int there = !w->zero[0][p][x] && !w->zero[1][q][x], back = p != q && !w->zero[0][q][x] && !w->zero[1][p][x];
+  if (there) m.a = vc_row(w, 0, p, x), m.b = vc_row(w, 1, q, x);
+  if (back && there) m.c = vc_row(w, 0, q, x), m.d = vc_row(w, 1, p, x);
+  if (back && !there) m.a = vc_row(w, 0, q, x), m.b = vc_row(w, 1, p, x);
+  return there || back ? put(w, m) : VC_NO_SUM;
+}
+
+static size_t list_moments(vc_grid_work *w) {
+  size_t pair = 0;
+  w->count = 0;
+  put(w, (vc_moment){.a = ones_of(w)});
+  const size_t differences = list_rows(w);
+  for (size_t p = 0; p < w->parts; p++)
+    for (size_t q = p; q < w->parts; q++, pair++)
+      for (size_t x = 0; x < w->shape.points; x++) w->product[pair][x] = put_product(w, p, q, x);
+  return differences;
 }
 
 void vc_grid_sums(vc_grid_work *w, const vc_gkr_weights *of, size_t first, size_t stop) {
   const vc_moment_kernels *k = vc_moments();
-  list_moments(w);
+  const size_t differences = list_moments(w);
   memset(w->sums, 0, w->count * sizeof *w->sums);
   while (first < stop) {
     const size_t o = first / of->chunk, edge = (o + 1) * of->chunk < stop ? (o + 1) * of->chunk : stop;
@@ -82,7 +104,7 @@ void vc_grid_sums(vc_grid_work *w, const vc_gkr_weights *of, size_t first, size_
       const size_t padded = (n + 7) / 8 * 8;
       w->fill(w, k, first, n);
       k->blocks(w->weights, of->inner + 2 * (first - o * of->chunk), n);
-      k->differences(w->difference, 2 * w->parts * (w->shape.points - w->shape.corners), padded);
+      k->differences(w->difference, differences, padded);
       k->add(w->state, w->moment, w->count, w->weights, padded);
     }
     k->end(*w->sums, w->state, w->count, of->outer + 2 * o);
@@ -91,19 +113,22 @@ void vc_grid_sums(vc_grid_work *w, const vc_gkr_weights *of, size_t first, size_
 
 void vc_grid_linear(vc_pair *grid, const vc_grid_work *w, size_t side, const uint64_t *constants) {
   const vc_shape *s = &w->shape;
-  const vc_pair *sums = w->sums + 1 + side * w->parts * s->corners;
   vc_pair extended[VC_POINTS];
-  for (size_t part = 0; part < w->parts; part++, sums += s->corners) {
-    for (size_t c = 0; c < s->corners; c++) vc_set(extended[s->corner[c]], sums[c]);
+  for (size_t part = 0; part < w->parts; part++) {
+    for (size_t c = 0; c < s->corners; c++) {
+      const int16_t at = w->linear[side][part][c];
+      vc_set(extended[s->corner[c]], at == VC_NO_SUM ? vc_zero : w->sums[at]);
+    }
     vc_extend(extended, s);
     for (size_t x = 0; x < s->points; x++) vc_accumulate_product(grid[x], extended[x], constants + 2 * part);
   }
 }
 
 void vc_grid_product(uint64_t out[2], const vc_grid_work *w, size_t pair, size_t point) {
-  const uint64_t *sum = w->sums[1 + 2 * w->parts * w->shape.corners + pair * w->shape.points + point];
-  const uint64_t bias = point < w->small ? small_bias : large_bias;
-  for (int c = 0; c < 2; c++) out[c] = vc_gl_sub(sum[c], vc_gl_mul(bias, w->sums[0][c]));
+  const int16_t at = w->product[pair][point];
+  vc_set(out, vc_zero);
+  for (int c = 0; c < 2 && at != VC_NO_SUM; c++)
+    out[c] = vc_gl_sub(w->sums[at][c], vc_gl_mul(w->moment[at].bias, w->sums[0][c]));
 }
 
 void vc_runs(vc_run out[2], size_t valid, size_t apart, size_t streams) {

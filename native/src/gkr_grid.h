@@ -13,7 +13,8 @@
 #include "moments.h"
 
 enum { VC_PARTS = 4, VC_POINTS = 27, VC_CORNERS = 8, VC_STEPS = VC_POINTS - VC_CORNERS };
-enum { VC_SUMS = 1 + 2 * VC_PARTS * VC_CORNERS + VC_PARTS * (VC_PARTS + 1) / 2 * VC_POINTS };
+enum { VC_PAIRS = VC_PARTS * (VC_PARTS + 1) / 2, VC_NO_SUM = -1 };
+enum { VC_SUMS = 1 + 2 * VC_PARTS * VC_CORNERS + VC_PAIRS * VC_POINTS };
 enum { VC_ROWS = 2 * VC_PARTS * VC_POINTS + 1 };
 
 typedef uint64_t vc_pair[2];
@@ -43,7 +44,9 @@ struct vc_grid_work {
   size_t inside; /* streams from the first on that are leaves */
   /* Fill the corners of every part with n positions from x on, zeros to the next multiple of eight. */
   void (*fill)(const vc_grid_work *w, const vc_moment_kernels *k, size_t x, size_t n);
+  uint8_t zero[2][VC_PARTS][VC_POINTS]; /* rows that are known to be zeros: of corners, set before the sums are made */
   size_t count;
+  int16_t linear[2][VC_PARTS][VC_CORNERS], product[VC_PAIRS][VC_POINTS]; /* which sum it is, or VC_NO_SUM */
   int32_t *rows;
   vc_moment moment[VC_SUMS];
   vc_difference difference[2 * VC_PARTS * VC_STEPS];
@@ -61,8 +64,8 @@ static inline int32_t *vc_corner_row(const vc_grid_work *w, size_t side, size_t 
 /* Work in vc_gkr_moments_scratch() words. */
 void vc_grid_begin(vc_grid_work *w, uint64_t *scratch);
 
-/* The sums over x in first .. stop. Their order: 1; for each side the corners of every part; every point of every two parts p <= q, of
- * which with p < q the products both ways. */
+/* The sums over x in first .. stop: of 1; of the corners of every part; of every two parts p <= q, with p < q both ways, at every point.
+ * What is zero has no sum. */
 void vc_grid_sums(vc_grid_work *w, const vc_gkr_weights *of, size_t first, size_t stop);
 
 /* The side's combination of parts by constants (pairs), summed, over the grid: grid += constants[part] * (sums of its corners). */

@@ -28,11 +28,18 @@ static void fill(const vc_grid_work *w, const vc_moment_kernels *k, size_t x, si
     for (size_t part = 0; part < w->parts; part++)
       for (size_t c = 0; c < corners; c++) {
         int32_t *to = vc_corner_row(w, j, part, c);
-        if (j * corners + c < w->inside)
-          read_stream(k, to, w->leaf, part, (j * corners + c) * w->apart + x, n);
-        else
+        if (w->zero[j][part][w->shape.corner[c]])
           memset(to, 0, (n + 7) / 8 * 8 * sizeof *to);
+        else
+          read_stream(k, to, w->leaf, part, (j * corners + c) * w->apart + x, n);
       }
+}
+
+static void set_zeros(vc_grid_work *w) {
+  const size_t corners = w->shape.corners;
+  for (size_t j = 0; j < 2; j++)
+    for (size_t part = 0; part < w->parts; part++)
+      for (size_t c = 0; c < corners; c++) w->zero[j][part][w->shape.corner[c]] = j * corners + c >= w->inside;
 }
 
 /* What the constants of a table are over the grid: of a leaf in the first corners, then of what is past the end. */
@@ -85,6 +92,7 @@ static void add_box(uint64_t *grid, vc_grid_work *w, const vc_gkr_weights *of, c
     const vc_range r = vc_part_of(runs[i].count, part, parts);
     if (!r.count) continue;
     w->inside = runs[i].inside;
+    set_zeros(w);
     vc_grid_sums(w, of, runs[i].first + r.first, runs[i].first + r.first + r.count);
     add_grid(grid, w, constants, defaults, scale);
   }

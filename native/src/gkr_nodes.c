@@ -57,6 +57,14 @@ static void fill(const vc_grid_work *w, const vc_moment_kernels *k, size_t x, si
     }
 }
 
+static void set_zeros(vc_grid_work *w) {
+  for (size_t j = 0; j < 2; j++)
+    for (size_t c = 0; c < w->shape.corners; c++) {
+      const int both = (2 + j) * w->shape.corners + c < w->inside;
+      for (size_t part = 0; part < w->parts; part++) w->zero[j][part][w->shape.corner[c]] = (part == ALONE) == both;
+    }
+}
+
 /* a + lambda b */
 static void joined(uint64_t out[2], const uint64_t a[2], const uint64_t lambda[2], const uint64_t b[2]) {
   vc_ext_mul(out, lambda, b);
@@ -94,7 +102,7 @@ static void add_term(uint64_t total[2], const uint64_t n0[2], const uint64_t d0[
 
 static void add_grid(uint64_t *grid, const vc_grid_work *w, const node_constants *c, const uint64_t *lambda,
                      const uint64_t scale[2]) {
-  vc_pair factor[VC_PARTS * (VC_PARTS + 1) / 2];
+  vc_pair factor[VC_PAIRS];
   node_side e, o;
   size_t pairs = 0;
   make_side(&e, w, 0, c);
@@ -131,6 +139,7 @@ void vc_gkr_node_grid(uint64_t *grid, vc_grid_work *w, const vc_gkr_weights *of,
     if (!r.count) continue;
     own.inside = runs[i].inside;
     own.parts = own.inside < 4 * own.shape.corners ? VC_PARTS : ALONE;
+    set_zeros(&own);
     vc_grid_sums(&own, of, runs[i].first + r.first, runs[i].first + r.first + r.count);
     add_grid(grid, &own, &c, lambda, scale);
   }
