@@ -5,6 +5,7 @@
  * never stored at level 0: whoever needs some makes them.
  */
 #include "gkr.h"
+#include "moments.h"
 
 /* The constants of some streams of leaves: 1 + 3 for each. */
 enum { VC_GKR_KEYS = 1 << 26 }; /* keys that key_fractions takes are below */
@@ -76,10 +77,45 @@ static void add_leaves(const vc_field_kernels *k, uint64_t *n, uint64_t *d, cons
   }
 }
 
-/* The same of nodes in pairs. */
+/* What quads takes of c0 + c1 key, of `count` = 3 or 4 leaves: d's are the terms of (c0 + c1 X)^count without binomials, n's the
+ * derivatives of them with respect to c0. */
+static void powers(uint64_t out[18], const uint64_t c[8], size_t count) {
+  uint64_t high[5][2] = {{1, 0}}, low[5][2] = {{1, 0}}; /* powers of c1, of c0 */
+  memset(out, 0, 18 * sizeof *out);
+  for (size_t i = 1; i < 5; i++) vc_ext_mul(high[i], high[i - 1], c + 2), vc_ext_mul(low[i], low[i - 1], c);
+  for (size_t i = 0; i <= count; i++) vc_ext_mul(out + 8 + 2 * i, high[i], low[count - i]);
+  for (size_t i = 0; i < count; i++) {
+    const uint64_t times[2] = {count - i, 0};
+    vc_ext_mul(out + 2 * i, high[i], low[count - 1 - i]);
+    vc_ext_mul(out + 2 * i, out + 2 * i, times);
+  }
+}
+
+/* n, d = sums of `leaves` = 3 or 4 leaves, the fourth of which is past the box's end. */
+static void add_quads(uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t constants[8], size_t half, size_t first,
+                      size_t count, size_t leaves) {
+  static const uint32_t nothing[VC_GKR_CHUNK];
+  uint64_t all[18];
+  powers(all, constants, leaves);
+  for (size_t some; count; first += some, count -= some, n += 2 * some, d += 2 * some) {
+    const uint32_t *keys[4];
+    some = count < VC_GKR_CHUNK ? count : VC_GKR_CHUNK;
+    for (size_t i = 0; i < 4; i++) keys[i] = i < leaves ? leaf->key + i * half + first : nothing;
+    vc_moments()->quads(n, d, keys, all, some);
+  }
+}
+
+/* The same of nodes in pairs: of all their leaves at once where no more than the fourth one is missing. */
 static void add_nodes(const vc_field_kernels *k, uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t constants[8],
                       size_t half, size_t first, size_t count) {
   uint64_t low[2][2 * VC_GKR_CHUNK], high[2][2 * VC_GKR_CHUNK];
+  const size_t valid = (size_t)leaf->valid;
+  if (valid >= 3 * half) {
+    const size_t whole = valid - 3 * half, four = first < whole ? (count < whole - first ? count : whole - first) : 0;
+    add_quads(n, d, leaf, constants, half, first, four, 4);
+    add_quads(n + 2 * four, d + 2 * four, leaf, constants, half, first + four, count - four, 3);
+    return;
+  }
   for (size_t some; count; first += some, count -= some, n += 2 * some, d += 2 * some) {
     some = count < VC_GKR_CHUNK ? count : VC_GKR_CHUNK;
     add_leaves(k, low[0], low[1], leaf, constants, 2 * half, first, some);

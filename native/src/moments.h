@@ -46,6 +46,9 @@ typedef struct {
   void (*pairs)(int32_t *sum, int32_t *low, int32_t *high, const uint32_t *first, const uint32_t *second, unsigned cut, size_t n);
   /* out (pairs) = start + the sum over the streams */
   void (*nodes)(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n);
+  /* n, d (pairs) = the sum of four fractions 1 / (c0 + c1 key), keys below 2^18, as constants[0..3] and constants[4..8] times 1 and
+   * the elementary symmetric polynomials of the keys */
+  void (*quads)(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const uint64_t constants[18], size_t count);
   void (*widen)(int32_t *to, const uint8_t *from, size_t n);
   /* Blocks of n pairs, zeros to the next multiple of eight. */
   void (*blocks)(uint64_t *to, const uint64_t *pairs, size_t n);

@@ -164,6 +164,20 @@ static inline vec some_of(const uint32_t *p, size_t k) {
   return v_widen32(part);
 }
 
+static inline void store_some(uint64_t *out, vec c0, vec c1, size_t n) {
+  uint64_t words[2][L];
+  vec x, y;
+  v_join(&x, &y, c0, c1);
+  if (n >= L) {
+    v_store(out, x);
+    v_store(out + L, y);
+    return;
+  }
+  v_store(words[0], x);
+  v_store(words[1], y);
+  memcpy(out, words, 2 * n * sizeof *out);
+}
+
 static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n) {
   factor c[4 * VC_MOST_NODES];
   for (size_t s = 0; s < count; s++)
@@ -182,12 +196,34 @@ static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *
         p_mac52(&sum[j], c[4 * s + 2 + j], product);
       }
     }
-    uint64_t words[2][L];
-    vec x, y;
-    v_join(&x, &y, v_add(v_set1(start[0]), p_reduce(sum[0])), v_add(v_set1(start[1]), p_reduce(sum[1])));
-    v_store(words[0], x);
-    v_store(words[1], y);
-    memcpy(out + 2 * i, words, 2 * k * sizeof *out);
+    store_some(out + 2 * i, v_add(v_set1(start[0]), p_reduce(sum[0])), v_add(v_set1(start[1]), p_reduce(sum[1])), k);
+  }
+}
+
+/* s * p, s below 2^27 and p below 2^36 */
+static inline vec longer_product(vec s, vec p) { return v_plus(v_mul32(s, p), v_left(v_mul32(s, v_top(p)), 32)); }
+
+static void quads(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const uint64_t constants[18], size_t count) {
+  factor c[18];
+  for (int j = 0; j < 18; j++) c[j] = p_factor(v_set1(constants[j]));
+  for (size_t i = 0; i < count; i += L) {
+    const size_t k = count - i < L ? count - i : L;
+    vec u[4], out[4];
+    for (int j = 0; j < 4; j++) u[j] = some_of(keys[j] + i, k);
+    const vec s = v_plus(u[0], u[1]), t = v_plus(u[2], u[3]), p = v_mul32(u[0], u[1]), q = v_mul32(u[2], u[3]);
+    const vec e1 = v_plus(s, t), e2 = v_plus(v_mul32(s, t), v_plus(p, q));
+    const factor e3 = p_factor(v_plus(longer_product(s, q), longer_product(t, p))), e4 = p_factor(v_mul(p, q));
+    for (int j = 0; j < 4; j++) {
+      const factor *of = c + (j < 2 ? j : 6 + j);
+      psum sum = p_zero();
+      p_mac52(&sum, of[2], e1);
+      p_mac52(&sum, of[4], e2);
+      p_mac(&sum, of[6], e3);
+      if (j >= 2) p_mac(&sum, of[8], e4);
+      out[j] = v_add(v_set1(constants[j < 2 ? j : 6 + j]), p_reduce(sum));
+    }
+    store_some(n + 2 * i, out[0], out[1], k);
+    store_some(d + 2 * i, out[2], out[3], k);
   }
 }
 
@@ -213,5 +249,6 @@ const vc_moment_kernels VC_MOMENTS_NAME = {
     .widen = widen,
     .pairs = pairs,
     .nodes = nodes,
+    .quads = quads,
     .blocks = blocks,
 };
