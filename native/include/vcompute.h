@@ -257,8 +257,8 @@ void vc_requantize_rows(int8_t *out, const int32_t *products, size_t rows, size_
 uint64_t vc_int8_peak(uint64_t rounds);
 
 /* The weights of an opening on one committed table: a piece is an aligned block of 2^bits elements an axis, the sum of its
- * `terms` (from number `first` on), each a scale times the product of a vector for each axis from `start` on; from `valid` on an axis
- * is zero. Extension elements stand in *blocks* of eight: eight first words, then eight second words. Words of scratch. */
+ * `terms` (from number `first` on), each a scale times the product of a vector for each axis from `start` on; from `valid` on an
+ * axis is zero. Pieces stand in order and share no element. */
 typedef struct {
   uint64_t offset, axes, first, terms;
   uint64_t bits[16], start[16], valid[16];
@@ -267,25 +267,33 @@ typedef struct {
   uint64_t scale[2];
   const uint64_t *vectors[16];
 } vc_weight_term;
-size_t vc_weights_scratch(const vc_weight_piece *pieces, size_t count);
-void vc_weights(uint64_t *table, const vc_weight_piece *pieces, size_t count, const vc_weight_term *terms,
-                uint64_t *scratch);
 
-/* A committed table and its weights in `lanes` lanes of `length` (a multiple of eight) elements, told apart by `variables`:
- * f holds words (base) or blocks, w blocks. */
+/* A committed table and its weights, in lanes of `length` (a power of two from 16 on) elements. Extension elements stand in *blocks* of
+ * eight: eight first words, then eight second words. The table f: words (f_base) or blocks, `f_lanes` lanes, which `f_variables`
+ * variables tell apart; the weights w likewise in blocks, or where w is NULL `count` pieces. */
 typedef struct {
-  uint64_t *f, *w;
-  uint64_t lanes, variables, length, base;
+  uint64_t length;
+  const uint64_t *f, *w;
+  uint64_t f_lanes, f_variables, f_base, w_lanes, w_variables;
+  const vc_weight_piece *pieces;
+  const vc_weight_term *terms;
+  uint64_t count;
+  /* What vc_lanes_bind does: the first variables, so many of each, are bound: lanes in groups weighed by 2^f_bound, 2^w_bound
+   * pairs. `lanes` lanes are left (blocks), which `variables` variables tell apart; where f_out is NULL, f is not kept. */
+  const uint64_t *f_factors, *w_factors;
+  uint64_t f_bound, w_bound, lanes, variables;
+  uint64_t *f_out, *w_out;
 } vc_lanes;
 
-/* sums (pairs, 4^ahead of them): at positions first .. first + positions of all lanes, the products f_i * w_j of the groups i
- * and j of lanes that the first `ahead` <= 2 variables tell apart. vc_lanes_bind also binds the first `bound` <= 2 variables
- * of `in` before: `out` (blocks) has its lanes in groups weighed by 2^bound pairs. Any parts of a table, each with a scratch. */
-size_t vc_lanes_scratch(void);
-void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t positions,
-                       uint64_t *scratch);
-void vc_lanes_bind(uint64_t *sums, const vc_lanes *out, const vc_lanes *in, size_t bound, const uint64_t *weights, size_t ahead,
-                   size_t first, size_t positions, uint64_t *scratch);
+/* sums (pairs, 4^ahead of them): the products f_i * w_j of the groups i and j of lanes that the first `ahead` <= 2 variables tell
+ * apart; vc_lanes_products of a base table and pieces, vc_lanes_bind of what it leaves. Both in parts: `parts` of them from
+ * `first` on add up; each call has a scratch of so many words. */
+size_t vc_lanes_products_parts(const vc_lanes *t, size_t ahead);
+size_t vc_lanes_products_scratch(const vc_lanes *t);
+void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch);
+size_t vc_lanes_bind_parts(const vc_lanes *t, size_t ahead);
+size_t vc_lanes_bind_scratch(const vc_lanes *t);
+void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch);
 void vc_blocks_to_pairs(uint64_t *pairs, const uint64_t *blocks, size_t n);
 
 /* A row-major tensor of signed integers of `width` bytes (1, 4, 8), or of canonical words (width 0). */

@@ -1,222 +1,291 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an opening does first: the weights of all claims on a committed table, and the rounds that bind the variables of its
- * lanes. The readable twin is vcompute/commitment/lanes.py.
+/* What an opening does first: the rounds that bind the variables of a committed table's lanes. The readable twin is
+ * vcompute/commitment/lanes.py.
  *
  * Such a round combines whole lanes, position by position. Two rounds' messages are sums over the products of four groups of
- * lanes, f_i * w_j, which no challenge touches: so a pass over the tables binds two variables and sums up the products
- * for the next two, and everything is read once for two rounds. Extension elements stand in blocks of eight (see sums.h).
+ * lanes, f_i * w_j, which no challenge touches: so a pass binds two variables and sums up the products for the next two.
+ *
+ * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (grids.c), the sum
+ * over rows of factor * f comes first, and as values of f are small integers, all but a few, that takes four multiplications
+ * of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long, and neither keeps the
+ * table it makes: integers weighed by more challenges are made again in less time.
  */
 #include <string.h>
 
-#include "goldilocks.h"
+#include "grids.h"
 #include "sums.h"
-#include "field.h"
 #include "vcompute.h"
 
 enum {
-  CHUNK = 256,    /* positions at a time: a group of lanes stays in the fastest cache */
-  STRETCH = 2048, /* positions of one group in a row: long enough for the processor to fetch ahead */
-  INNER_BITS = 8,
-  LEAST_BITS = 5
+  CHUNK = 256,       /* elements at a time: a group of lanes stays in the fastest cache */
+  FIRST_TILE = 1 << 14, /* positions of a tile: four lanes' integers stay in the second cache */
+  BIND_TILE = 1 << 12,
+  MOST_BOUND = 6
 };
 
-/* ---- weights ---- */
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Groups of lanes: number g of the first is lane first + g * apart. */
+typedef struct {
+  size_t lanes, apart, groups;
+} grouping;
+
+static grouping group(size_t lanes, size_t variables, size_t bound) {
+  const grouping g = {lanes, (size_t)1 << (variables - bound), (size_t)1 << bound};
+  return g;
+}
+/* The groups that have a lane there. */
+static size_t present(const grouping *g, size_t first) {
+  return first < g->lanes ? least((g->lanes - first - 1) / g->apart + 1, g->groups) : 0;
+}
+
+/* ---- the first pass ---- */
 
 typedef struct {
-  size_t axes, bits, length; /* of the inner product: its axes, and its elements */
-} inner_shape;
-
-/* The last axes, as many as make a row that is neither long nor short. */
-static inner_shape inner_of(const vc_weight_piece *p) {
-  inner_shape s = {0, 0, 1};
-  while (s.axes < p->axes) {
-    const size_t more = (size_t)p->bits[p->axes - 1 - s.axes];
-    if (s.bits >= LEAST_BITS && s.bits + more > INNER_BITS) break;
-    s.bits += more, s.axes++;
-  }
-  s.length = (size_t)1 << s.bits;
-  return s;
-}
-
-static size_t padded(size_t n) { return (n + 7) / 8 * 8; }
-
-static void put(uint64_t *blocks, size_t i, const uint64_t value[2]) {
-  uint64_t *at = blocks + i / 8 * 16 + i % 8;
-  at[0] = value[0], at[8] = value[1];
-}
-
-static void clear(uint64_t *blocks, size_t at, size_t n) {
-  const uint64_t zero[2] = {0, 0};
-  if (n >= 8)
-    memset(blocks + 2 * at, 0, 2 * n * sizeof *blocks);
-  else
-    for (size_t i = 0; i < n; i++) put(blocks, at + i, zero);
-}
-
-/* rows (blocks) = the product of the inner axes of a term; zero past an axis's end. */
-static void inner_product(uint64_t *rows, const vc_weight_piece *p, const uint64_t *const *vectors, const inner_shape *s,
-                          uint64_t *scratch) {
-  const vc_field_kernels *k = vc_field();
-  size_t length = 1;
-  scratch[0] = 1, scratch[1] = 0;
-  for (size_t axis = (size_t)p->axes; axis-- > p->axes - s->axes;) {
-    const size_t size = (size_t)1 << p->bits[axis];
-    const uint64_t *vector = vectors[axis] + 2 * p->start[axis];
-    for (size_t i = size; i-- > 0;) {
-      uint64_t *to = scratch + 2 * i * length;
-      if (i >= p->valid[axis])
-        memset(to, 0, 2 * length * sizeof *to);
-      else if (length == 1 && axis + 1 == p->axes)
-        memcpy(to, vector + 2 * i, 2 * sizeof *to);
-      else
-        k->ext_scale(to, scratch, vector + 2 * i, length);
-    }
-    length *= size;
-  }
-  for (size_t i = 0; i < length; i++) put(rows, i, scratch + 2 * i);
-}
-
-/* A piece's rows, outer axes first: factors[axis] holds each term's factor of the axes up to there. */
-typedef struct {
-  const vc_sum_kernels *sums;
-  const vc_weight_piece *piece;
-  const vc_weight_term *terms;
-  size_t outer;
-  inner_shape inner;
+  const vc_sum_kernels *k;
+  size_t count, size;                /* lanes, and elements of each in the tile */
+  const uint64_t *words[VC_MOST_GRAM]; /* of the table, from the tile on */
+  uint64_t *packed[VC_MOST_GRAM];
+  int small[VC_MOST_GRAM];
+  uint64_t *sums[VC_MOST_GRAM]; /* blocks, CHUNK elements */
+  uint64_t *state, *digits;
   const uint64_t **rows;
-  uint64_t *factors;
-  uint64_t *table;
-} filling;
+} first_tile;
 
-static void fill_rows(const filling *f, size_t axis, size_t at) {
-  const vc_weight_piece *p = f->piece;
-  const size_t terms = (size_t)p->terms;
-  const uint64_t *factors = f->factors + 2 * axis * terms;
-  if (axis == f->outer) {
-    if (f->inner.length >= 8) {
-      f->sums->combine_blocks(f->table + 2 * at, f->rows, factors, terms, f->inner.length);
+static void add_columns(const first_tile *t, size_t lane, const vc_grid *g, size_t term, size_t column, size_t n) {
+  const size_t rows = g->rows;
+  for (size_t p = 0; p < t->count; p++) {
+    const size_t at = g->at + column;
+    if (t->small[p]) {
+      t->k->combine_small(t->sums[p], t->packed[p] + at / 2, g->columns / 2, t->digits, rows, n);
     } else {
-      uint64_t few[16];
-      f->sums->combine_blocks(few, f->rows, factors, terms, 8);
-      for (size_t i = 0; i < f->inner.length; i++) {
-        const uint64_t value[2] = {few[i], few[8 + i]};
-        put(f->table, at + i, value);
-      }
+      for (size_t r = 0; r < rows; r++) t->rows[r] = t->words[p] + at + r * g->columns;
+      t->k->combine_base(t->sums[p], t->rows, g->factors + 2 * rows * term, rows, n);
     }
+  }
+  const uint64_t *f[VC_MOST_GRAM] = {NULL}, *w[VC_MOST_GRAM] = {NULL};
+  for (size_t p = 0; p < t->count; p++) f[p] = t->sums[p];
+  w[lane] = g->inner + 2 * (term * g->columns + column);
+  t->k->gram(t->state, f, w, VC_MOST_GRAM, n);
+}
+
+static void add_grid(const first_tile *t, size_t lane, const vc_grid *g) {
+  for (size_t term = 0; term < g->terms; term++) {
+    vc_digits(t->digits, g->factors + 2 * g->rows * term, 2 * g->rows);
+    for (size_t column = 0; column < g->columns; column += CHUNK)
+      add_columns(t, lane, g, term, column, least(CHUNK, g->columns - column));
+  }
+}
+
+static size_t tile_of(const vc_lanes *t, size_t most) { return least((size_t)t->length, most); }
+
+size_t vc_lanes_products_parts(const vc_lanes *t, size_t ahead) {
+  const size_t apart = (size_t)1 << (t->f_variables - ahead);
+  return least(apart, (size_t)t->f_lanes) * ((size_t)t->length / tile_of(t, FIRST_TILE));
+}
+
+static vc_pieces pieces_of(const vc_lanes *t) {
+  const vc_pieces p = {t->pieces, t->terms, (size_t)t->count};
+  return p;
+}
+
+size_t vc_lanes_products_scratch(const vc_lanes *t) {
+  const size_t size = tile_of(t, FIRST_TILE), rows = size / VC_CELL;
+  const vc_pieces p = pieces_of(t);
+  return vc_sums()->gram_words + VC_MOST_GRAM * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size);
+}
+
+static uint64_t *take(uint64_t **scratch, size_t words) {
+  uint64_t *at = *scratch;
+  *scratch += words;
+  return at;
+}
+
+static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes, size_t first, size_t start, uint64_t *words) {
+  const uint64_t one[2] = {1, 0};
+  const vc_pieces pieces = pieces_of(table);
+  t->count = present(lanes, first);
+  for (size_t p = 0; p < t->count; p++) {
+    t->words[p] = table->f + (first + p * lanes->apart) * table->length + start;
+    t->small[p] = t->k->pack(t->packed[p], t->words[p], t->size);
+  }
+  for (size_t q = 0; q < t->count; q++) {
+    const size_t from = (first + q * lanes->apart) * (size_t)table->length + start;
+    size_t next = vc_grids_first(&pieces, from);
+    vc_grid grid;
+    while (vc_grids_next(&grid, &pieces, &next, from, t->size, one, words)) add_grid(t, q, &grid);
+  }
+}
+
+void vc_lanes_products(uint64_t *sums, const vc_lanes *table, size_t ahead, size_t first, size_t parts, uint64_t *scratch) {
+  first_tile t = {.k = vc_sums(), .size = tile_of(table, FIRST_TILE)};
+  const size_t tiles = (size_t)table->length / t.size, rows = t.size / VC_CELL;
+  const grouping lanes = group((size_t)table->f_lanes, (size_t)table->f_variables, ahead);
+  t.state = take(&scratch, t.k->gram_words);
+  memset(t.state, 0, t.k->gram_words * sizeof *scratch);
+  for (size_t p = 0; p < VC_MOST_GRAM; p++) {
+    t.packed[p] = take(&scratch, t.size / 2);
+    t.sums[p] = take(&scratch, 2 * CHUNK);
+  }
+  t.digits = take(&scratch, 4 * rows);
+  t.rows = (const uint64_t **)(void *)take(&scratch, rows);
+  for (size_t i = first; i < first + parts; i++) add_tile(&t, table, &lanes, i / tiles, i % tiles * t.size, scratch);
+  uint64_t all[2 * VC_MOST_GRAM * VC_MOST_GRAM];
+  t.k->gram_end(all, t.state, VC_MOST_GRAM);
+  for (size_t p = 0; p < lanes.groups; p++)
+    memcpy(sums + 2 * p * lanes.groups, all + 2 * p * VC_MOST_GRAM, 2 * lanes.groups * sizeof *sums);
+}
+
+/* ---- the passes that bind ---- */
+
+typedef struct {
+  const vc_sum_kernels *k;
+  const vc_lanes *t;
+  size_t size;
+  grouping f, w;
+  uint64_t digits[4 << MOST_BOUND];
+  uint64_t *packed;
+  /* of the lanes of a group their grids, and the terms at a place */
+  vc_grid *grids;
+  size_t most_grids;
+  const uint64_t **rows;
+  uint64_t *factors, *words;
+} binding;
+
+/* out (blocks) = the tile of lane `lane` of what is left of the table. */
+static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t start) {
+  const vc_lanes *t = b->t;
+  const size_t count = present(&b->f, lane), n = b->size;
+  const uint64_t *from[1 << MOST_BOUND];
+  int small = (int)t->f_base;
+  for (size_t g = 0; g < count; g++) {
+    from[g] = t->f + (t->f_base ? 1 : 2) * ((lane + g * b->f.apart) * (size_t)t->length + start);
+    small = small && b->k->pack(b->packed + g * (n / 2), from[g], n);
+  }
+  if (small)
+    b->k->combine_small(out, b->packed, n / 2, b->digits, count, n);
+  else
+    (t->f_base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->f_factors, count, n);
+}
+
+/* out = the sum of the terms of grids at position `at`; how many elements it is the same terms for. */
+static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t lanes, size_t at) {
+  size_t n = b->size - at, terms = 0;
+  for (size_t i = 0; i < lanes; i++) {
+    while (next[i]->end <= at) next[i]++; /* the last one ends with the tile */
+    const vc_grid *g = next[i];
+    if (at < g->at || g->terms == 0) {
+      n = least(n, (at < g->at ? g->at : g->end) - at);
+      continue;
+    }
+    const size_t row = (at - g->at) / g->columns, column = (at - g->at) % g->columns;
+    n = least(n, g->columns - column);
+    for (size_t t = 0; t < g->terms && row < g->rows; t++, terms++) {
+      b->rows[terms] = g->inner + 2 * (t * g->columns + column);
+      memcpy(b->factors + 2 * terms, g->factors + 2 * (t * g->rows + row), 2 * sizeof *out);
+    }
+  }
+  if (terms)
+    b->k->combine_blocks(out + 2 * at, b->rows, b->factors, terms, n);
+  else
+    memset(out + 2 * at, 0, 2 * n * sizeof *out);
+  return n;
+}
+
+/* As bind_table, of weights that are pieces. */
+static void bind_pieces(const binding *b, uint64_t *out, size_t lane, size_t start) {
+  const vc_pieces pieces = pieces_of(b->t);
+  const size_t count = present(&b->w, lane);
+  vc_grid *grids = b->grids, *next[VC_MOST_GRAM];
+  uint64_t *words = b->words;
+  for (size_t g = 0; g < count; g++) {
+    const size_t from = (lane + g * b->w.apart) * (size_t)b->t->length + start;
+    next[g] = grids;
+    size_t piece = vc_grids_first(&pieces, from);
+    for (; vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->w_factors + 2 * g, words); grids++)
+      words += vc_grid_words(grids);
+    const vc_grid last = {.at = b->size, .end = b->size + 1};
+    *grids++ = last;
+  }
+  for (size_t at = 0; at < b->size;) at += put_terms(b, out, next, count, at);
+}
+
+static void bind_weights(const binding *b, uint64_t *out, size_t lane, size_t start) {
+  const vc_lanes *t = b->t;
+  if (!t->w) {
+    bind_pieces(b, out, lane, start);
     return;
   }
-  size_t stride = f->inner.bits;
-  for (size_t i = axis + 1; i < f->outer; i++) stride += (size_t)p->bits[i];
-  for (size_t i = 0; i < p->valid[axis]; i++) {
-    uint64_t *next = f->factors + 2 * (axis + 1) * terms;
-    for (size_t t = 0; t < terms; t++)
-      vc_ext_mul(next + 2 * t, factors + 2 * t, f->terms[t].vectors[axis] + 2 * (p->start[axis] + i));
-    fill_rows(f, axis + 1, at + (i << stride));
-  }
-  const size_t past = ((size_t)1 << p->bits[axis]) - (size_t)p->valid[axis];
-  if (past) clear(f->table, at + ((size_t)p->valid[axis] << stride), past << stride);
+  const size_t count = present(&b->w, lane);
+  const uint64_t *from[VC_MOST_GRAM];
+  for (size_t g = 0; g < count; g++) from[g] = t->w + 2 * ((lane + g * b->w.apart) * (size_t)t->length + start);
+  b->k->combine_blocks(out, from, t->w_factors, count, b->size);
 }
 
-size_t vc_weights_scratch(const vc_weight_piece *pieces, size_t count) {
-  size_t most = 0;
-  for (size_t i = 0; i < count; i++) {
-    const size_t terms = (size_t)pieces[i].terms, length = padded(inner_of(pieces + i).length);
-    const size_t words = 2 * length * (terms + 1) + 2 * terms * ((size_t)pieces[i].axes + 1) + terms;
-    if (words > most) most = words;
-  }
+size_t vc_lanes_bind_parts(const vc_lanes *t, size_t ahead) {
+  const size_t apart = (size_t)1 << (t->variables - ahead);
+  return least(apart, (size_t)t->lanes) * ((size_t)t->length / tile_of(t, BIND_TILE));
+}
+
+static size_t most_terms(const vc_lanes *t) {
+  size_t most = 1;
+  for (size_t i = 0; i < t->count; i++)
+    if (t->pieces[i].terms > most) most = (size_t)t->pieces[i].terms;
   return most;
 }
 
-void vc_weights(uint64_t *table, const vc_weight_piece *pieces, size_t count, const vc_weight_term *terms,
-                uint64_t *scratch) {
-  for (size_t i = 0; i < count; i++) {
-    const vc_weight_piece *p = pieces + i;
-    const size_t n = (size_t)p->terms;
-    filling f = {vc_sums(), p, terms + p->first, 0, inner_of(p), NULL, NULL, table};
-    if (n == 0) {
-      size_t bits = 0;
-      for (size_t axis = 0; axis < p->axes; axis++) bits += (size_t)p->bits[axis];
-      clear(table, (size_t)p->offset, (size_t)1 << bits);
-      continue;
-    }
-    const size_t length = padded(f.inner.length);
-    uint64_t *rows = scratch + 2 * length;
-    f.outer = (size_t)p->axes - f.inner.axes;
-    f.factors = rows + 2 * length * n;
-    f.rows = (const uint64_t **)(void *)(f.factors + 2 * n * ((size_t)p->axes + 1));
-    memset(rows, 0, 2 * length * n * sizeof *rows);
-    for (size_t t = 0; t < n; t++) {
-      f.rows[t] = rows + 2 * length * t;
-      inner_product(rows + 2 * length * t, p, f.terms[t].vectors, &f.inner, scratch);
-      memcpy(f.factors + 2 * t, f.terms[t].scale, sizeof f.terms[t].scale);
-    }
-    fill_rows(&f, 0, (size_t)p->offset);
-  }
+static size_t grid_size(void) { return (sizeof(vc_grid) + sizeof(uint64_t) - 1) / sizeof(uint64_t); }
+
+size_t vc_lanes_bind_scratch(const vc_lanes *t) {
+  const size_t size = tile_of(t, BIND_TILE);
+  const vc_pieces p = pieces_of(t);
+  size_t words = vc_sums()->gram_words + (t->f_base ? size / 2 << t->f_bound : 0) + VC_MOST_GRAM * 2 * size;
+  if (!t->w)
+    words += VC_MOST_GRAM * (3 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size));
+  return words;
 }
 
-/* ---- lanes ---- */
-
-size_t vc_lanes_scratch(void) { return vc_sums()->gram_words; }
-
-/* Where the chunk from `start` on of lane i begins: words, or blocks of pairs. */
-static const uint64_t *chunk_of(const uint64_t *table, size_t lane, size_t length, size_t start, int base) {
-  return table + (base ? 1 : 2) * (lane * length + start);
+static binding begin(const vc_lanes *t, uint64_t **scratch) {
+  binding b = {.k = vc_sums(), .t = t, .size = tile_of(t, BIND_TILE)};
+  const vc_pieces p = pieces_of(t);
+  b.f = group((size_t)t->f_lanes, (size_t)t->f_variables, (size_t)t->f_bound);
+  b.w = group((size_t)t->w_lanes, (size_t)t->w_variables, (size_t)t->w_bound);
+  if (t->f_base) {
+    vc_digits(b.digits, t->f_factors, 2 * b.f.groups);
+    b.packed = take(scratch, b.size / 2 << t->f_bound);
+  }
+  if (!t->w) {
+    const size_t terms = VC_MOST_GRAM * most_terms(t);
+    b.grids = (vc_grid *)(void *)take(scratch, VC_MOST_GRAM * (vc_grids_most(&p, b.size) + 1) * grid_size());
+    b.rows = (const uint64_t **)(void *)take(scratch, terms);
+    b.factors = take(scratch, 2 * terms);
+    b.words = take(scratch, VC_MOST_GRAM * vc_grids_words(&p, b.size));
+  }
+  return b;
 }
 
-/* Add the products of groups of lanes, 2^ahead of them, of all the lanes' chunk from `start` on. */
-static void add_products(uint64_t *state, const vc_lanes *t, size_t start, size_t n, size_t ahead) {
-  const vc_sum_kernels *k = vc_sums();
-  const size_t groups = (size_t)1 << ahead, apart = (size_t)1 << (t->variables - ahead), length = (size_t)t->length;
-  for (size_t first = 0; first < apart && first < t->lanes; first++) {
-    const uint64_t *f[VC_MOST_GRAM], *w[VC_MOST_GRAM];
-    for (size_t g = 0; g < groups; g++) {
-      const size_t lane = first + g * apart;
-      f[g] = lane < t->lanes ? chunk_of(t->f, lane, length, start, (int)t->base) : NULL;
-      w[g] = lane < t->lanes ? chunk_of(t->w, lane, length, start, 0) : NULL;
+void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch) {
+  uint64_t *state = take(&scratch, vc_sums()->gram_words);
+  binding b = begin(t, &scratch);
+  const size_t tiles = (size_t)t->length / b.size;
+  const grouping left = group((size_t)t->lanes, (size_t)t->variables, ahead);
+  memset(state, 0, b.k->gram_words * sizeof *state);
+  for (size_t i = first; i < first + parts; i++) {
+    const uint64_t *f[VC_MOST_GRAM] = {NULL}, *w[VC_MOST_GRAM] = {NULL};
+    const size_t lane = i / tiles, start = i % tiles * b.size;
+    for (size_t g = 0; g < present(&left, lane); g++) {
+      const size_t at = (lane + g * left.apart) * (size_t)t->length + start;
+      uint64_t *to = t->f_out ? t->f_out + 2 * at : scratch + 2 * g * b.size;
+      bind_table(&b, to, lane + g * left.apart, start);
+      bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
+      f[g] = to, w[g] = t->w_out + 2 * at;
     }
-    for (size_t at = 0; at < n; at += CHUNK) {
-      (t->base ? k->gram_base : k->gram_blocks)(state, f, w, groups, n - at < CHUNK ? n - at : CHUNK);
-      for (size_t g = 0; g < groups && f[g]; g++) f[g] += (t->base ? 1 : 2) * CHUNK, w[g] += 2 * CHUNK;
+    for (size_t at = 0; ahead && at < b.size; at += CHUNK) {
+      b.k->gram(state, f, w, left.groups, least(CHUNK, b.size - at));
+      for (size_t g = 0; g < left.groups && f[g]; g++) f[g] += 2 * CHUNK, w[g] += 2 * CHUNK;
     }
   }
-}
-
-/* out's chunk = `in`'s with its first `bound` variables bound: the lanes of a group weighed. */
-static void bind_chunk(const vc_lanes *out, const vc_lanes *in, size_t start, size_t n, size_t bound, const uint64_t *weights) {
-  const vc_sum_kernels *k = vc_sums();
-  const size_t groups = (size_t)1 << bound, apart = (size_t)1 << (in->variables - bound), length = (size_t)in->length;
-  for (size_t first = 0; first < out->lanes; first++) {
-    const uint64_t *f[VC_MOST_GRAM], *w[VC_MOST_GRAM];
-    size_t count = 0;
-    for (size_t g = 0; g < groups && first + g * apart < in->lanes; g++, count++) {
-      f[g] = chunk_of(in->f, first + g * apart, length, start, (int)in->base);
-      w[g] = chunk_of(in->w, first + g * apart, length, start, 0);
-    }
-    const size_t to = 2 * (first * length + start);
-    (in->base ? k->combine_base : k->combine_blocks)(out->f + to, f, weights, count, n);
-    k->combine_blocks(out->w + to, w, weights, count, n);
-  }
-}
-
-void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t positions,
-                       uint64_t *scratch) {
-  memset(scratch, 0, vc_lanes_scratch() * sizeof *scratch);
-  for (size_t start = first, stop = first + positions; start < stop; start += STRETCH) {
-    const size_t n = stop - start < STRETCH ? stop - start : STRETCH;
-    add_products(scratch, t, start, n, ahead);
-  }
-  vc_sums()->gram_end(sums, scratch, (size_t)1 << ahead);
-}
-
-void vc_lanes_bind(uint64_t *sums, const vc_lanes *out, const vc_lanes *in, size_t bound, const uint64_t *weights, size_t ahead,
-                   size_t first, size_t positions, uint64_t *scratch) {
-  memset(scratch, 0, vc_lanes_scratch() * sizeof *scratch);
-  for (size_t start = first, stop = first + positions; start < stop; start += STRETCH) {
-    const size_t n = stop - start < STRETCH ? stop - start : STRETCH;
-    bind_chunk(out, in, start, n, bound, weights);
-    if (ahead) add_products(scratch, out, start, n, ahead);
-  }
-  if (ahead) vc_sums()->gram_end(sums, scratch, (size_t)1 << ahead);
+  if (ahead) b.k->gram_end(sums, state, left.groups);
 }
 
 void vc_blocks_to_pairs(uint64_t *pairs, const uint64_t *blocks, size_t n) {

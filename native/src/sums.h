@@ -10,18 +10,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOST_GRAM = 4 };
+#include "goldilocks.h"
+
+enum {
+  VC_MOST_GRAM = 4,
+  VC_SMALL_BITS = 19,       /* integers of magnitude below 2^19 are small: int8 values, and the limbs of lookups */
+  VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 is below 2^62 */
+};
 
 typedef struct {
-  /* Sums of f[i] * w[j] over all calls, i and j < count <= VC_MOST_GRAM: `state` has gram_words words, zeros at first. f are
-   * words (gram_base) or blocks (gram_blocks), w are blocks; what is NULL is zero. gram_end: count * count pairs of words, i first. */
+  /* Sums of f[i] * w[j] over all calls, i and j < count <= VC_MOST_GRAM: `state` has gram_words words, zeros at first. f and w
+   * are blocks; what is NULL is zero. gram_end: count * count pairs of words, i first. */
   size_t gram_words;
-  void (*gram_base)(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
-  void (*gram_blocks)(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
+  void (*gram)(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
   void (*gram_end)(uint64_t *sums, uint64_t *state, size_t count);
   /* out (blocks) = the sum of weights[i] (pairs) * x[i], x words or blocks; out is none of them, or the first one. */
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
+  /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and i + 8.
+   * Whether all are small; out is of no use where not. */
+  int (*pack)(uint64_t *out, const uint64_t *x, size_t n);
+  /* combine_base of packed integers: the i-th ones are x[i * apart ..], at most VC_MOST_SMALL; weights as vc_digits has them. */
+  void (*combine_small)(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count, size_t n);
 } vc_sum_kernels;
 
 extern const vc_sum_kernels vc_sums_portable;
@@ -34,6 +44,15 @@ extern const vc_sum_kernels vc_sums_avx512;
 #if defined(VC_HAVE_AVX512IFMA)
 extern const vc_sum_kernels vc_sums_avx512ifma;
 #endif
+
+/* Words c as low + 2^32 high modulo p, both signed integers of 32 bits: what is not below (p - 1) / 2 stands for c - p, since
+ * (p - 1) / 2 itself has no such halves. Two words for each. */
+static inline void vc_digits(uint64_t *out, const uint64_t *words, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t c = words[i] + vc_gl_if(words[i] >= (VC_P - 1) / 2, VC_EPSILON);
+    out[2 * i] = c, out[2 * i + 1] = (c >> 32) + (c >> 31 & 1);
+  }
+}
 
 /* The fastest table this processor has. */
 const vc_sum_kernels *vc_sums(void);

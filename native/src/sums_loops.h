@@ -57,28 +57,8 @@ static size_t room(uint64_t *state, size_t count, size_t n) {
   return some;
 }
 
-static void gram_base(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
-  for (size_t start = 0, some; start < n; start += some) {
-    some = room(state, count, n - start);
-    uint64_t *to = sums_of(state);
-    for (size_t p = 0; p < count; p++)
-      for (size_t q = 0; q < count; q++, to += PAIR * L) {
-        if (!f[p] || !w[q]) continue;
-        psum c0 = load_sum(to), c1 = load_sum(to + PSUM_VECS * L);
-        const uint64_t *x = f[p] + start, *y = w[q] + 2 * start;
-        EACH_VECTOR(some, {
-          const factor b = p_factor(v_load(x + i));
-          p_mac(&c0, p_factor(v_load(y + at)), b);
-          p_mac(&c1, p_factor(v_load(y + at + BLOCK)), b);
-        })
-        store_sum(to, &c0);
-        store_sum(to + PSUM_VECS * L, &c1);
-      }
-  }
-}
-
 /* Into low (of first words), high (of second words) and cross: two products an element there. */
-static void gram_blocks(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
+static void gram(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
   for (size_t start = 0, some; start < n; start += some) {
     some = room(state, count, n - start);
     uint64_t *to = sums_of(state);
@@ -172,11 +152,58 @@ static void combine_blocks(uint64_t *out, const uint64_t *const *x, const uint64
   COMBINE(block_terms)
 }
 
+/* ---- small integers ---- */
+
+static int pack(uint64_t *out, const uint64_t *x, size_t n) {
+  const vec least = v_set1(UINT64_C(1) << VC_SMALL_BITS), low = v_set1(VC_EPSILON);
+  vec seen = v_set1(0);
+  uint64_t bits[L], all = 0;
+  for (size_t i = 0; i < n; i += 2 * BLOCK)
+    for (size_t part = 0; part < BLOCK; part += L) {
+      const vec a = v_centred(v_load(x + i + part)), b = v_centred(v_load(x + i + BLOCK + part));
+      seen = v_or(seen, v_or(v_plus(a, least), v_plus(b, least)));
+      v_store(out + i / 2 + part, v_plus(v_and(a, low), v_left(b, 32)));
+    }
+  v_store(bits, seen);
+  for (size_t k = 0; k < L; k++) all |= bits[k];
+  return all >> (VC_SMALL_BITS + 1) == 0;
+}
+
+/* Halves of sums are signed and below 2^62; each starts at 2^62, and so is never negative. */
+#define SMALL_BIAS (UINT64_C(1) << 62)
+static inline vec small_sum(vec low, vec high) {
+  return v_sub(v_halves(low, high), v_set1((UINT64_C(1) << 63) - (UINT64_C(1) << 30))); /* 2^62 + 2^94, and 2^64 = 2^32 - 1 */
+}
+
+static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count,
+                          size_t n) {
+  const vec bias = v_set1(SMALL_BIAS);
+  for (size_t i = 0; i < n; i += 2 * BLOCK)
+    for (size_t part = 0; part < BLOCK; part += L) {
+      vec a0 = bias, a1 = bias, a2 = bias, a3 = bias, b0 = bias, b1 = bias, b2 = bias, b3 = bias;
+      const uint64_t *from = x + i / 2 + part, *d = digits;
+      for (size_t t = 0; t < count; t++, from += apart, d += 4) {
+        const vec a = v_load(from), b = v_top(a);
+        const vec d0 = v_set1(d[0]), d1 = v_set1(d[1]), d2 = v_set1(d[2]), d3 = v_set1(d[3]);
+        a0 = v_plus(a0, v_smul32(a, d0)), b0 = v_plus(b0, v_smul32(b, d0));
+        a1 = v_plus(a1, v_smul32(a, d1)), b1 = v_plus(b1, v_smul32(b, d1));
+        a2 = v_plus(a2, v_smul32(a, d2)), b2 = v_plus(b2, v_smul32(b, d2));
+        a3 = v_plus(a3, v_smul32(a, d3)), b3 = v_plus(b3, v_smul32(b, d3));
+      }
+      uint64_t *to = out + 2 * i + part;
+      v_store(to, small_sum(a0, a1));
+      v_store(to + BLOCK, small_sum(a2, a3));
+      v_store(to + 2 * BLOCK, small_sum(b0, b1));
+      v_store(to + 3 * BLOCK, small_sum(b2, b3));
+    }
+}
+
 const vc_sum_kernels VC_SUMS_NAME = {
     .gram_words = BLOCK + VC_MOST_GRAM * VC_MOST_GRAM * PAIR * L,
-    .gram_base = gram_base,
-    .gram_blocks = gram_blocks,
+    .gram = gram,
     .gram_end = gram_end,
     .combine_base = combine_base,
     .combine_blocks = combine_blocks,
+    .pack = pack,
+    .combine_small = combine_small,
 };

@@ -86,6 +86,10 @@ static inline vec v_mul(vec a, vec b) {
 static inline vec v_minus(vec a, vec b) { return _mm256_sub_epi64(a, b); }
 static inline vec v_and(vec a, vec b) { return _mm256_and_si256(a, b); }
 static inline vec v_xor(vec a, vec b) { return _mm256_xor_si256(a, b); }
+static inline vec v_or(vec a, vec b) { return _mm256_or_si256(a, b); }
+static inline vec v_centred(vec a) {
+  return _mm256_add_epi64(a, _mm256_and_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), a), v_set1(VC_EPSILON)));
+}
 static inline vec v_smul32(vec a, vec b) { return _mm256_mul_epi32(a, b); }
 static inline vec v_top(vec a) { return _mm256_srli_epi64(a, 32); }
 static inline vec v_signed_top(vec a) {

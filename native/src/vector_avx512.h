@@ -93,6 +93,8 @@ static inline vec v_mul7(vec a) {
 static inline vec v_minus(vec a, vec b) { return _mm512_sub_epi64(a, b); }
 static inline vec v_and(vec a, vec b) { return _mm512_and_si512(a, b); }
 static inline vec v_xor(vec a, vec b) { return _mm512_xor_si512(a, b); }
+static inline vec v_or(vec a, vec b) { return _mm512_or_si512(a, b); }
+static inline vec v_centred(vec a) { return _mm512_mask_add_epi64(a, _mm512_movepi64_mask(a), a, v_set1(VC_EPSILON)); }
 static inline vec v_smul32(vec a, vec b) { return _mm512_mul_epi32(a, b); }
 static inline vec v_top(vec a) { return _mm512_srli_epi64(a, 32); }
 static inline vec v_signed_top(vec a) { return _mm512_srai_epi64(a, 32); }

@@ -9,7 +9,8 @@
  * and v_minus work modulo 2^64,
  * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, both < 2^63;
  * v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
- * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical.
+ * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical; v_centred is p less where the first bit is set, as a
+ * signed word.
  */
 #ifndef VC_VECTOR_H
 #define VC_VECTOR_H
@@ -42,6 +43,8 @@ static inline vec v_mul7(vec a) { return vc_gl_mul7(a); }
 static inline vec v_minus(vec a, vec b) { return a - b; }
 static inline vec v_and(vec a, vec b) { return a & b; }
 static inline vec v_xor(vec a, vec b) { return a ^ b; }
+static inline vec v_or(vec a, vec b) { return a | b; }
+static inline vec v_centred(vec a) { return a + vc_gl_if((int)(a >> 63), VC_EPSILON); }
 static inline vec v_smul32(vec a, vec b) { return (uint64_t)((int64_t)(int32_t)(uint32_t)a * (int32_t)(uint32_t)b); }
 static inline vec v_top(vec a) { return a >> 32; }
 static inline vec v_signed_top(vec a) { return (a >> 32) - (a >> 63 << 32); }

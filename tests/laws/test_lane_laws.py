@@ -9,23 +9,36 @@ import pytest
 
 from vcompute import _native
 from vcompute.commitment import TableShape
-from vcompute.commitment.lanes import NumpyLanes, dense, make_lanes
-from vcompute.commitment.lanes_native import NativeLanes, blocked_weights, pairs_of
+from vcompute.commitment.lanes import NumpyLanes, Scaled, make_lanes
+from vcompute.commitment.lanes_native import NativeLanes
 from vcompute.commitment.weights import EqWeight, Product
 from vcompute.field import Backend, Ext, ExtWords, P, from_array
+from vcompute.field.goldilocks import elements
 from vcompute.field.native import NativeBackend
 from vcompute.field.portable import NumpyBackend
 
 pytestmark = pytest.mark.skipif(not _native.available(), reason="the native core is not built")
 
 TOP = P - 1
-SHAPES = [(3, 1), (3, 2), (4, 3), (5, 5), (3, 11), (4, 16), (3, 17), (4, 44), (3, 64), (8, 6), (12, 3)]
+LEAST = 1 << 19
+"""Small integers reach from -2^19 to 2^19 - 1."""
+SHAPES = [(4, 1), (4, 2), (5, 3), (5, 5), (4, 11), (4, 16), (6, 17), (4, 44), (4, 64), (8, 6), (12, 3), (15, 5)]
 
 
 def words(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Random words with the greatest among them."""
     table = rng.integers(0, P, shape, dtype=np.uint64)
     table.reshape(-1)[:: max(table.size // 7, 1)] = TOP
+    return table
+
+
+def mixed(rng: np.random.Generator, kind: TableShape) -> np.ndarray:
+    """Small integers but for every third lane, and for one word of another."""
+    table = elements(rng.integers(-LEAST, LEAST, kind.stored))
+    lanes = table.reshape(kind.lanes, -1)
+    for lane in range(0, kind.lanes, 3):
+        lanes[lane] = words(rng, kind.lane_length)
+    lanes[-1, rng.integers(0, kind.lane_length)] = TOP // 3
     return table
 
 
@@ -59,7 +72,7 @@ def random_terms(rng: np.random.Generator, most: int) -> Terms:
     """Pieces behind one another, larger first, of every number of axes; up to twelve terms a piece, gaps between."""
     terms, offset = [], 0
     sizes = sorted((tuple(rng.integers(0, 5, rng.integers(0, 5)).tolist()) for _ in range(12)), key=lambda b: -sum(b))
-    for bits in [(2, 7), (9,), *sizes]:
+    for bits in [(4, 3, 6), (3, 1, 9), (13,), (12, 2), (2, 7), (9,), *sizes]:
         size = 1 << sum(bits)
         if offset + size > most:
             continue
@@ -73,12 +86,27 @@ def random_terms(rng: np.random.Generator, most: int) -> Terms:
     return Terms(tuple(terms), most)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_native_weights_are_the_dense_ones(seed: int) -> None:
-    rng, shape = np.random.default_rng(seed), TableShape(9, 5)
-    scaled = [(random_terms(rng, shape.stored), from_array(words(rng, 1, 2))[0])]
-    blocks = blocked_weights(shape, scaled, NativeBackend())
-    assert np.array_equal(pairs_of(blocks), dense(shape, scaled, NumpyBackend()))
+def agree(kind: TableShape, table: np.ndarray, weights: list[Scaled], alphas: list[Ext], threads: int = 1) -> None:
+    """Every message, and what is left."""
+    native = make_lanes(kind, table, weights, len(alphas), NativeBackend(threads))
+    twin = NumpyLanes(kind, table, weights, len(alphas), NumpyBackend())
+    assert isinstance(native, NativeLanes)
+    for alpha in alphas:
+        assert native.message() == twin.message()
+        native.bind(alpha)
+        twin.bind(alpha)
+    for one, two in zip(native.bound(), twin.bound(), strict=True):
+        assert np.array_equal(one, two if two.ndim == 2 else np.stack([two, np.zeros_like(two)], axis=1))
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (6, 33), (4, 64), (13, 1), (13, 2), (15, 3)], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_in_pieces_are_the_dense_ones(shape: tuple[int, int], seed: int) -> None:
+    """Pieces longer than lanes and tiles, and of less than a cell; tables whose lanes are small in part."""
+    rng, kind = np.random.default_rng(seed), TableShape(*shape)
+    table = mixed(rng, kind)
+    scaled: list[Scaled] = [(random_terms(rng, kind.stored), from_array(words(rng, 1, 2))[0]) for _ in range(1)]
+    agree(kind, table, scaled, from_array(words(rng, kind.fold, 2)), threads=1 + seed % 2)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -92,31 +120,41 @@ def test_native_lanes_send_the_same_messages(shape: tuple[int, int], threads: in
         (EqWeight(point, lane << kind.lane_variables), from_array(words(rng, 1, 2))[0]) for lane in range(kind.lanes)
     ]
     for variables in range(kind.fold, kind.fold + 3):
-        native = make_lanes(kind, table, weights, variables, NativeBackend(threads))
-        twin = NumpyLanes(kind, table, weights, variables, NumpyBackend())
-        assert isinstance(native, NativeLanes)
-        for alpha in from_array(words(rng, variables, 2)):
-            assert native.message() == twin.message()
-            native.bind(alpha)
-            twin.bind(alpha)
-        for one, two in zip(native.bound(), twin.bound(), strict=True):
-            assert np.array_equal(one, two if two.ndim == 2 else np.stack([two, np.zeros_like(two)], axis=1))
+        agree(kind, table, weights, from_array(words(rng, variables, 2)), threads)
 
 
-def test_native_sums_are_reduced_in_time() -> None:
-    """The greatest words in every place of more positions than a sum of products holds."""
+EDGES = [
+    *(0, 1, LEAST - 1, LEAST, LEAST + 1, (P - 3) // 2, (P - 1) // 2, (P + 1) // 2, (1 << 63) - 1, 1 << 63),
+    *(P - LEAST - 1, P - LEAST, P - LEAST + 1, P - (1 << 31), P - 1, (1 << 31) - 1, 1 << 31, 1 << 32, P - (1 << 32)),
+]
+"""Words about the edges of what is a small integer, and of halves of constants."""
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_words_at_the_edge_of_small_integers(edge: int) -> None:
+    """One such word among the greatest and least small integers, and constants about (p - 1) / 2."""
+    rng, kind = np.random.default_rng(edge % 997), TableShape(10, 13)
+    table = np.where(rng.integers(0, 2, kind.stored) == 1, LEAST - 1, P - LEAST).astype(np.uint64)
+    table[rng.integers(0, kind.stored)] = edge
+    middle = np.array(
+        [(P - 1) // 2, (P - 3) // 2, (P + 1) // 2, TOP, 0, (1 << 31) - 1, 1 << 31, P - (1 << 31)], np.uint64
+    )
+    vectors = tuple(middle[rng.integers(0, len(middle), (1 << bits, 2))] for bits in (4, 6, 3))
+    terms = tuple(
+        Product(lane << 13, (4, 6, 3), (0, 0, 0), (16, 64, 8), vectors, from_array(rng.choice(middle, (1, 2)))[0])
+        for lane in range(1)
+    )
+    alphas = [Ext(1), Ext((P - 1) // 2, (P - 1) // 2), Ext((P + 1) // 2, 0), Ext(0, (P + 1) // 2)]
+    agree(kind, table, [(Terms(terms, 1 << 13), Ext(1))], alphas)
+
+
+def test_sums_are_reduced_in_time() -> None:
+    """The greatest words, and small integers, in every place of more positions than a sum of products holds."""
     kind = TableShape(15, 4)
-    table = np.full(kind.stored, TOP, np.uint64)
-    weights = [
-        (
-            Terms((Product(0, (17,), (0,), (1 << 17,), (np.full((1 << 17, 2), TOP, np.uint64),), Ext(1)),), 1 << 17),
-            Ext(1),
-        )
-    ]
-    native = NativeLanes(kind, table, weights, 2, NativeBackend())
-    twin = NumpyLanes(kind, table, weights, 2, NumpyBackend())
-    for alpha in (Ext(TOP, TOP), Ext(3, TOP)):
-        assert native.message() == twin.message()
-        native.bind(alpha)
-        twin.bind(alpha)
-    assert all(np.array_equal(one, two) for one, two in zip(native.bound(), twin.bound(), strict=True))
+    vector = np.full((1 << 17, 2), TOP, np.uint64)
+    long, square = ((17,), (vector,)), ((13, 4), (vector[: 1 << 13], vector[:16]))
+    for bits, vectors in (long, square):
+        block = Product(0, bits, (0,) * len(bits), tuple(1 << b for b in bits), vectors, Ext(1))
+        for word in (TOP, LEAST - 1, P - LEAST):
+            table = np.full(kind.stored, word, np.uint64)
+            agree(kind, table, [(Terms((block,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])

@@ -16,8 +16,8 @@ from vcompute.field.goldilocks import Words
 from vcompute.field.native import NativeBackend
 from vcompute.field.scalar import ONE, ZERO, Ext, from_array
 
-BLOCK: Final = 8
-"""Elements of a block: eight first words, then eight second words."""
+CELL: Final = 16
+"""Elements of the shortest lane."""
 AHEAD: Final = 2
 """Variables of one pass."""
 MOST_AXES: Final = 16
@@ -28,8 +28,8 @@ Gram = list[list[Ext]]
 
 
 def supports(shape: TableShape, weights: Sequence[tuple[Weight, Ext]]) -> bool:
-    """Whether lanes are whole blocks and no weight reaches beyond them."""
-    return shape.lane_length % BLOCK == 0 and all(weight.extent <= shape.stored for weight, _ in weights)
+    """Whether lanes are whole cells and no weight reaches beyond them."""
+    return shape.lane_length % CELL == 0 and all(weight.extent <= shape.stored for weight, _ in weights)
 
 
 class NativeLanes:
@@ -44,43 +44,39 @@ class NativeLanes:
         backend: NativeBackend,
     ) -> None:
         """See :class:`vcompute.commitment.lanes.NumpyLanes`."""
-        self._backend, self._length = backend, shape.lane_length
+        self._backend = backend
         self._empty, self._left = variables - shape.fold, shape.fold
         """Variables beyond the lanes, which are bound first; and those of the lanes."""
         self._scale = ONE
         """What the table and the weights are to be multiplied by, each."""
-        self._lanes, self._base = shape.lanes, True
-        self._table, self._weights = table, blocked_weights(shape, weights, backend)
+        self._held: list[Ext] = []
+        self._held_scale = ONE
+        """Challenges and a scale that the weights are bound to, and the table is not."""
+        self._table, self._weights, self._lanes = table, np.empty((0, 2), np.uint64), shape.lanes
+        self._pieces = Pieces(pieces_of(shape, weights, backend))
+        self._pass = handle = _native.ffi.new("vc_lanes *")
+        handle.length, handle.f, handle.f_base = shape.lane_length, _words(table), True
+        handle.f_lanes = handle.w_lanes = shape.lanes
+        handle.f_variables = handle.w_variables = shape.fold
+        handle.pieces, handle.terms, handle.count = self._pieces.pieces, self._pieces.terms, self._pieces.count
         self._alphas: list[Ext] = []
-        self._gram = self._products()
+        lib = _native.lib
+        self._gram = self._sums(lib.vc_lanes_products_parts, lib.vc_lanes_products_scratch, lib.vc_lanes_products)
 
-    def _products(self) -> Gram:
-        ahead = min(AHEAD, self._left)
-        handle = self._handle(self._table, self._weights, self._lanes, self._left, self._base)
-        return self._pass(
-            ahead,
-            lambda sums, first, count, scratch: _native.lib.vc_lanes_products(
-                sums, handle, ahead, first, count, scratch
-            ),
-        )
-
-    def _handle(self, table: Words, weights: Words, lanes: int, variables: int, base: bool) -> Any:
-        handle = _native.ffi.new("vc_lanes *")
-        handle.f, handle.w = _words(table), _words(weights)
-        handle.lanes, handle.variables, handle.length, handle.base = lanes, variables, self._length, base
-        return handle
-
-    def _pass(self, ahead: int, kernel: Callable[[Any, int, int, Any], None]) -> Gram:
+    def _sums(
+        self, parts: Callable[[Any, int], int], scratch: Callable[[Any], int], kernel: Callable[..., None]
+    ) -> Gram:
         """A pass over all positions, in parts; the sums of its products."""
-        groups, found = 1 << ahead, []
+        ahead = min(AHEAD, self._left)
+        groups, handle = 1 << ahead, self._pass
+        found: list[list[Ext]] = []
 
         def part(first: int, count: int) -> None:
             sums = np.empty((groups * groups, 2), np.uint64)
-            scratch = np.empty(_native.lib.vc_lanes_scratch(), np.uint64)
-            kernel(_words(sums), BLOCK * first, BLOCK * count, _words(scratch))
+            kernel(_words(sums), handle, ahead, first, count, _words(np.empty(scratch(handle), np.uint64)))
             found.append(from_array(sums))
 
-        self._backend.parts(part, self._length // BLOCK, self._lanes * self._length)
+        self._backend.parts(part, parts(handle, ahead), self._table.size)
         totals = [sum((sums[i] for sums in found), ZERO) for i in range(groups * groups)]
         return [totals[groups * i : groups * (i + 1)] for i in range(groups)]
 
@@ -117,25 +113,29 @@ class NativeLanes:
 
     def _fold(self) -> None:
         """Bind the variables of this pass, and sum up products for the next one."""
-        bound = len(self._alphas)
+        bound, lib, handle = len(self._alphas), _native.lib, self._pass
         self._left -= bound
-        lanes, ahead = min(self._lanes, 1 << self._left), min(AHEAD, self._left)
-        table, weights = (np.empty((lanes * self._length, 2), np.uint64) for _ in range(2))
-        before = self._handle(self._table, self._weights, self._lanes, self._left + bound, self._base)
-        after = self._handle(table, weights, lanes, self._left, False)
-        factors = self._backend.eq_tensor(self._alphas, self._scale)
-        self._gram = self._pass(
-            ahead,
-            lambda sums, first, count, scratch: _native.lib.vc_lanes_bind(
-                sums, after, before, bound, _words(factors), ahead, first, count, scratch
-            ),
-        )
-        self._table, self._weights, self._lanes, self._base = table, weights, lanes, False
+        lanes = min(self._lanes, 1 << self._left)
+        held = [*self._held, *self._alphas]
+        keep = self._left == 0 or bool(self._held)  # once bound, integers are less work than what they become
+        weights = np.empty((lanes * handle.length, 2), np.uint64)
+        table = np.empty_like(weights) if keep else self._table
+        scale = self._held_scale * self._scale
+        factors = [self._backend.eq_tensor(held, scale), self._backend.eq_tensor(self._alphas, self._scale)]
+        handle.f_factors, handle.w_factors = map(_words, factors)
+        handle.f_bound, handle.w_bound, handle.lanes, handle.variables = len(held), bound, lanes, self._left
+        handle.f_out, handle.w_out = _words(table) if keep else _native.ffi.NULL, _words(weights)
+        self._gram = self._sums(lib.vc_lanes_bind_parts, lib.vc_lanes_bind_scratch, lib.vc_lanes_bind)
+        self._table, self._weights, self._lanes = table, weights, lanes
+        handle.w, handle.w_lanes, handle.w_variables = _words(weights), lanes, self._left
+        if keep:
+            handle.f, handle.f_lanes, handle.f_variables, handle.f_base = _words(table), lanes, self._left, False
         self._alphas, self._scale = [], ONE
+        self._held, self._held_scale = ([], ONE) if keep else (held, scale)
 
     def bound(self) -> tuple[ExtWords, ExtWords]:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
-        if self._base:  # one lane: nothing told it apart
+        if not self._weights.size:  # one lane: nothing told it apart
             self._fold()
         return pairs_of(self._table), pairs_of(self._weights)
 
@@ -147,8 +147,8 @@ def pairs_of(blocks: ExtWords) -> ExtWords:
     return out
 
 
-def blocked_weights(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend: NativeBackend) -> ExtWords:
-    """The sum of scaled weights, in blocks."""
+def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend: NativeBackend) -> list[list[Product]]:
+    """The scaled weights as pieces that share no element, in order: each the terms on its block."""
     from vcompute.commitment.lanes import dense
 
     products = [(getattr(weight, "products", None), scale) for weight, scale in weights]  # isinstance takes longer
@@ -159,9 +159,12 @@ def blocked_weights(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], ba
                 pieces.setdefault((product.offset, product.bits), []).append(product)
         ordered = [pieces[key] for key in sorted(pieces)]
         if _apart(ordered) and all(len(piece[0].bits) <= MOST_AXES for piece in ordered):
-            return _filled(shape, ordered, backend)
-    words = dense(shape, weights, backend).reshape(-1, BLOCK, 2)
-    return np.ascontiguousarray(words.swapaxes(1, 2)).reshape(-1, 2)
+            return ordered
+    words, length = dense(shape, weights, backend), shape.lane_length
+    return [
+        [Product(lane * length, (shape.lane_variables,), (lane * length,), (length,), (words,), ONE)]
+        for lane in range(shape.lanes)
+    ]
 
 
 def _apart(pieces: list[list[Product]]) -> bool:
@@ -174,48 +177,39 @@ def _apart(pieces: list[list[Product]]) -> bool:
     return True
 
 
-def _filled(shape: TableShape, pieces: list[list[Product]], backend: NativeBackend) -> ExtWords:
-    """The weights piece by piece; a piece's terms are added up before anything is written."""
-    ffi, lib = _native.ffi, _native.lib
-    table = np.empty((shape.stored, 2), np.uint64)
-    _clear_gaps(table, pieces)
-    described, terms = (
-        ffi.new("vc_weight_piece[]", len(pieces) + 1),
-        ffi.new("vc_weight_term[]", sum(map(len, pieces)) + 1),
-    )
-    addresses: dict[int, Any] = {}
-    kept, number = [], 0
-    for handle, piece in zip(described, pieces, strict=False):
-        handle.offset, handle.axes, handle.first, handle.terms = piece[0].offset, len(piece[0].bits), number, len(piece)
-        for axis, (bits, start, valid) in enumerate(zip(piece[0].bits, piece[0].start, piece[0].valid, strict=True)):
+class Pieces:
+    """Pieces as the core takes them."""
+
+    def __init__(self, pieces: list[list[Product]]) -> None:
+        ffi = _native.ffi
+        self.count = len(pieces)
+        self.pieces = ffi.new("vc_weight_piece[]", self.count + 1)
+        self.terms = ffi.new("vc_weight_term[]", sum(map(len, pieces)) + 1)
+        self._addresses: dict[int, Any] = {}
+        self._kept: list[Words] = []
+        number = 0
+        for handle, piece in zip(self.pieces, pieces, strict=False):
+            self._describe(handle, piece[0])
+            handle.first, handle.terms = number, len(piece)
+            for product in piece:
+                self._add(self.terms[number], product, piece[0])
+                number += 1
+
+    @staticmethod
+    def _describe(handle: Any, block: Product) -> None:
+        handle.offset, handle.axes = block.offset, len(block.bits)
+        for axis, (bits, start, valid) in enumerate(zip(block.bits, block.start, block.valid, strict=True)):
             handle.bits[axis], handle.start[axis], handle.valid[axis] = bits, start, valid
-        for product in piece:
-            term = terms[number]
-            number += 1
-            term.scale[0], term.scale[1] = product.scale.c0, product.scale.c1
-            for axis, vector in enumerate(product.vectors):
-                if vector.shape[0] < piece[0].start[axis] + piece[0].valid[axis]:
-                    raise ValueError("a weight's vector is shorter than its axis")
-                if id(vector) not in addresses:
-                    kept.append(np.ascontiguousarray(vector))
-                    addresses[id(vector)] = _words(kept[-1])
-                term.vectors[axis] = addresses[id(vector)]
 
-    def part(first: int, count: int) -> None:
-        scratch = np.empty(max(lib.vc_weights_scratch(described + first, count), 1), np.uint64)
-        lib.vc_weights(_words(table), described + first, count, terms, _words(scratch))
-
-    backend.parts(part, len(pieces), table.size)
-    return table
-
-
-def _clear_gaps(table: ExtWords, pieces: list[list[Product]]) -> None:
-    """Zeros in every block that pieces leave an element of."""
-    end = 0
-    for offset, size in [*((piece[0].offset, 1 << sum(piece[0].bits)) for piece in pieces), (table.shape[0], 0)]:
-        if end < offset:
-            table[end // BLOCK * BLOCK : -(-offset // BLOCK) * BLOCK] = 0
-        end = offset + size
+    def _add(self, term: Any, product: Product, block: Product) -> None:
+        term.scale[0], term.scale[1] = product.scale.c0, product.scale.c1
+        for axis, vector in enumerate(product.vectors):
+            if vector.shape[0] < block.start[axis] + block.valid[axis]:
+                raise ValueError("a weight's vector is shorter than its axis")
+            if id(vector) not in self._addresses:
+                self._kept.append(np.ascontiguousarray(vector))
+                self._addresses[id(vector)] = _words(self._kept[-1])
+            term.vectors[axis] = self._addresses[id(vector)]
 
 
 def _words(array: Words) -> Any:

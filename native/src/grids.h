@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The weights of an opening tile by tile, as products that are never multiplied out: see grids.c. */
+#ifndef VC_GRIDS_H
+#define VC_GRIDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vcompute.h"
+
+enum { VC_CELL = 16 /* elements: what is shorter is made whole cell by cell */ };
+
+/* The sum of terms on elements at .. of a tile, row by row; a term's element is a factor of its row times one of its column.
+ * Rows that are missing at the end are zero. */
+typedef struct {
+  size_t at, end, rows, columns, terms;
+  uint64_t *factors; /* pairs, all rows of a term after another */
+  uint64_t *inner;   /* blocks, all columns of a term after another */
+} vc_grid;
+
+typedef struct {
+  const vc_weight_piece *pieces;
+  const vc_weight_term *terms;
+  size_t count;
+} vc_pieces;
+
+/* The first piece that ends after an element. */
+size_t vc_grids_first(const vc_pieces *p, size_t element);
+
+/* The grid of piece *next in the tile of `size` elements from `start` on (a multiple of its size, a power of two from VC_CELL
+ * on), scaled: 0 where the tile has no further piece. `words` has room for vc_grids_words; *next moves on. */
+int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
+                  uint64_t *words);
+/* The words that a grid takes, and the most that those of a tile take. */
+size_t vc_grid_words(const vc_grid *grid);
+size_t vc_grids_words(const vc_pieces *p, size_t size);
+/* The most grids in a tile. */
+static inline size_t vc_grids_most(const vc_pieces *p, size_t size) {
+  return p->count < size / VC_CELL ? p->count : size / VC_CELL;
+}
+
+#endif
