@@ -285,9 +285,11 @@ typedef struct {
   uint64_t *f_out, *w_out;
 } vc_lanes;
 
-/* sums (pairs, 4^ahead of them): the products f_i * w_j of the groups i and j of lanes that the first `ahead` <= 2 variables tell
- * apart; vc_lanes_products of a base table and pieces, vc_lanes_bind of what it leaves. Both in parts: `parts` of them from
- * `first` on add up; each call has a scratch of so many words. */
+/* sums (16 pairs) of products. vc_lanes_products, of a base table and pieces: sum 4 j + i is that of f_i * w_j, the groups of
+ * lanes that the first `ahead` <= 2 variables tell apart. vc_lanes_bind, of what it leaves, for 2^variables lanes: with X the first
+ * variable and Y the second, f * w at XY = 00, 01, 10, then with leading coefficients for values in X (at Y = 0, 1), in Y (at X = 0,
+ * 1), in both; or with one variable at 0 and that of leading coefficients. In parts: `parts` of them from `first` on add up;
+ * each call has a scratch of so many words. */
 size_t vc_lanes_products_parts(const vc_lanes *t, size_t ahead);
 size_t vc_lanes_products_scratch(const vc_lanes *t);
 void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch);

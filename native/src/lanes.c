@@ -12,15 +12,17 @@
  */
 #include <string.h>
 
+#include "field.h"
 #include "grids.h"
 #include "sums.h"
 #include "vcompute.h"
 
 enum {
-  CHUNK = 256,       /* elements at a time: a group of lanes stays in the fastest cache */
+  CHUNK = 128,       /* elements at a time: a group of lanes stays in the fastest cache */
   FIRST_TILE = 1 << 14, /* positions of a tile: four lanes' integers stay in the second cache */
   BIND_TILE = 1 << 12,
-  MOST_BOUND = 6
+  MOST_BOUND = 6,
+  MOST_GROUPS = 4
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -44,15 +46,15 @@ static size_t present(const grouping *g, size_t first) {
 typedef struct {
   const vc_sum_kernels *k;
   size_t count, size;                /* lanes, and elements of each in the tile */
-  const uint64_t *words[VC_MOST_GRAM]; /* of the table, from the tile on */
-  uint64_t *packed[VC_MOST_GRAM];
-  int small[VC_MOST_GRAM];
-  uint64_t *sums[VC_MOST_GRAM]; /* blocks, CHUNK elements */
+  const uint64_t *words[MOST_GROUPS]; /* of the table, from the tile on */
+  uint64_t *packed[MOST_GROUPS];
+  int small[MOST_GROUPS];
+  uint64_t *sums[MOST_GROUPS]; /* blocks, CHUNK elements */
   uint64_t *state, *digits;
   const uint64_t **rows;
 } first_tile;
 
-static void add_columns(const first_tile *t, size_t lane, const vc_grid *g, size_t term, size_t column, size_t n) {
+static void add_columns(const first_tile *t, size_t group, const vc_grid *g, size_t term, size_t column, size_t n) {
   const size_t rows = g->rows;
   for (size_t p = 0; p < t->count; p++) {
     const size_t at = g->at + column;
@@ -63,17 +65,19 @@ static void add_columns(const first_tile *t, size_t lane, const vc_grid *g, size
       t->k->combine_base(t->sums[p], t->rows, g->factors + 2 * rows * term, rows, n);
     }
   }
-  const uint64_t *f[VC_MOST_GRAM] = {NULL}, *w[VC_MOST_GRAM] = {NULL};
-  for (size_t p = 0; p < t->count; p++) f[p] = t->sums[p];
-  w[lane] = g->inner + 2 * (term * g->columns + column);
-  t->k->gram(t->state, f, w, VC_MOST_GRAM, n);
+  const uint64_t *f[MOST_GROUPS], *w[MOST_GROUPS];
+  for (size_t p = 0; p < t->count; p++) {
+    f[p] = t->sums[p];
+    w[p] = g->inner + 2 * (term * g->columns + column);
+  }
+  t->k->products(t->state, group * MOST_GROUPS, f, w, t->count, n);
 }
 
-static void add_grid(const first_tile *t, size_t lane, const vc_grid *g) {
+static void add_grid(const first_tile *t, size_t group, const vc_grid *g) {
   for (size_t term = 0; term < g->terms; term++) {
     vc_digits(t->digits, g->factors + 2 * g->rows * term, 2 * g->rows);
     for (size_t column = 0; column < g->columns; column += CHUNK)
-      add_columns(t, lane, g, term, column, least(CHUNK, g->columns - column));
+      add_columns(t, group, g, term, column, least(CHUNK, g->columns - column));
   }
 }
 
@@ -92,7 +96,7 @@ static vc_pieces pieces_of(const vc_lanes *t) {
 size_t vc_lanes_products_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, FIRST_TILE), rows = size / VC_CELL;
   const vc_pieces p = pieces_of(t);
-  return vc_sums()->gram_words + VC_MOST_GRAM * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size);
+  return vc_sums()->products_words + MOST_GROUPS * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size);
 }
 
 static uint64_t *take(uint64_t **scratch, size_t words) {
@@ -121,19 +125,16 @@ void vc_lanes_products(uint64_t *sums, const vc_lanes *table, size_t ahead, size
   first_tile t = {.k = vc_sums(), .size = tile_of(table, FIRST_TILE)};
   const size_t tiles = (size_t)table->length / t.size, rows = t.size / VC_CELL;
   const grouping lanes = group((size_t)table->f_lanes, (size_t)table->f_variables, ahead);
-  t.state = take(&scratch, t.k->gram_words);
-  memset(t.state, 0, t.k->gram_words * sizeof *scratch);
-  for (size_t p = 0; p < VC_MOST_GRAM; p++) {
+  t.state = take(&scratch, t.k->products_words);
+  memset(t.state, 0, t.k->products_words * sizeof *scratch);
+  for (size_t p = 0; p < MOST_GROUPS; p++) {
     t.packed[p] = take(&scratch, t.size / 2);
     t.sums[p] = take(&scratch, 2 * CHUNK);
   }
   t.digits = take(&scratch, 4 * rows);
   t.rows = (const uint64_t **)(void *)take(&scratch, rows);
   for (size_t i = first; i < first + parts; i++) add_tile(&t, table, &lanes, i / tiles, i % tiles * t.size, scratch);
-  uint64_t all[2 * VC_MOST_GRAM * VC_MOST_GRAM];
-  t.k->gram_end(all, t.state, VC_MOST_GRAM);
-  for (size_t p = 0; p < lanes.groups; p++)
-    memcpy(sums + 2 * p * lanes.groups, all + 2 * p * VC_MOST_GRAM, 2 * lanes.groups * sizeof *sums);
+  t.k->products_end(sums, t.state, MOST_GROUPS * MOST_GROUPS);
 }
 
 /* ---- the passes that bind ---- */
@@ -143,6 +144,7 @@ typedef struct {
   const vc_lanes *t;
   size_t size;
   grouping f, w;
+  size_t groups_left;
   uint64_t digits[4 << MOST_BOUND];
   uint64_t *packed;
   /* of the lanes of a group their grids, and the terms at a place */
@@ -196,7 +198,7 @@ static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t 
 static void bind_pieces(const binding *b, uint64_t *out, size_t lane, size_t start) {
   const vc_pieces pieces = pieces_of(b->t);
   const size_t count = present(&b->w, lane);
-  vc_grid *grids = b->grids, *next[VC_MOST_GRAM];
+  vc_grid *grids = b->grids, *next[MOST_GROUPS];
   uint64_t *words = b->words;
   for (size_t g = 0; g < count; g++) {
     const size_t from = (lane + g * b->w.apart) * (size_t)b->t->length + start;
@@ -217,7 +219,7 @@ static void bind_weights(const binding *b, uint64_t *out, size_t lane, size_t st
     return;
   }
   const size_t count = present(&b->w, lane);
-  const uint64_t *from[VC_MOST_GRAM];
+  const uint64_t *from[MOST_GROUPS];
   for (size_t g = 0; g < count; g++) from[g] = t->w + 2 * ((lane + g * b->w.apart) * (size_t)t->length + start);
   b->k->combine_blocks(out, from, t->w_factors, count, b->size);
 }
@@ -239,9 +241,9 @@ static size_t grid_size(void) { return (sizeof(vc_grid) + sizeof(uint64_t) - 1) 
 size_t vc_lanes_bind_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, BIND_TILE);
   const vc_pieces p = pieces_of(t);
-  size_t words = vc_sums()->gram_words + (t->f_base ? size / 2 << t->f_bound : 0) + VC_MOST_GRAM * 2 * size;
+  size_t words = vc_sums()->products_words + (t->f_base ? size / 2 << t->f_bound : 0) + MOST_GROUPS * 2 * size;
   if (!t->w)
-    words += VC_MOST_GRAM * (3 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size));
+    words += MOST_GROUPS * (3 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size));
   return words;
 }
 
@@ -255,37 +257,64 @@ static binding begin(const vc_lanes *t, uint64_t **scratch) {
     b.packed = take(scratch, b.size / 2 << t->f_bound);
   }
   if (!t->w) {
-    const size_t terms = VC_MOST_GRAM * most_terms(t);
-    b.grids = (vc_grid *)(void *)take(scratch, VC_MOST_GRAM * (vc_grids_most(&p, b.size) + 1) * grid_size());
+    const size_t terms = MOST_GROUPS * most_terms(t);
+    b.grids = (vc_grid *)(void *)take(scratch, MOST_GROUPS * (vc_grids_most(&p, b.size) + 1) * grid_size());
     b.rows = (const uint64_t **)(void *)take(scratch, terms);
     b.factors = take(scratch, 2 * terms);
-    b.words = take(scratch, VC_MOST_GRAM * vc_grids_words(&p, b.size));
+    b.words = take(scratch, MOST_GROUPS * vc_grids_words(&p, b.size));
   }
   return b;
 }
 
+/* With groups of lanes as values at (X, Y) = 00, 01, 10, 11: the two messages follow from products at 00, 01, 10, and of leading
+ * coefficients in X, in Y and in both. */
+static void add_products(const binding *b, uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t at,
+                         size_t n) {
+  const vc_field_kernels *k = vc_field();
+  enum { WORDS = 2 * CHUNK };
+  uint64_t steps[10 * WORDS];
+  const uint64_t *values[2][VC_MOST_SUMS];
+  for (size_t side = 0; side < 2; side++) {
+    const uint64_t *const *x = side ? w : f, **v = values[side];
+    uint64_t *to = steps + side * 5 * WORDS;
+    const size_t past = 2 * at, words = 2 * n;
+    v[0] = x[0] + past, v[1] = x[1] + past;
+    if (b->groups_left < MOST_GROUPS) {
+      k->sub(to, v[1], v[0], words);
+      v[1] = to;
+      continue;
+    }
+    v[2] = x[2] + past;
+    k->sub(to, v[2], v[0], words);
+    k->sub(to + WORDS, x[3] + past, v[1], words);
+    k->sub(to + 2 * WORDS, v[1], v[0], words);
+    k->sub(to + 3 * WORDS, x[3] + past, v[2], words);
+    k->sub(to + 4 * WORDS, to + WORDS, to, words);
+    for (size_t i = 0; i < 5; i++) v[3 + i] = to + i * WORDS;
+  }
+  b->k->products(state, 0, values[0], values[1], b->groups_left < MOST_GROUPS ? 2 : 8, n);
+}
+
 void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch) {
-  uint64_t *state = take(&scratch, vc_sums()->gram_words);
+  uint64_t *state = take(&scratch, vc_sums()->products_words);
   binding b = begin(t, &scratch);
   const size_t tiles = (size_t)t->length / b.size;
   const grouping left = group((size_t)t->lanes, (size_t)t->variables, ahead);
-  memset(state, 0, b.k->gram_words * sizeof *state);
+  b.groups_left = left.groups;
+  memset(state, 0, b.k->products_words * sizeof *state);
   for (size_t i = first; i < first + parts; i++) {
-    const uint64_t *f[VC_MOST_GRAM] = {NULL}, *w[VC_MOST_GRAM] = {NULL};
+    const uint64_t *f[MOST_GROUPS], *w[MOST_GROUPS];
     const size_t lane = i / tiles, start = i % tiles * b.size;
-    for (size_t g = 0; g < present(&left, lane); g++) {
+    for (size_t g = 0; g < left.groups; g++) {
       const size_t at = (lane + g * left.apart) * (size_t)t->length + start;
       uint64_t *to = t->f_out ? t->f_out + 2 * at : scratch + 2 * g * b.size;
       bind_table(&b, to, lane + g * left.apart, start);
       bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
       f[g] = to, w[g] = t->w_out + 2 * at;
     }
-    for (size_t at = 0; ahead && at < b.size; at += CHUNK) {
-      b.k->gram(state, f, w, left.groups, least(CHUNK, b.size - at));
-      for (size_t g = 0; g < left.groups && f[g]; g++) f[g] += 2 * CHUNK, w[g] += 2 * CHUNK;
-    }
+    for (size_t at = 0; ahead && at < b.size; at += CHUNK) add_products(&b, state, f, w, at, least(CHUNK, b.size - at));
   }
-  if (ahead) b.k->gram_end(sums, state, left.groups);
+  if (ahead) b.k->products_end(sums, state, VC_MOST_SUMS);
 }
 
 void vc_blocks_to_pairs(uint64_t *pairs, const uint64_t *blocks, size_t n) {

@@ -13,17 +13,17 @@
 #include "goldilocks.h"
 
 enum {
-  VC_MOST_GRAM = 4,
+  VC_MOST_SUMS = 16,
   VC_SMALL_BITS = 19,       /* integers of magnitude below 2^19 are small: int8 values, and the limbs of lookups */
   VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 is below 2^62 */
 };
 
 typedef struct {
-  /* Sums of f[i] * w[j] over all calls, i and j < count <= VC_MOST_GRAM: `state` has gram_words words, zeros at first. f and w
-   * are blocks; what is NULL is zero. gram_end: count * count pairs of words, i first. */
-  size_t gram_words;
-  void (*gram)(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
-  void (*gram_end)(uint64_t *sums, uint64_t *state, size_t count);
+  /* Slot first + i, of VC_MOST_SUMS, sums up f[i] * w[i] (blocks) over all calls, i < count: `state` has products_words words,
+   * zeros at first. products_end: the first slots as pairs. */
+  size_t products_words;
+  void (*products)(uint64_t *state, size_t first, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
+  void (*products_end)(uint64_t *sums, uint64_t *state, size_t count);
   /* out (blocks) = the sum of weights[i] (pairs) * x[i], x words or blocks; out is none of them, or the first one. */
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);

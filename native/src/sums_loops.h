@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define L VEC_LANES
-enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a pair's state: low, high and cross, then their totals */
+enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a slot: low, high and cross, then their totals */
 
 /* Run BODY for each vector of n elements in blocks: `i` its first element, `at` that element's first word in blocks. */
 #define EACH_VECTOR(n, ...)                             \
@@ -36,9 +36,9 @@ static inline void store_sum(uint64_t *state, const psum *sum) {
 /* The first word of a state counts products since its sums were last reduced; the sums follow. */
 static uint64_t *sums_of(uint64_t *state) { return state + BLOCK; }
 
-static void settle(uint64_t *state, size_t count) {
+static void settle(uint64_t *state) {
   uint64_t *at = sums_of(state);
-  for (size_t pair = 0; pair < count * count; pair++, at += PAIR * L)
+  for (size_t slot = 0; slot < VC_MOST_SUMS; slot++, at += PAIR * L)
     for (int k = 0; k < 3; k++) {
       uint64_t *total = at + (3 * PSUM_VECS + k) * L, *sum = at + k * PSUM_VECS * L;
       const psum zero = p_zero();
@@ -49,36 +49,34 @@ static void settle(uint64_t *state, size_t count) {
 }
 
 /* Make room for n elements; how many of them fit. */
-static size_t room(uint64_t *state, size_t count, size_t n) {
+static size_t room(uint64_t *state, size_t n) {
   const size_t most = PSUM_TERMS / 2; /* a crossed sum takes two products */
-  if (state[0] >= most) settle(state, count);
+  if (state[0] >= most) settle(state);
   const size_t left = (most - (size_t)state[0]) / (BLOCK / L) * BLOCK, some = n < left ? n : left;
   state[0] += some / L;
   return some;
 }
 
 /* Into low (of first words), high (of second words) and cross: two products an element there. */
-static void gram(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
+static void products(uint64_t *state, size_t slot, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
   for (size_t start = 0, some; start < n; start += some) {
-    some = room(state, count, n - start);
-    uint64_t *to = sums_of(state);
-    for (size_t p = 0; p < count; p++)
-      for (size_t q = 0; q < count; q++, to += PAIR * L) {
-        if (!f[p] || !w[q]) continue;
-        psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
-        const uint64_t *x = f[p] + 2 * start, *y = w[q] + 2 * start;
-        EACH_VECTOR(some, {
-          const factor a0 = p_factor(v_load(x + at)), a1 = p_factor(v_load(x + at + BLOCK));
-          const factor b0 = p_factor(v_load(y + at)), b1 = p_factor(v_load(y + at + BLOCK));
-          p_mac(&low, a0, b0);
-          p_mac(&high, a1, b1);
-          p_mac(&cross, a0, b1);
-          p_mac(&cross, a1, b0);
-        })
-        store_sum(to, &low);
-        store_sum(to + PSUM_VECS * L, &cross);
-        store_sum(to + 2 * PSUM_VECS * L, &high);
-      }
+    some = room(state, n - start);
+    uint64_t *to = sums_of(state) + slot * PAIR * L;
+    for (size_t p = 0; p < count; p++, to += PAIR * L) {
+      psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
+      const uint64_t *x = f[p] + 2 * start, *y = w[p] + 2 * start;
+      EACH_VECTOR(some, {
+        const factor a0 = p_factor(v_load(x + at)), a1 = p_factor(v_load(x + at + BLOCK));
+        const factor b0 = p_factor(v_load(y + at)), b1 = p_factor(v_load(y + at + BLOCK));
+        p_mac(&low, a0, b0);
+        p_mac(&high, a1, b1);
+        p_mac(&cross, a0, b1);
+        p_mac(&cross, a1, b0);
+      })
+      store_sum(to, &low);
+      store_sum(to + PSUM_VECS * L, &cross);
+      store_sum(to + 2 * PSUM_VECS * L, &high);
+    }
   }
 }
 
@@ -88,10 +86,10 @@ static uint64_t across(const uint64_t *vector) {
   return sum;
 }
 
-static void gram_end(uint64_t *sums, uint64_t *state, size_t count) {
-  settle(state, count);
+static void products_end(uint64_t *sums, uint64_t *state, size_t count) {
+  settle(state);
   const uint64_t *at = sums_of(state) + 3 * PSUM_VECS * L;
-  for (size_t pair = 0; pair < count * count; pair++, at += PAIR * L, sums += 2) {
+  for (size_t slot = 0; slot < count; slot++, at += PAIR * L, sums += 2) {
     sums[0] = vc_gl_add(across(at), vc_gl_mul7(across(at + 2 * L)));
     sums[1] = across(at + L);
   }
@@ -199,9 +197,9 @@ static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const 
 }
 
 const vc_sum_kernels VC_SUMS_NAME = {
-    .gram_words = BLOCK + VC_MOST_GRAM * VC_MOST_GRAM * PAIR * L,
-    .gram = gram,
-    .gram_end = gram_end,
+    .products_words = BLOCK + VC_MOST_SUMS * PAIR * L,
+    .products = products,
+    .products_end = products_end,
     .combine_base = combine_base,
     .combine_blocks = combine_blocks,
     .pack = pack,

@@ -23,8 +23,8 @@ AHEAD: Final = 2
 MOST_AXES: Final = 16
 """Of a piece (``vc_weight_piece``)."""
 
-Gram = list[list[Ext]]
-"""The sums of products of groups of lanes, of the table by row and of the weights by column."""
+SUMS: Final = 16
+"""Of a pass."""
 
 
 def supports(shape: TableShape, weights: Sequence[tuple[Weight, Ext]]) -> bool:
@@ -61,37 +61,35 @@ class NativeLanes:
         handle.pieces, handle.terms, handle.count = self._pieces.pieces, self._pieces.terms, self._pieces.count
         self._alphas: list[Ext] = []
         lib = _native.lib
-        self._gram = self._sums(lib.vc_lanes_products_parts, lib.vc_lanes_products_scratch, lib.vc_lanes_products)
+        sums = self._sums(lib.vc_lanes_products_parts, lib.vc_lanes_products_scratch, lib.vc_lanes_products)
+        self._whole = sum((sums[5 * i] for i in range(1 << min(AHEAD, self._left))), ZERO)
+        """The sum of table * weights."""
+        self._values = _values(sums, min(AHEAD, self._left))
+        """Sums of products at values of the next variables (``vc_lanes_bind``)."""
 
     def _sums(
         self, parts: Callable[[Any, int], int], scratch: Callable[[Any], int], kernel: Callable[..., None]
-    ) -> Gram:
+    ) -> list[Ext]:
         """A pass over all positions, in parts; the sums of its products."""
-        ahead = min(AHEAD, self._left)
-        groups, handle = 1 << ahead, self._pass
+        ahead, handle = min(AHEAD, self._left), self._pass
         found: list[list[Ext]] = []
 
         def part(first: int, count: int) -> None:
-            sums = np.empty((groups * groups, 2), np.uint64)
+            sums = np.empty((SUMS, 2), np.uint64)
             kernel(_words(sums), handle, ahead, first, count, _words(np.empty(scratch(handle), np.uint64)))
             found.append(from_array(sums))
 
         self._backend.parts(part, parts(handle, ahead), self._table.size)
-        totals = [sum((sums[i] for sums in found), ZERO) for i in range(groups * groups)]
-        return [totals[groups * i : groups * (i + 1)] for i in range(groups)]
+        return [sum((sums[i] for sums in found), ZERO) for i in range(SUMS)]
 
     def message(self) -> tuple[Ext, Ext]:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
-        square, gram = self._scale * self._scale, self._gram
+        square, values = self._scale * self._scale, self._values
         if self._empty:  # all lanes have the variable at 0
-            whole = square * sum((gram[i][i] for i in range(len(gram))), ZERO)
-            return whole, whole
-        half = len(gram) // 2
-        at_zero = leading = ZERO
-        for i in range(half):
-            at_zero = at_zero + gram[i][i]
-            leading = leading + gram[i][i] + gram[half + i][half + i] - gram[i][half + i] - gram[half + i][i]
-        return square * at_zero, square * leading
+            return square * self._whole, square * self._whole
+        if len(self._alphas) == 0 and self._left > 1:
+            return square * (values[0] + values[1]), square * (values[3] + values[4])
+        return square * values[0], square * values[1]
 
     def bind(self, alpha: Ext) -> None:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
@@ -99,17 +97,14 @@ class NativeLanes:
             self._empty, self._scale = self._empty - 1, self._scale * (ONE - alpha)
             return
         self._alphas.append(alpha)
-        half, pair = len(self._gram) // 2, (ONE - alpha, alpha)
-        self._gram = [
-            [
-                sum((x * y * self._gram[half * a + i][half * b + j] for a, x in enumerate(pair)
-                     for b, y in enumerate(pair)), ZERO)
-                for j in range(half)
-            ]
-            for i in range(half)
-        ]  # fmt: skip
-        if half == 1:
+        if len(self._alphas) == min(AHEAD, self._left):
             self._fold()
+            return
+        at = (ONE - alpha, alpha, alpha * (alpha - ONE))
+        self._values = [
+            sum((x * self._values[i] for x, i in zip(at, places, strict=True)), ZERO)
+            for places in ((0, 2, 3), (5, 6, 7))
+        ]
 
     def _fold(self) -> None:
         """Bind the variables of this pass, and sum up products for the next one."""
@@ -125,7 +120,7 @@ class NativeLanes:
         handle.f_factors, handle.w_factors = map(_words, factors)
         handle.f_bound, handle.w_bound, handle.lanes, handle.variables = len(held), bound, lanes, self._left
         handle.f_out, handle.w_out = _words(table) if keep else _native.ffi.NULL, _words(weights)
-        self._gram = self._sums(lib.vc_lanes_bind_parts, lib.vc_lanes_bind_scratch, lib.vc_lanes_bind)
+        self._values = self._sums(lib.vc_lanes_bind_parts, lib.vc_lanes_bind_scratch, lib.vc_lanes_bind)
         self._table, self._weights, self._lanes = table, weights, lanes
         handle.w, handle.w_lanes, handle.w_variables = _words(weights), lanes, self._left
         if keep:
@@ -138,6 +133,20 @@ class NativeLanes:
         if not self._weights.size:  # one lane: nothing told it apart
             self._fold()
         return pairs_of(self._table), pairs_of(self._weights)
+
+
+def _values(gram: list[Ext], ahead: int) -> list[Ext]:
+    """The values of the next variables that messages follow from, from products of groups of lanes."""
+
+    def product(a: dict[int, int], b: dict[int, int]) -> Ext:
+        terms = ((x * y, gram[4 * j + i]) for i, x in a.items() for j, y in b.items())
+        return sum((value if sign > 0 else -value for sign, value in terms), ZERO)
+
+    points: list[dict[int, int]] = [{0: 1}, {1: 1, 0: -1}]
+    if ahead == AHEAD:
+        points = [{0: 1}, {1: 1}, {2: 1}, {2: 1, 0: -1}, {3: 1, 1: -1}, {1: 1, 0: -1}, {3: 1, 2: -1},
+                  {3: 1, 2: -1, 1: -1, 0: 1}]  # fmt: skip
+    return [product(point, point) for point in points]
 
 
 def pairs_of(blocks: ExtWords) -> ExtWords:
