@@ -11,7 +11,7 @@ from vcompute import _native
 from vcompute.commitment import TableShape
 from vcompute.commitment.lanes import NumpyLanes, Scaled, make_lanes
 from vcompute.commitment.lanes_native import NativeLanes
-from vcompute.commitment.weights import EqWeight, Product
+from vcompute.commitment.weights import Block, EqWeight, Product
 from vcompute.field import Backend, Ext, ExtWords, P, from_array
 from vcompute.field.goldilocks import elements
 from vcompute.field.native import NativeBackend
@@ -44,46 +44,53 @@ def mixed(rng: np.random.Generator, kind: TableShape) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Terms:
-    """A weight of products, given as they are."""
+    """A weight of blocks, given as they are."""
 
-    terms: tuple[Product, ...]
+    given: tuple[Block, ...]
     extent: int
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
-        for term in self.products(scale):
-            cube = np.array([[term.scale.c0, term.scale.c1]], np.uint64)
-            for bits, start, valid, vector in zip(term.bits, term.start, term.valid, term.vectors, strict=True):
-                axis = np.zeros((1 << bits, 2), np.uint64)
-                axis[:valid] = vector[start : start + valid]
-                wide = np.repeat(cube, len(axis), axis=0)
-                cube = backend.ext_mul(wide, np.tile(axis, (len(cube), 1)))
-            block = table[term.offset : term.offset + len(cube)]
-            block[...] = backend.add(np.ascontiguousarray(block), cube)
+        for block in self.blocks(scale):
+            for term in block.terms:
+                cube = np.array([[term.scale.c0, term.scale.c1]], np.uint64)
+                for bits, start, valid, vector in zip(block.bits, block.start, block.valid, term.vectors, strict=True):
+                    axis = np.zeros((1 << bits, 2), np.uint64)
+                    axis[:valid] = vector[start : start + valid]
+                    wide = np.repeat(cube, len(axis), axis=0)
+                    cube = backend.ext_mul(wide, np.tile(axis, (len(cube), 1)))
+                part = table[block.offset : block.offset + len(cube)]
+                part[...] = backend.add(np.ascontiguousarray(part), cube)
 
     def evaluate(self, point: object) -> Ext:
         raise NotImplementedError
 
-    def products(self, scale: Ext) -> Iterator[Product]:
-        for t in self.terms:
-            yield Product(t.offset, t.bits, t.start, t.valid, t.vectors, scale * t.scale)
+    def blocks(self, scale: Ext) -> Iterator[Block]:
+        for block in self.given:
+            yield block._replace(terms=tuple(Product(term.vectors, scale * term.scale) for term in block.terms))
 
 
 def random_terms(rng: np.random.Generator, most: int) -> Terms:
     """Pieces behind one another, larger first, of every number of axes; up to twelve terms a piece, gaps between."""
-    terms, offset = [], 0
+    blocks, offset = [], 0
     sizes = sorted((tuple(rng.integers(0, 5, rng.integers(0, 5)).tolist()) for _ in range(12)), key=lambda b: -sum(b))
     for bits in [(4, 3, 6), (3, 1, 9), (13,), (12, 2), (2, 7), (9,), *sizes]:
         size = 1 << sum(bits)
+        offset = -(-offset // size) * size
         if offset + size > most:
             continue
-        offset = -(-offset // size) * size
         valid = tuple(int(rng.integers(1, (1 << b) + 1)) for b in bits)
         start = tuple(int(s) for s in rng.integers(0, 3, len(bits)))
-        for _ in range(rng.integers(0, 13)):
-            vectors = tuple(words(rng, s + v, 2) for s, v in zip(start, valid, strict=True))
-            terms.append(Product(offset, bits, start, valid, vectors, from_array(words(rng, 1, 2))[0]))
+        for _ in range(rng.integers(0, 4)):
+            terms = tuple(
+                Product(
+                    tuple(words(rng, s + v, 2) for s, v in zip(start, valid, strict=True)),
+                    from_array(words(rng, 1, 2))[0],
+                )
+                for _ in range(rng.integers(1, 5))
+            )
+            blocks.append(Block(offset, bits, start, valid, terms))
         offset += size
-    return Terms(tuple(terms), most)
+    return Terms(tuple(blocks), most)
 
 
 def agree(kind: TableShape, table: np.ndarray, weights: list[Scaled], alphas: list[Ext], threads: int = 1) -> None:
@@ -105,7 +112,7 @@ def test_weights_in_pieces_are_the_dense_ones(shape: tuple[int, int], seed: int)
     """Pieces longer than lanes and tiles, and of less than a cell; tables whose lanes are small in part."""
     rng, kind = np.random.default_rng(seed), TableShape(*shape)
     table = mixed(rng, kind)
-    scaled: list[Scaled] = [(random_terms(rng, kind.stored), from_array(words(rng, 1, 2))[0]) for _ in range(1)]
+    scaled: list[Scaled] = [(random_terms(rng, kind.stored), from_array(words(rng, 1, 2))[0])]
     agree(kind, table, scaled, from_array(words(rng, kind.fold, 2)), threads=1 + seed % 2)
 
 
@@ -140,12 +147,10 @@ def test_words_at_the_edge_of_small_integers(edge: int) -> None:
         [(P - 1) // 2, (P - 3) // 2, (P + 1) // 2, TOP, 0, (1 << 31) - 1, 1 << 31, P - (1 << 31)], np.uint64
     )
     vectors = tuple(middle[rng.integers(0, len(middle), (1 << bits, 2))] for bits in (4, 6, 3))
-    terms = tuple(
-        Product(lane << 13, (4, 6, 3), (0, 0, 0), (16, 64, 8), vectors, from_array(rng.choice(middle, (1, 2)))[0])
-        for lane in range(1)
-    )
+    terms = (Product(vectors, from_array(rng.choice(middle, (1, 2)))[0]),)
+    block = Block(0, (4, 6, 3), (0, 0, 0), (16, 64, 8), terms)
     alphas = [Ext(1), Ext((P - 1) // 2, (P - 1) // 2), Ext((P + 1) // 2, 0), Ext(0, (P + 1) // 2)]
-    agree(kind, table, [(Terms(terms, 1 << 13), Ext(1))], alphas)
+    agree(kind, table, [(Terms((block,), 1 << 13), Ext(1))], alphas)
 
 
 def test_sums_are_reduced_in_time() -> None:
@@ -154,7 +159,7 @@ def test_sums_are_reduced_in_time() -> None:
     vector = np.full((1 << 17, 2), TOP, np.uint64)
     long, square = ((17,), (vector,)), ((13, 4), (vector[: 1 << 13], vector[:16]))
     for bits, vectors in (long, square):
-        block = Product(0, bits, (0,) * len(bits), tuple(1 << b for b in bits), vectors, Ext(1))
+        block = Block(0, bits, (0,) * len(bits), tuple(1 << b for b in bits), (Product(vectors, Ext(1)),))
         for word in (TOP, LEAST - 1, P - LEAST):
             table = np.full(kind.stored, word, np.uint64)
             agree(kind, table, [(Terms((block,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])

@@ -3,6 +3,7 @@
 ``native/src/lanes.c``).
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment.parameters import TableShape
-from vcompute.commitment.weights import Product, Weight
+from vcompute.commitment.weights import Block, Product, Weight
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.native import NativeBackend
@@ -156,27 +157,28 @@ def pairs_of(blocks: ExtWords) -> ExtWords:
     return out
 
 
-def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend: NativeBackend) -> list[list[Product]]:
-    """The scaled weights as pieces that share no element, in order: each the terms on its block."""
+def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend: NativeBackend) -> list[list[Block]]:
+    """The scaled weights as pieces that share no element, in order: each the blocks that are to be added up there."""
     from vcompute.commitment.lanes import dense
 
-    products = [(getattr(weight, "products", None), scale) for weight, scale in weights]  # isinstance takes longer
-    if all(callable(make) for make, _ in products):
-        pieces: dict[tuple[int, tuple[int, ...]], list[Product]] = {}
-        for make, scale in products:
-            for product in make(scale) if make else ():
-                pieces.setdefault((product.offset, product.bits), []).append(product)
-        ordered = [pieces[key] for key in sorted(pieces)]
+    makers = [(getattr(weight, "blocks", None), scale) for weight, scale in weights]  # isinstance takes longer
+    if all(callable(make) for make, _ in makers):
+        pieces: dict[tuple[object, ...], list[Block]] = {}
+        for make, scale in makers:
+            for block in make(scale) if make else ():
+                pieces.setdefault(block[:4], []).append(block)
+        ordered = sorted(pieces.values(), key=lambda blocks: blocks[0].offset)
         if _apart(ordered) and all(len(piece[0].bits) <= MOST_AXES for piece in ordered):
             return ordered
     words, length = dense(shape, weights, backend), shape.lane_length
+    terms = (Product((words,), ONE),)
     return [
-        [Product(lane * length, (shape.lane_variables,), (lane * length,), (length,), (words,), ONE)]
+        [Block(lane * length, (shape.lane_variables,), (lane * length,), (length,), terms)]
         for lane in range(shape.lanes)
     ]
 
 
-def _apart(pieces: list[list[Product]]) -> bool:
+def _apart(pieces: list[list[Block]]) -> bool:
     """Whether no two pieces share an element."""
     end = 0
     for piece in pieces:
@@ -187,38 +189,59 @@ def _apart(pieces: list[list[Product]]) -> bool:
 
 
 class Pieces:
-    """Pieces as the core takes them."""
+    """Pieces as the core takes them; those of the same terms share them."""
 
-    def __init__(self, pieces: list[list[Product]]) -> None:
-        ffi = _native.ffi
+    def __init__(self, pieces: list[list[Block]]) -> None:
         self.count = len(pieces)
-        self.pieces = ffi.new("vc_weight_piece[]", self.count + 1)
-        self.terms = ffi.new("vc_weight_term[]", sum(map(len, pieces)) + 1)
-        self._addresses: dict[int, Any] = {}
-        self._kept: list[Words] = []
-        number = 0
-        for handle, piece in zip(self.pieces, pieces, strict=False):
-            self._describe(handle, piece[0])
-            handle.first, handle.terms = number, len(piece)
-            for product in piece:
-                self._add(self.terms[number], product, piece[0])
-                number += 1
-
-    @staticmethod
-    def _describe(handle: Any, block: Product) -> None:
-        handle.offset, handle.axes = block.offset, len(block.bits)
-        for axis, (bits, start, valid) in enumerate(zip(block.bits, block.start, block.valid, strict=True)):
-            handle.bits[axis], handle.start[axis], handle.valid[axis] = bits, start, valid
-
-    def _add(self, term: Any, product: Product, block: Product) -> None:
-        term.scale[0], term.scale[1] = product.scale.c0, product.scale.c1
-        for axis, vector in enumerate(product.vectors):
-            if vector.shape[0] < block.start[axis] + block.valid[axis]:
+        self._addresses: dict[int, int] = {}
+        self._held: list[object] = []
+        self._terms: list[bytes] = []
+        found: dict[tuple[int, ...], tuple[int, int, list[int]]] = {}
+        described = []
+        for blocks in pieces:
+            block = blocks[0]
+            key = tuple([id(block.terms) for block in blocks])
+            if key not in found:
+                found[key] = self._add(blocks)
+            first, terms, sizes = found[key]
+            if any(start + valid > size for start, valid, size in zip(block.start, block.valid, sizes, strict=True)):
                 raise ValueError("a weight's vector is shorter than its axis")
-            if id(vector) not in self._addresses:
-                self._kept.append(np.ascontiguousarray(vector))
-                self._addresses[id(vector)] = _words(self._kept[-1])
-            term.vectors[axis] = self._addresses[id(vector)]
+            layout, axes = _LAYOUTS[len(block.bits)], len(block.bits)
+            described.append(layout.pack(block.offset, axes, first, terms, *block.bits, *block.start, *block.valid))
+        self.pieces = self._records("vc_weight_piece[]", described)
+        self.terms = self._records("vc_weight_term[]", self._terms)
+
+    def _records(self, kind: str, records: list[bytes]) -> Any:
+        self._held.append(_native.ffi.from_buffer(kind, b"".join(records)))
+        return self._held[-1]
+
+    def _add(self, blocks: list[Block]) -> tuple[int, int, list[int]]:
+        """The blocks' terms: the first one's number, how many there are, and what their vectors reach on each axis."""
+        first = len(self._terms)
+        terms = [term for block in blocks for term in block.terms]
+        for vectors, scale in terms:
+            addresses = [self._address(vector) for vector in vectors]
+            self._terms.append(_TERM.pack(scale.c0, scale.c1, *addresses, *[0] * (MOST_AXES - len(addresses))))
+        return first, len(terms), [min(map(len, axis)) for axis in zip(*(term.vectors for term in terms), strict=True)]
+
+    def _address(self, vector: Words) -> int:
+        """Of a vector's words, which stay as long as this does."""
+        if id(vector) not in self._addresses:
+            kept = np.ascontiguousarray(vector)
+            self._held += [vector, kept]
+            self._addresses[id(vector)] = int(_native.ffi.cast("uintptr_t", _words(kept)))
+        return self._addresses[id(vector)]
+
+
+_LAYOUTS: Final = [
+    struct.Struct(
+        f"=4Q{axes}Q{8 * (MOST_AXES - axes)}x{axes}Q{8 * (MOST_AXES - axes)}x{axes}Q{8 * (MOST_AXES - axes)}x"
+    )
+    for axes in range(MOST_AXES + 1)
+]
+"""``vc_weight_piece`` of so many axes."""
+_TERM: Final = struct.Struct(f"=2Q{MOST_AXES}Q")
+"""``vc_weight_term``."""
 
 
 def _words(array: Words) -> Any:

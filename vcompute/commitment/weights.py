@@ -8,7 +8,7 @@ suite checks it for every weight here, and a new kind of weight has only these t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,25 +39,30 @@ class Weight(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A scale times the product of a vector for each axis, on the aligned block at ``offset`` of 2^bits elements an
-    axis: each vector from ``start`` on, zero from ``valid`` on.
+class Product(NamedTuple):
+    """A scale times the product of a vector for each axis."""
+
+    vectors: tuple[ExtWords, ...]
+    scale: Ext
+
+
+class Block(NamedTuple):
+    """A sum of products on the aligned block at ``offset`` of 2^bits elements an axis: each vector from ``start`` on, and
+    zero from ``valid`` on. Blocks share their terms.
     """
 
     offset: int
     bits: tuple[int, ...]
     start: tuple[int, ...]
     valid: tuple[int, ...]
-    vectors: tuple[ExtWords, ...]
-    scale: Ext
+    terms: tuple[Product, ...]
 
 
 class ProductWeight(Weight, Protocol):
-    """A weight that is a sum of products: whoever has this method is taken for one."""
+    """A weight that is sums of products on blocks: whoever has this method is taken for one."""
 
-    def products(self, scale: Ext) -> Iterator[Product]:
-        """scale * weight, product by product."""
+    def blocks(self, scale: Ext) -> Iterator[Block]:
+        """scale * weight, block by block."""
         ...
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment import TableShape
-from vcompute.commitment.weights import Product
+from vcompute.commitment.weights import Block, Product
 from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -116,18 +116,25 @@ class ColumnWeight:
                 heads = outer([to_array([scale * term.scale]), *parts[:split]], backend)
                 backend.add_outer(block, heads, outer(parts[split:], backend))
 
-    def products(self, scale: Ext) -> Iterator[Product]:
-        """scale * weight, product by product."""
+    def blocks(self, scale: Ext) -> Iterator[Block]:
+        """scale * weight, block by block."""
+        scaled = {
+            column: (
+                tuple(Product(term.vectors, scale * term.scale) for term in terms),
+                [vector.shape[0] for vector in terms[0].vectors],
+            )
+            for column, terms in self._terms.items()
+        }
         for piece in self._pieces:
-            terms = self._terms.get(piece.column)
-            if terms:
+            found = scaled.get(piece.column)
+            if found:
+                terms, sizes = found
                 start, bits = zip(*piece.parts, strict=True) if piece.parts else ((), ())
-                valid = tuple(
-                    min(1 << size, vector.shape[0] - first)
-                    for first, size, vector in zip(start, bits, terms[0].vectors, strict=True)
-                )
-                for term in terms:
-                    yield Product(piece.offset, bits, start, valid, term.vectors, scale * term.scale)
+                valid = tuple([
+                    size - first if size - first < 1 << most else 1 << most
+                    for (first, most), size in zip(piece.parts, sizes, strict=True)
+                ])  # fmt: skip
+                yield Block(piece.offset, bits, start, valid, terms)
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""
