@@ -89,12 +89,16 @@ static size_t multiply_out(uint64_t *out, const vc_weight_piece *p, const vc_wei
   return n;
 }
 
-/* Pairs become blocks, in place. */
-static void to_blocks(uint64_t *words, size_t n) {
-  for (size_t i = 0; i < n; i += 8, words += 16) {
-    uint64_t block[16];
-    for (size_t j = 0; j < 8; j++) block[j] = words[2 * j], block[8 + j] = words[2 * j + 1];
-    memcpy(words, block, sizeof block);
+/* n pairs become blocks of `width` words an element, in place: from the last on, as they grow. */
+static void to_blocks(uint64_t *words, size_t n, size_t width) {
+  for (size_t i = n; i > 0;) {
+    uint64_t block[24];
+    i -= 8;
+    for (size_t j = 0; j < 8; j++) {
+      block[j] = words[2 * (i + j)], block[8 + j] = words[2 * (i + j) + 1];
+      block[16 + j] = vc_gl_add(block[j], block[8 + j]);
+    }
+    memcpy(words + i * width, block, 8 * width * sizeof *block);
   }
 }
 
@@ -118,16 +122,16 @@ static void lay_out(vc_grid *g, const vc_weight_piece *p, const vc_weight_term *
     words += 2 * g->rows;
   }
   g->inner = words;
-  for (size_t t = 0; t < g->terms; t++, words += 2 * g->columns) {
+  for (size_t t = 0; t < g->terms; t++, words += g->width * g->columns) {
     multiply_out(words, p, terms + t, split, (size_t)p->axes, ONE, 0);
-    to_blocks(words, g->columns);
+    to_blocks(words, g->columns, g->width);
   }
 }
 
 /* A cell of pieces that are shorter: a row of one term. */
 static void add_cell(vc_grid *g, const vc_pieces *p, size_t *next, size_t start, size_t cell, const uint64_t scale[2],
                      uint64_t *words) {
-  const vc_grid row = {cell - start, cell - start + VC_CELL, 1, VC_CELL, 1, words, words + 2};
+  const vc_grid row = {cell - start, cell - start + VC_CELL, 1, VC_CELL, 1, g->width, words, words + 2};
   *g = row;
   memcpy(g->factors, scale, 2 * sizeof *words);
   memset(g->inner, 0, 2 * VC_CELL * sizeof *words);
@@ -140,7 +144,7 @@ static void add_cell(vc_grid *g, const vc_pieces *p, size_t *next, size_t start,
       for (size_t i = 0; i < 2 * n; i++) to[i] = vc_gl_add(to[i], values[i]);
     }
   }
-  to_blocks(g->inner, VC_CELL);
+  to_blocks(g->inner, VC_CELL, g->width);
 }
 
 int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
@@ -159,21 +163,21 @@ int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start,
   return 1;
 }
 
-size_t vc_grid_words(const vc_grid *g) { return 2 * g->terms * (g->rows + g->columns); }
+size_t vc_grid_words(const vc_grid *g) { return g->terms * (2 * g->rows + g->width * g->columns); }
 
-size_t vc_grids_words(const vc_pieces *p, size_t size) {
+size_t vc_grids_words(const vc_pieces *p, size_t size, size_t width) {
   size_t most = 0, words = 0, tile = 0, cell = (size_t)-1;
   for (size_t i = 0; i < p->count; i++) {
     const size_t offset = (size_t)p->pieces[i].offset, bits = bits_of(p->pieces + i);
     if (offset / size != tile) tile = offset / size, words = 0;
     if (bits < CELL_BITS) {
-      words += offset / VC_CELL != cell ? 2 + 2 * VC_CELL : 0;
+      words += offset / VC_CELL != cell ? 2 + width * VC_CELL : 0;
       cell = offset / VC_CELL;
     } else {
       size_t columns;
       const vc_weight_piece here = cut(p->pieces + i, offset, size);
       split_of(&here, &columns);
-      words += 2 * (size_t)here.terms * (((size_t)1 << bits_of(&here)) / columns + columns);
+      words += (size_t)here.terms * (2 * (((size_t)1 << bits_of(&here)) / columns) + width * columns);
     }
     if (words > most) most = words;
   }

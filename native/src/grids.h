@@ -14,8 +14,9 @@ enum { VC_CELL = 16 /* elements: what is shorter is made whole cell by cell */ }
  * Rows that are missing at the end are zero. */
 typedef struct {
   size_t at, end, rows, columns, terms;
+  size_t width;      /* words of an element in `inner`: 2, or 3 with their sum */
   uint64_t *factors; /* pairs, all rows of a term after another */
-  uint64_t *inner;   /* blocks, all columns of a term after another */
+  uint64_t *inner;   /* in blocks of eight, all columns of a term after another */
 } vc_grid;
 
 typedef struct {
@@ -28,12 +29,13 @@ typedef struct {
 size_t vc_grids_first(const vc_pieces *p, size_t element);
 
 /* The grid of piece *next in the tile of `size` elements from `start` on (a multiple of its size, a power of two from VC_CELL
- * on), scaled: 0 where the tile has no further piece. `words` has room for vc_grids_words; *next moves on. */
+ * on), scaled: 0 where the tile has no further piece. grid->width is given; `words` has room for vc_grids_words; *next moves
+ * on. */
 int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
                   uint64_t *words);
 /* The words that a grid takes, and the most that those of a tile take. */
 size_t vc_grid_words(const vc_grid *grid);
-size_t vc_grids_words(const vc_pieces *p, size_t size);
+size_t vc_grids_words(const vc_pieces *p, size_t size, size_t width);
 /* The most grids in a tile. */
 static inline size_t vc_grids_most(const vc_pieces *p, size_t size) {
   return p->count < size / VC_CELL ? p->count : size / VC_CELL;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "field.h"
+#include "goldilocks.h"
 #include "grids.h"
 #include "sums.h"
 #include "vcompute.h"
@@ -96,7 +97,7 @@ static vc_pieces pieces_of(const vc_lanes *t) {
 size_t vc_lanes_products_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, FIRST_TILE), rows = size / VC_CELL;
   const vc_pieces p = pieces_of(t);
-  return vc_sums()->products_words + MOST_GROUPS * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size);
+  return vc_sums()->products_words + MOST_GROUPS * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size, 2);
 }
 
 static uint64_t *take(uint64_t **scratch, size_t words) {
@@ -116,7 +117,7 @@ static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes
   for (size_t q = 0; q < t->count; q++) {
     const size_t from = (first + q * lanes->apart) * (size_t)table->length + start;
     size_t next = vc_grids_first(&pieces, from);
-    vc_grid grid;
+    vc_grid grid = {.width = 2};
     while (vc_grids_next(&grid, &pieces, &next, from, t->size, one, words)) add_grid(t, q, &grid);
   }
 }
@@ -183,12 +184,14 @@ static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t 
     const size_t row = (at - g->at) / g->columns, column = (at - g->at) % g->columns;
     n = least(n, g->columns - column);
     for (size_t t = 0; t < g->terms && row < g->rows; t++, terms++) {
-      b->rows[terms] = g->inner + 2 * (t * g->columns + column);
-      memcpy(b->factors + 2 * terms, g->factors + 2 * (t * g->rows + row), 2 * sizeof *out);
+      const uint64_t *factor = g->factors + 2 * (t * g->rows + row);
+      uint64_t *to = b->factors + 3 * terms;
+      b->rows[terms] = g->inner + 3 * (t * g->columns + column);
+      to[0] = factor[0], to[1] = factor[1], to[2] = vc_gl_add(factor[0], factor[1]);
     }
   }
   if (terms)
-    b->k->combine_blocks(out + 2 * at, b->rows, b->factors, terms, n);
+    b->k->combine_triples(out + 2 * at, b->rows, b->factors, terms, n);
   else
     memset(out + 2 * at, 0, 2 * n * sizeof *out);
   return n;
@@ -204,8 +207,11 @@ static void bind_pieces(const binding *b, uint64_t *out, size_t lane, size_t sta
     const size_t from = (lane + g * b->w.apart) * (size_t)b->t->length + start;
     next[g] = grids;
     size_t piece = vc_grids_first(&pieces, from);
-    for (; vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->w_factors + 2 * g, words); grids++)
+    grids->width = 3;
+    while (vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->w_factors + 2 * g, words)) {
       words += vc_grid_words(grids);
+      (++grids)->width = 3;
+    }
     const vc_grid last = {.at = b->size, .end = b->size + 1};
     *grids++ = last;
   }
@@ -243,7 +249,7 @@ size_t vc_lanes_bind_scratch(const vc_lanes *t) {
   const vc_pieces p = pieces_of(t);
   size_t words = vc_sums()->products_words + (t->f_base ? size / 2 << t->f_bound : 0) + MOST_GROUPS * 2 * size;
   if (!t->w)
-    words += MOST_GROUPS * (3 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size));
+    words += MOST_GROUPS * (4 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size, 3));
   return words;
 }
 
@@ -260,8 +266,8 @@ static binding begin(const vc_lanes *t, uint64_t **scratch) {
     const size_t terms = MOST_GROUPS * most_terms(t);
     b.grids = (vc_grid *)(void *)take(scratch, MOST_GROUPS * (vc_grids_most(&p, b.size) + 1) * grid_size());
     b.rows = (const uint64_t **)(void *)take(scratch, terms);
-    b.factors = take(scratch, 2 * terms);
-    b.words = take(scratch, MOST_GROUPS * vc_grids_words(&p, b.size));
+    b.factors = take(scratch, 3 * terms);
+    b.words = take(scratch, MOST_GROUPS * vc_grids_words(&p, b.size, 3));
   }
   return b;
 }

@@ -64,4 +64,25 @@ static inline vec p_reduce(psum s) {
   return v_reduce_parts(low, high, _mm512_add_epi64(_mm512_srli_epi64(high, 32), _mm512_slli_epi64(s.w104, 8)));
 }
 
+/* Of sums of at most PSUM_FEW products: a + 7 b; and a - b - c, with a from p_negative on: a multiple of p whose three parts are
+ * above those of b + c, since 2^62 + 2^48 + 2^17 + 2^52 (2^61 - 2^10) + 2^104 2^40 = 2^48 + 2^17 - 2^17 - 2^48. */
+enum { PSUM_FEW = 64 };
+static inline psum p_negative(void) {
+  const psum sum = {
+      v_set1((UINT64_C(1) << 62) + (UINT64_C(1) << 48) + (UINT64_C(1) << 17)),
+      v_set1((UINT64_C(1) << 61) - (UINT64_C(1) << 10)),
+      v_set1(UINT64_C(1) << 40),
+  };
+  return sum;
+}
+static inline vec p_reduce7(psum a, psum b) { return p_reduce(p_add7(a, b)); }
+static inline vec p_reduce_less(psum a, psum b, psum c) {
+  const psum sum = {
+      _mm512_sub_epi64(a.w0, _mm512_add_epi64(b.w0, c.w0)),
+      _mm512_sub_epi64(a.w52, _mm512_add_epi64(b.w52, c.w52)),
+      _mm512_sub_epi64(a.w104, _mm512_add_epi64(b.w104, c.w104)),
+  };
+  return p_reduce(sum);
+}
+
 #endif

@@ -18,4 +18,10 @@ static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
 static inline void p_mac52(psum *sum, factor a, vec b) { v_mac(sum, a, b); }
 static inline vec p_reduce(psum sum) { return v_sum(&sum); }
 
+/* Of sums of at most PSUM_FEW products: a + 7 b; and a - b - c, with a from p_negative on. */
+enum { PSUM_FEW = 64 };
+static inline psum p_negative(void) { return p_zero(); }
+static inline vec p_reduce7(psum a, psum b) { return v_add(v_sum(&a), v_mul7(v_sum(&b))); }
+static inline vec p_reduce_less(psum a, psum b, psum c) { return v_sub(v_sum(&a), v_add(v_sum(&b), v_sum(&c))); }
+
 #endif

@@ -27,6 +27,8 @@ typedef struct {
   /* out (blocks) = the sum of weights[i] (pairs) * x[i], x words or blocks; out is none of them, or the first one. */
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
+  /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum. */
+  void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and i + 8.
    * Whether all are small; out is of no use where not. */
   int (*pack)(uint64_t *out, const uint64_t *x, size_t n);

@@ -50,14 +50,14 @@ static void settle(uint64_t *state) {
 
 /* Make room for n elements; how many of them fit. */
 static size_t room(uint64_t *state, size_t n) {
-  const size_t most = PSUM_TERMS / 2; /* a crossed sum takes two products */
+  const size_t most = PSUM_TERMS;
   if (state[0] >= most) settle(state);
   const size_t left = (most - (size_t)state[0]) / (BLOCK / L) * BLOCK, some = n < left ? n : left;
   state[0] += some / L;
   return some;
 }
 
-/* Into low (of first words), high (of second words) and cross: two products an element there. */
+/* Into low (of first words), high (of second words) and cross, of the sums of both words: Karatsuba's three products. */
 static void products(uint64_t *state, size_t slot, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
   for (size_t start = 0, some; start < n; start += some) {
     some = room(state, n - start);
@@ -66,12 +66,10 @@ static void products(uint64_t *state, size_t slot, const uint64_t *const *f, con
       psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
       const uint64_t *x = f[p] + 2 * start, *y = w[p] + 2 * start;
       EACH_VECTOR(some, {
-        const factor a0 = p_factor(v_load(x + at)), a1 = p_factor(v_load(x + at + BLOCK));
-        const factor b0 = p_factor(v_load(y + at)), b1 = p_factor(v_load(y + at + BLOCK));
-        p_mac(&low, a0, b0);
-        p_mac(&high, a1, b1);
-        p_mac(&cross, a0, b1);
-        p_mac(&cross, a1, b0);
+        const vec a0 = v_load(x + at), a1 = v_load(x + at + BLOCK), b0 = v_load(y + at), b1 = v_load(y + at + BLOCK);
+        p_mac(&low, p_factor(a0), p_factor(b0));
+        p_mac(&high, p_factor(a1), p_factor(b1));
+        p_mac(&cross, p_factor(v_add(a0, a1)), p_factor(v_add(b0, b1)));
       })
       store_sum(to, &low);
       store_sum(to + PSUM_VECS * L, &cross);
@@ -90,8 +88,9 @@ static void products_end(uint64_t *sums, uint64_t *state, size_t count) {
   settle(state);
   const uint64_t *at = sums_of(state) + 3 * PSUM_VECS * L;
   for (size_t slot = 0; slot < count; slot++, at += PAIR * L, sums += 2) {
-    sums[0] = vc_gl_add(across(at), vc_gl_mul7(across(at + 2 * L)));
-    sums[1] = across(at + L);
+    const uint64_t low = across(at), high = across(at + 2 * L);
+    sums[0] = vc_gl_add(low, vc_gl_mul7(high));
+    sums[1] = vc_gl_sub(across(at + L), vc_gl_add(low, high));
   }
 }
 
@@ -150,6 +149,51 @@ static void combine_blocks(uint64_t *out, const uint64_t *const *x, const uint64
   COMBINE(block_terms)
 }
 
+/* By Karatsuba's products, for which x has the sums of both words already. */
+typedef struct {
+  psum low, high, cross;
+} triple;
+
+static inline triple triple_zero(void) {
+  const triple sum = {p_zero(), p_zero(), p_negative()};
+  return sum;
+}
+static inline void triple_mac(triple *sum, const uint64_t *x, factor w0, factor w1, factor w2) {
+  p_mac(&sum->low, p_factor(v_load(x)), w0);
+  p_mac(&sum->high, p_factor(v_load(x + BLOCK)), w1);
+  p_mac(&sum->cross, p_factor(v_load(x + 2 * BLOCK)), w2);
+}
+static inline void triple_store(uint64_t *out, const triple *sum, int more) {
+  const vec c0 = p_reduce7(sum->low, sum->high), c1 = p_reduce_less(sum->cross, sum->low, sum->high);
+  v_store(out, more ? v_add(c0, v_load(out)) : c0);
+  v_store(out + BLOCK, more ? v_add(c1, v_load(out + BLOCK)) : c1);
+}
+
+/* Two vectors at a time, which share the weights. */
+static inline void triple_terms(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
+                                int more) {
+  enum { NEXT = L < BLOCK ? L : 3 * BLOCK, NEXT_OUT = L < BLOCK ? L : 2 * BLOCK };
+  for (size_t i = 0; i < n; i += 2 * L) {
+    const size_t block = i / BLOCK * BLOCK, part = i % BLOCK;
+    triple a = triple_zero(), b = triple_zero();
+    const uint64_t *w = weights;
+    for (size_t t = 0; t < count; t++, w += 3) {
+      const uint64_t *from = x[t] + 3 * block + part;
+      const factor w0 = p_factor(v_set1(w[0])), w1 = p_factor(v_set1(w[1])), w2 = p_factor(v_set1(w[2]));
+      triple_mac(&a, from, w0, w1, w2);
+      triple_mac(&b, from + NEXT, w0, w1, w2);
+    }
+    triple_store(out + 2 * block + part, &a, more);
+    triple_store(out + 2 * block + part + NEXT_OUT, &b, more);
+  }
+}
+
+static void combine_triples(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
+  triple_terms(out, x, weights, count < PSUM_FEW ? count : PSUM_FEW, n, 0);
+  for (size_t done = PSUM_FEW; done < count; done += PSUM_FEW)
+    triple_terms(out, x + done, weights + 3 * done, count - done < PSUM_FEW ? count - done : PSUM_FEW, n, 1);
+}
+
 /* ---- small integers ---- */
 
 static int pack(uint64_t *out, const uint64_t *x, size_t n) {
@@ -202,6 +246,7 @@ const vc_sum_kernels VC_SUMS_NAME = {
     .products_end = products_end,
     .combine_base = combine_base,
     .combine_blocks = combine_blocks,
+    .combine_triples = combine_triples,
     .pack = pack,
     .combine_small = combine_small,
 };
