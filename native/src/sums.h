@@ -15,7 +15,7 @@
 enum {
   VC_MOST_SUMS = 16,
   VC_SMALL_BITS = 19,       /* integers of magnitude below 2^19 are small: int8 values, and the limbs of lookups */
-  VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 is below 2^62 */
+  VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 = 2^61 */
 };
 
 typedef struct {

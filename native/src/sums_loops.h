@@ -211,18 +211,17 @@ static int pack(uint64_t *out, const uint64_t *x, size_t n) {
   return all >> (VC_SMALL_BITS + 1) == 0;
 }
 
-/* Halves of sums are signed and below 2^62; each starts at 2^62, and so is never negative. */
-#define SMALL_BIAS (UINT64_C(1) << 62)
-static inline vec small_sum(vec low, vec high) {
-  return v_sub(v_halves(low, high), v_set1((UINT64_C(1) << 63) - (UINT64_C(1) << 30))); /* 2^62 + 2^94, and 2^64 = 2^32 - 1 */
-}
+/* Halves of sums are signed and at most 2^61. They start where they are never negative, at a multiple of p:
+ * p - 2^62 + 2^30 + 2^94 = p, by 2^64 = 2^32 - 1. */
+#define SMALL_LOW (VC_P - (UINT64_C(1) << 62) + (UINT64_C(1) << 30))
+#define SMALL_HIGH (UINT64_C(1) << 62)
 
 static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count,
                           size_t n) {
-  const vec bias = v_set1(SMALL_BIAS);
+  const vec low = v_set1(SMALL_LOW), high = v_set1(SMALL_HIGH);
   for (size_t i = 0; i < n; i += 2 * BLOCK)
     for (size_t part = 0; part < BLOCK; part += L) {
-      vec a0 = bias, a1 = bias, a2 = bias, a3 = bias, b0 = bias, b1 = bias, b2 = bias, b3 = bias;
+      vec a0 = low, a1 = high, a2 = low, a3 = high, b0 = low, b1 = high, b2 = low, b3 = high;
       const uint64_t *from = x + i / 2 + part, *d = digits;
       for (size_t t = 0; t < count; t++, from += apart, d += 4) {
         const vec a = v_load(from), b = v_top(a);
@@ -233,10 +232,10 @@ static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const 
         a3 = v_plus(a3, v_smul32(a, d3)), b3 = v_plus(b3, v_smul32(b, d3));
       }
       uint64_t *to = out + 2 * i + part;
-      v_store(to, small_sum(a0, a1));
-      v_store(to + BLOCK, small_sum(a2, a3));
-      v_store(to + 2 * BLOCK, small_sum(b0, b1));
-      v_store(to + 3 * BLOCK, small_sum(b2, b3));
+      v_store(to, v_halves(a0, a1));
+      v_store(to + BLOCK, v_halves(a2, a3));
+      v_store(to + 2 * BLOCK, v_halves(b0, b1));
+      v_store(to + 3 * BLOCK, v_halves(b2, b3));
     }
 }
 

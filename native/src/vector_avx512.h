@@ -51,9 +51,13 @@ static inline vec v_widen8(const uint8_t *p) {
 static inline vec v_plus(vec a, vec b) { return _mm512_add_epi64(a, b); }
 static inline vec v_mul32(vec a, vec b) { return _mm512_mul_epu32(a, b); }
 static inline vec v_halves(vec low, vec high) {
+  const vec epsilon = v_set1(VC_EPSILON);
   vec sum = _mm512_add_epi64(low, _mm512_slli_epi64(high, 32)), top = _mm512_srli_epi64(high, 32);
   top = _mm512_mask_add_epi64(top, _mm512_cmplt_epu64_mask(sum, low), top, v_set1(1));
-  return v_reduce_parts(sum, top, _mm512_setzero_si512());
+  const vec product = _mm512_mul_epu32(top, epsilon);
+  sum = _mm512_add_epi64(sum, product);
+  sum = _mm512_mask_add_epi64(sum, _mm512_cmplt_epu64_mask(sum, product), sum, epsilon);
+  return _mm512_min_epu64(sum, _mm512_sub_epi64(sum, v_set1(VC_P)));
 }
 
 static inline void v_mul_wide(vec *low, vec *high, vec a, vec b) {
