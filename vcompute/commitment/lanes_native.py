@@ -163,12 +163,12 @@ def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend:
 
     makers = [(getattr(weight, "blocks", None), scale) for weight, scale in weights]  # isinstance takes longer
     if all(callable(make) for make, _ in makers):
-        pieces: dict[tuple[object, ...], list[Block]] = {}
+        pieces: dict[int, list[Block]] = {}
         for make, scale in makers:
             for block in make(scale) if make else ():
-                pieces.setdefault(block[:4], []).append(block)
-        ordered = sorted(pieces.values(), key=lambda blocks: blocks[0].offset)
-        if _apart(ordered) and all(len(piece[0].bits) <= MOST_AXES for piece in ordered):
+                pieces.setdefault(block.offset, []).append(block)
+        ordered = [pieces[offset] for offset in sorted(pieces)]
+        if _apart(ordered):
             return ordered
     words, length = dense(shape, weights, backend), shape.lane_length
     terms = (Product((words,), ONE),)
@@ -179,12 +179,15 @@ def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend:
 
 
 def _apart(pieces: list[list[Block]]) -> bool:
-    """Whether no two pieces share an element."""
+    """Whether blocks are the same or share no element, and have no more axes than the core takes."""
     end = 0
-    for piece in pieces:
-        if piece[0].offset < end:
+    for blocks in pieces:
+        block = blocks[0]
+        if block.offset < end or len(block.bits) > MOST_AXES:
             return False
-        end = piece[0].offset + (1 << sum(piece[0].bits))
+        if len(blocks) > 1 and any(other[:4] != block[:4] for other in blocks):
+            return False
+        end = block.offset + (1 << sum(block.bits))
     return True
 
 
@@ -199,15 +202,16 @@ class Pieces:
         found: dict[tuple[int, ...], tuple[int, int, list[int]]] = {}
         described = []
         for blocks in pieces:
-            block = blocks[0]
-            key = tuple([id(block.terms) for block in blocks])
+            offset, bits, start, valid, terms = blocks[0]
+            key = (id(terms),) if len(blocks) == 1 else tuple(id(block.terms) for block in blocks)
             if key not in found:
                 found[key] = self._add(blocks)
-            first, terms, sizes = found[key]
-            if any(start + valid > size for start, valid, size in zip(block.start, block.valid, sizes, strict=True)):
-                raise ValueError("a weight's vector is shorter than its axis")
-            layout, axes = _LAYOUTS[len(block.bits)], len(block.bits)
-            described.append(layout.pack(block.offset, axes, first, terms, *block.bits, *block.start, *block.valid))
+            first, count, sizes = found[key]
+            for begin, length, size in zip(start, valid, sizes, strict=True):
+                if begin + length > size:
+                    raise ValueError("a weight's vector is shorter than its axis")
+            axes = len(bits)
+            described.append(_LAYOUTS[axes].pack(offset, axes, first, count, *bits, *start, *valid))
         self.pieces = self._records("vc_weight_piece[]", described)
         self.terms = self._records("vc_weight_term[]", self._terms)
 

@@ -47,8 +47,8 @@ class Product(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A sum of products on the aligned block at ``offset`` of 2^bits elements an axis: each vector from ``start`` on, and
-    zero from ``valid`` on. Blocks share their terms.
+    """A sum of products on the aligned block at ``offset`` of 2^bits elements an axis: each vector from ``start`` on,
+    and zero from ``valid`` on. Blocks share their terms.
     """
 
     offset: int

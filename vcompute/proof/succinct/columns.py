@@ -2,6 +2,7 @@
 """Columns in a committed table, and weights on them as the commitment takes them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -87,6 +88,18 @@ ROW_BITS: Final = 9
 """Rows of an outer product are at least so long, where axes allow."""
 
 
+@lru_cache(maxsize=1 << 14)
+def _cut(
+    parts: tuple[tuple[int, int], ...], sizes: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Bits, start and valid of a block; kept, since every proof of a model has the same thousands of them."""
+    return (
+        tuple(bits for _, bits in parts),
+        tuple(start for start, _ in parts),
+        tuple(min(size - start, 1 << bits) for (start, bits), size in zip(parts, sizes, strict=True)),
+    )
+
+
 class ColumnWeight:
     """The sum of column terms, as a weight on the committed table."""
 
@@ -121,7 +134,7 @@ class ColumnWeight:
         scaled = {
             column: (
                 tuple(Product(term.vectors, scale * term.scale) for term in terms),
-                [vector.shape[0] for vector in terms[0].vectors],
+                tuple(vector.shape[0] for vector in terms[0].vectors),
             )
             for column, terms in self._terms.items()
         }
@@ -129,12 +142,7 @@ class ColumnWeight:
             found = scaled.get(piece.column)
             if found:
                 terms, sizes = found
-                start, bits = zip(*piece.parts, strict=True) if piece.parts else ((), ())
-                valid = tuple([
-                    size - first if size - first < 1 << most else 1 << most
-                    for (first, most), size in zip(piece.parts, sizes, strict=True)
-                ])  # fmt: skip
-                yield Block(piece.offset, bits, start, valid, terms)
+                yield Block(piece.offset, *_cut(piece.parts, sizes), terms)
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""
