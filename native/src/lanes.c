@@ -53,6 +53,7 @@ typedef struct {
   uint64_t *sums[MOST_GROUPS]; /* blocks, CHUNK elements */
   uint64_t *state, *digits;
   const uint64_t **rows;
+  const uint64_t *soon; size_t length;
 } first_tile;
 
 static void add_columns(const first_tile *t, size_t group, const vc_grid *g, size_t term, size_t column, size_t n) {
@@ -60,7 +61,7 @@ static void add_columns(const first_tile *t, size_t group, const vc_grid *g, siz
   for (size_t p = 0; p < t->count; p++) {
     const size_t at = g->at + column;
     if (t->small[p]) {
-      t->k->combine_small(t->sums[p], t->packed[p] + at / 2, g->columns / 2, t->digits, rows, n);
+      t->k->combine_small(t->sums[p], t->packed[p] + at / 2, g->columns / 2, t->digits, rows, n, t->soon + group * t->length + g->at + column * rows + (p & 1) * rows * n / 2);
     } else {
       for (size_t r = 0; r < rows; r++) t->rows[r] = t->words[p] + at + r * g->columns;
       t->k->combine_base(t->sums[p], t->rows, g->factors + 2 * rows * term, rows, n);
@@ -110,6 +111,8 @@ static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes
   const uint64_t one[2] = {1, 0};
   const vc_pieces pieces = pieces_of(table);
   t->count = present(lanes, first);
+  t->length = table->length * lanes->apart;
+  t->soon = table->f + first * table->length + (start + t->size < table->length ? start + t->size : start);
   for (size_t p = 0; p < t->count; p++) {
     t->words[p] = table->f + (first + p * lanes->apart) * table->length + start;
     t->small[p] = t->k->pack(t->packed[p], t->words[p], t->size);
@@ -146,6 +149,7 @@ typedef struct {
   size_t size;
   grouping f, w;
   size_t groups_left;
+  vc_soon soon;
   uint64_t digits[4 << MOST_BOUND];
   uint64_t *packed;
   /* of the lanes of a group their grids, and the terms at a place */
@@ -166,7 +170,7 @@ static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t star
     small = small && b->k->pack(b->packed + g * (n / 2), from[g], n);
   }
   if (small)
-    b->k->combine_small(out, b->packed, n / 2, b->digits, count, n);
+    b->k->combine_small(out, b->packed, n / 2, b->digits, count, n, out);
   else
     (t->f_base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->f_factors, count, n);
 }
@@ -190,8 +194,9 @@ static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t 
       to[0] = factor[0], to[1] = factor[1], to[2] = vc_gl_add(factor[0], factor[1]);
     }
   }
+  const vc_soon soon = {b->soon.words + at, b->soon.apart, b->soon.count};
   if (terms)
-    b->k->combine_triples(out + 2 * at, b->rows, b->factors, terms, n);
+    b->k->combine_triples(out + 2 * at, b->rows, b->factors, terms, n, &soon);
   else
     memset(out + 2 * at, 0, 2 * n * sizeof *out);
   return n;
@@ -301,6 +306,13 @@ static void add_products(const binding *b, uint64_t *state, const uint64_t *cons
   b->k->products(state, 0, values[0], values[1], b->groups_left < MOST_GROUPS ? 2 : 8, n);
 }
 
+/* The table's tiles that a lane is made of: of base words, or none. */
+static vc_soon soon_of(const vc_lanes *t, const grouping *f, size_t lane, size_t start) {
+  const vc_soon soon = {t->f + (lane < f->lanes ? lane * (size_t)t->length + start : 0), f->apart * (size_t)t->length,
+                        t->f_base ? present(f, lane) : 0};
+  return soon;
+}
+
 void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch) {
   uint64_t *state = take(&scratch, vc_sums()->products_words);
   binding b = begin(t, &scratch);
@@ -314,6 +326,8 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first
     for (size_t g = 0; g < left.groups; g++) {
       const size_t at = (lane + g * left.apart) * (size_t)t->length + start;
       uint64_t *to = t->f_out ? t->f_out + 2 * at : scratch + 2 * g * b.size;
+      b.soon = g + 1 < left.groups ? soon_of(t, &b.f, lane + (g + 1) * left.apart, start)
+                                   : soon_of(t, &b.f, (i + 1) / tiles, (i + 1) % tiles * b.size);
       bind_table(&b, to, lane + g * left.apart, start);
       bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
       f[g] = to, w[g] = t->w_out + 2 * at;

@@ -18,6 +18,12 @@ enum {
   VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 = 2^61 */
 };
 
+/* What is read soon after: n words each of so many lanes, `apart` from one another. */
+typedef struct {
+  const uint64_t *words;
+  size_t apart, count;
+} vc_soon;
+
 typedef struct {
   /* Slot first + i, of VC_MOST_SUMS, sums up f[i] * w[i] (blocks) over all calls, i < count: `state` has products_words words,
    * zeros at first. products_end: the first slots as pairs. */
@@ -28,12 +34,15 @@ typedef struct {
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum. */
-  void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
+  void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
+                          const vc_soon *soon);
   /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and i + 8.
    * Whether all are small; out is of no use where not. */
   int (*pack)(uint64_t *out, const uint64_t *x, size_t n);
-  /* combine_base of packed integers: the i-th ones are x[i * apart ..], at most VC_MOST_SMALL; weights as vc_digits has them. */
-  void (*combine_small)(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count, size_t n);
+  /* combine_base of packed integers: the i-th ones are x[i * apart ..], at most VC_MOST_SMALL; weights as vc_digits has them.
+   * What is read soon after: count * n / 2 words from `soon` on, which is any address. */
+  void (*combine_small)(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count, size_t n,
+                        const uint64_t *soon);
 } vc_sum_kernels;
 
 extern const vc_sum_kernels vc_sums_portable;

@@ -9,6 +9,13 @@
 #include <string.h>
 
 #define L VEC_LANES
+
+/* Words that are wanted soon come into the caches meanwhile. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SOON(x) __builtin_prefetch(x)
+#else
+#define SOON(x) ((void)(x))
+#endif
 enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a slot: low, high and cross, then their totals */
 
 /* Run BODY for each vector of n elements in blocks: `i` its first element, `at` that element's first word in blocks. */
@@ -171,10 +178,15 @@ static inline void triple_store(uint64_t *out, const triple *sum, int more) {
 
 /* Two vectors at a time, which share the weights. */
 static inline void triple_terms(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
-                                int more) {
+                                const vc_soon *soon, int more) {
   enum { NEXT = L < BLOCK ? L : 3 * BLOCK, NEXT_OUT = L < BLOCK ? L : 2 * BLOCK };
   for (size_t i = 0; i < n; i += 2 * L) {
     const size_t block = i / BLOCK * BLOCK, part = i % BLOCK;
+    for (size_t k = 0; k < soon->count && part == 0; k++) {
+      const uint64_t *line = soon->words + k * soon->apart + i;
+      SOON(line);
+      if (L == BLOCK) SOON(line + BLOCK);
+    }
     triple a = triple_zero(), b = triple_zero();
     const uint64_t *w = weights;
     for (size_t t = 0; t < count; t++, w += 3) {
@@ -188,10 +200,11 @@ static inline void triple_terms(uint64_t *out, const uint64_t *const *x, const u
   }
 }
 
-static void combine_triples(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
-  triple_terms(out, x, weights, count < PSUM_FEW ? count : PSUM_FEW, n, 0);
+static void combine_triples(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
+                            const vc_soon *soon) {
+  triple_terms(out, x, weights, count < PSUM_FEW ? count : PSUM_FEW, n, soon, 0);
   for (size_t done = PSUM_FEW; done < count; done += PSUM_FEW)
-    triple_terms(out, x + done, weights + 3 * done, count - done < PSUM_FEW ? count - done : PSUM_FEW, n, 1);
+    triple_terms(out, x + done, weights + 3 * done, count - done < PSUM_FEW ? count - done : PSUM_FEW, n, soon, 1);
 }
 
 /* ---- small integers ---- */
@@ -217,13 +230,14 @@ static int pack(uint64_t *out, const uint64_t *x, size_t n) {
 #define SMALL_HIGH (UINT64_C(1) << 62)
 
 static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count,
-                          size_t n) {
+                          size_t n, const uint64_t *soon) {
   const vec low = v_set1(SMALL_LOW), high = v_set1(SMALL_HIGH);
   for (size_t i = 0; i < n; i += 2 * BLOCK)
     for (size_t part = 0; part < BLOCK; part += L) {
       vec a0 = low, a1 = high, a2 = low, a3 = high, b0 = low, b1 = high, b2 = low, b3 = high;
       const uint64_t *from = x + i / 2 + part, *d = digits;
       for (size_t t = 0; t < count; t++, from += apart, d += 4) {
+        SOON(soon), soon += BLOCK;
         const vec a = v_load(from), b = v_top(a);
         const vec d0 = v_set1(d[0]), d1 = v_set1(d[1]), d2 = v_set1(d[2]), d3 = v_set1(d[3]);
         a0 = v_plus(a0, v_smul32(a, d0)), b0 = v_plus(b0, v_smul32(b, d0));
