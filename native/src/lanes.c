@@ -53,15 +53,18 @@ typedef struct {
   uint64_t *sums[MOST_GROUPS]; /* blocks, CHUNK elements */
   uint64_t *state, *digits;
   const uint64_t **rows;
-  const uint64_t *soon; size_t length;
+  const uint64_t *next; /* the first lane's next tile, or NULL */
+  size_t apart;         /* words between lanes */
 } first_tile;
 
 static void add_columns(const first_tile *t, size_t group, const vc_grid *g, size_t term, size_t column, size_t n) {
-  const size_t rows = g->rows;
+  const size_t rows = g->rows, at = g->at + column;
   for (size_t p = 0; p < t->count; p++) {
-    const size_t at = g->at + column;
     if (t->small[p]) {
-      t->k->combine_small(t->sums[p], t->packed[p] + at / 2, g->columns / 2, t->digits, rows, n, t->soon + group * t->length + g->at + column * rows + (p & 1) * rows * n / 2);
+      /* of one lane's next tile as much as this reads of each lane, in halves */
+      const size_t read = g->at + column * rows + p * (rows * n / 2);
+      const uint64_t *soon = p < 2 && t->next ? t->next + group * t->apart + read : NULL;
+      t->k->combine_small(t->sums[p], t->packed[p] + at / 2, g->columns / 2, t->digits, rows, n, soon);
     } else {
       for (size_t r = 0; r < rows; r++) t->rows[r] = t->words[p] + at + r * g->columns;
       t->k->combine_base(t->sums[p], t->rows, g->factors + 2 * rows * term, rows, n);
@@ -111,8 +114,8 @@ static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes
   const uint64_t one[2] = {1, 0};
   const vc_pieces pieces = pieces_of(table);
   t->count = present(lanes, first);
-  t->length = table->length * lanes->apart;
-  t->soon = table->f + first * table->length + (start + t->size < table->length ? start + t->size : start);
+  t->apart = (size_t)table->length * lanes->apart;
+  t->next = start + t->size < table->length ? table->f + first * table->length + start + t->size : NULL;
   for (size_t p = 0; p < t->count; p++) {
     t->words[p] = table->f + (first + p * lanes->apart) * table->length + start;
     t->small[p] = t->k->pack(t->packed[p], t->words[p], t->size);
@@ -170,7 +173,7 @@ static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t star
     small = small && b->k->pack(b->packed + g * (n / 2), from[g], n);
   }
   if (small)
-    b->k->combine_small(out, b->packed, n / 2, b->digits, count, n, out);
+    b->k->combine_small(out, b->packed, n / 2, b->digits, count, n, NULL);
   else
     (t->f_base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->f_factors, count, n);
 }

@@ -40,7 +40,7 @@ typedef struct {
    * Whether all are small; out is of no use where not. */
   int (*pack)(uint64_t *out, const uint64_t *x, size_t n);
   /* combine_base of packed integers: the i-th ones are x[i * apart ..], at most VC_MOST_SMALL; weights as vc_digits has them.
-   * What is read soon after: count * n / 2 words from `soon` on, which is any address. */
+   * What is read soon after: count * n / 2 words from `soon` on, unless NULL. */
   void (*combine_small)(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count, size_t n,
                         const uint64_t *soon);
 } vc_sum_kernels;

@@ -231,13 +231,15 @@ static int pack(uint64_t *out, const uint64_t *x, size_t n) {
 
 static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const uint64_t *digits, size_t count,
                           size_t n, const uint64_t *soon) {
+  const size_t step = soon ? L : 0;
+  if (!soon) soon = x;
   const vec low = v_set1(SMALL_LOW), high = v_set1(SMALL_HIGH);
   for (size_t i = 0; i < n; i += 2 * BLOCK)
     for (size_t part = 0; part < BLOCK; part += L) {
       vec a0 = low, a1 = high, a2 = low, a3 = high, b0 = low, b1 = high, b2 = low, b3 = high;
       const uint64_t *from = x + i / 2 + part, *d = digits;
       for (size_t t = 0; t < count; t++, from += apart, d += 4) {
-        SOON(soon), soon += BLOCK;
+        SOON(soon), soon += step;
         const vec a = v_load(from), b = v_top(a);
         const vec d0 = v_set1(d[0]), d1 = v_set1(d[1]), d2 = v_set1(d[2]), d3 = v_set1(d[3]);
         a0 = v_plus(a0, v_smul32(a, d0)), b0 = v_plus(b0, v_smul32(b, d0));
