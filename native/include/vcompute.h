@@ -268,20 +268,16 @@ typedef struct {
   const uint64_t *vectors[16];
 } vc_weight_term;
 
-/* A committed table and its weights, in lanes of `length` (a power of two from 16 on) elements. Extension elements stand in *blocks* of
- * eight: eight first words, then eight second words. The table f: words (f_base) or blocks, `f_lanes` lanes, which `f_variables`
- * variables tell apart; the weights w likewise in blocks, or where w is NULL `count` pieces. */
+/* A committed table and its weights, in `lanes` lanes of `length` (a power of two from 16 on) elements, which `variables` variables
+ * tell apart. Extension elements stand in *blocks* of eight: eight first words, then eight second words. The table f: words (base) or
+ * blocks; the weights w: blocks, or where w is NULL `count` pieces. vc_lanes_bind binds the first `bound` <= 2 variables: f_out
+ * and w_out (blocks) are lanes in groups weighed by 2^bound pairs. */
 typedef struct {
-  uint64_t length;
+  uint64_t length, lanes, variables, base, count, bound;
   const uint64_t *f, *w;
-  uint64_t f_lanes, f_variables, f_base, w_lanes, w_variables;
   const vc_weight_piece *pieces;
   const vc_weight_term *terms;
-  uint64_t count;
-  /* What vc_lanes_bind does: the first variables, so many of each, are bound: lanes in groups weighed by 2^f_bound, 2^w_bound
-   * pairs. `lanes` lanes are left (blocks), which `variables` variables tell apart; where f_out is NULL, f is not kept. */
-  const uint64_t *f_factors, *w_factors;
-  uint64_t f_bound, w_bound, lanes, variables;
+  const uint64_t *factors;
   uint64_t *f_out, *w_out;
 } vc_lanes;
 

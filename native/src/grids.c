@@ -174,10 +174,11 @@ size_t vc_grids_words(const vc_pieces *p, size_t size, size_t width) {
       words += offset / VC_CELL != cell ? 2 + width * VC_CELL : 0;
       cell = offset / VC_CELL;
     } else {
-      size_t columns;
       const vc_weight_piece here = cut(p->pieces + i, offset, size);
+      const size_t elements = bits < log2_of(size) ? (size_t)1 << bits : size;
+      size_t columns;
       split_of(&here, &columns);
-      words += (size_t)here.terms * (2 * (((size_t)1 << bits_of(&here)) / columns) + width * columns);
+      words += (size_t)here.terms * (2 * (elements / columns) + width * columns);
     }
     if (words > most) most = words;
   }

@@ -7,8 +7,7 @@
  *
  * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (grids.c), the sum
  * over rows of factor * f comes first, and as values of f are small integers, all but a few, that takes four multiplications
- * of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long, and neither keeps the
- * table it makes: integers weighed by more challenges are made again in less time.
+ * of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long.
  */
 #include <string.h>
 
@@ -22,8 +21,8 @@ enum {
   CHUNK = 128,       /* elements at a time: a group of lanes stays in the fastest cache */
   FIRST_TILE = 1 << 14, /* positions of a tile: four lanes' integers stay in the second cache */
   BIND_TILE = 1 << 12,
-  MOST_BOUND = 6,
-  MOST_GROUPS = 4
+  MOST_BOUND = 2,
+  MOST_GROUPS = 1 << MOST_BOUND
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -89,8 +88,8 @@ static void add_grid(const first_tile *t, size_t group, const vc_grid *g) {
 static size_t tile_of(const vc_lanes *t, size_t most) { return least((size_t)t->length, most); }
 
 size_t vc_lanes_products_parts(const vc_lanes *t, size_t ahead) {
-  const size_t apart = (size_t)1 << (t->f_variables - ahead);
-  return least(apart, (size_t)t->f_lanes) * ((size_t)t->length / tile_of(t, FIRST_TILE));
+  const size_t apart = (size_t)1 << (t->variables - ahead);
+  return least(apart, (size_t)t->lanes) * ((size_t)t->length / tile_of(t, FIRST_TILE));
 }
 
 static vc_pieces pieces_of(const vc_lanes *t) {
@@ -131,7 +130,7 @@ static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes
 void vc_lanes_products(uint64_t *sums, const vc_lanes *table, size_t ahead, size_t first, size_t parts, uint64_t *scratch) {
   first_tile t = {.k = vc_sums(), .size = tile_of(table, FIRST_TILE)};
   const size_t tiles = (size_t)table->length / t.size, rows = t.size / VC_CELL;
-  const grouping lanes = group((size_t)table->f_lanes, (size_t)table->f_variables, ahead);
+  const grouping lanes = group((size_t)table->lanes, (size_t)table->variables, ahead);
   t.state = take(&scratch, t.k->products_words);
   memset(t.state, 0, t.k->products_words * sizeof *scratch);
   for (size_t p = 0; p < MOST_GROUPS; p++) {
@@ -150,10 +149,9 @@ typedef struct {
   const vc_sum_kernels *k;
   const vc_lanes *t;
   size_t size;
-  grouping f, w;
-  size_t groups_left;
+  grouping lanes, left;
   vc_soon soon;
-  uint64_t digits[4 << MOST_BOUND];
+  uint64_t digits[4 * MOST_GROUPS];
   uint64_t *packed;
   /* of the lanes of a group their grids, and the terms at a place */
   vc_grid *grids;
@@ -165,17 +163,17 @@ typedef struct {
 /* out (blocks) = the tile of lane `lane` of what is left of the table. */
 static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t start) {
   const vc_lanes *t = b->t;
-  const size_t count = present(&b->f, lane), n = b->size;
-  const uint64_t *from[1 << MOST_BOUND];
-  int small = (int)t->f_base;
+  const size_t count = present(&b->lanes, lane), n = b->size;
+  const uint64_t *from[MOST_GROUPS];
+  int small = (int)t->base;
   for (size_t g = 0; g < count; g++) {
-    from[g] = t->f + (t->f_base ? 1 : 2) * ((lane + g * b->f.apart) * (size_t)t->length + start);
+    from[g] = t->f + (t->base ? 1 : 2) * ((lane + g * b->lanes.apart) * (size_t)t->length + start);
     small = small && b->k->pack(b->packed + g * (n / 2), from[g], n);
   }
   if (small)
     b->k->combine_small(out, b->packed, n / 2, b->digits, count, n, NULL);
   else
-    (t->f_base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->f_factors, count, n);
+    (t->base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->factors, count, n);
 }
 
 /* out = the sum of the terms of grids at position `at`; how many elements it is the same terms for. */
@@ -208,15 +206,15 @@ static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t 
 /* As bind_table, of weights that are pieces. */
 static void bind_pieces(const binding *b, uint64_t *out, size_t lane, size_t start) {
   const vc_pieces pieces = pieces_of(b->t);
-  const size_t count = present(&b->w, lane);
+  const size_t count = present(&b->lanes, lane);
   vc_grid *grids = b->grids, *next[MOST_GROUPS];
   uint64_t *words = b->words;
   for (size_t g = 0; g < count; g++) {
-    const size_t from = (lane + g * b->w.apart) * (size_t)b->t->length + start;
+    const size_t from = (lane + g * b->lanes.apart) * (size_t)b->t->length + start;
     next[g] = grids;
     size_t piece = vc_grids_first(&pieces, from);
     grids->width = 3;
-    while (vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->w_factors + 2 * g, words)) {
+    while (vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->factors + 2 * g, words)) {
       words += vc_grid_words(grids);
       (++grids)->width = 3;
     }
@@ -232,15 +230,21 @@ static void bind_weights(const binding *b, uint64_t *out, size_t lane, size_t st
     bind_pieces(b, out, lane, start);
     return;
   }
-  const size_t count = present(&b->w, lane);
+  const size_t count = present(&b->lanes, lane);
   const uint64_t *from[MOST_GROUPS];
-  for (size_t g = 0; g < count; g++) from[g] = t->w + 2 * ((lane + g * b->w.apart) * (size_t)t->length + start);
-  b->k->combine_blocks(out, from, t->w_factors, count, b->size);
+  for (size_t g = 0; g < count; g++) from[g] = t->w + 2 * ((lane + g * b->lanes.apart) * (size_t)t->length + start);
+  b->k->combine_blocks(out, from, t->factors, count, b->size);
+}
+
+/* The groups of lanes that are left. */
+static grouping left_of(const vc_lanes *t, size_t ahead) {
+  const size_t variables = (size_t)(t->variables - t->bound);
+  return group(least((size_t)t->lanes, (size_t)1 << variables), variables, ahead);
 }
 
 size_t vc_lanes_bind_parts(const vc_lanes *t, size_t ahead) {
-  const size_t apart = (size_t)1 << (t->variables - ahead);
-  return least(apart, (size_t)t->lanes) * ((size_t)t->length / tile_of(t, BIND_TILE));
+  const grouping left = left_of(t, ahead);
+  return least(left.apart, left.lanes) * ((size_t)t->length / tile_of(t, BIND_TILE));
 }
 
 static size_t most_terms(const vc_lanes *t) {
@@ -255,7 +259,7 @@ static size_t grid_size(void) { return (sizeof(vc_grid) + sizeof(uint64_t) - 1) 
 size_t vc_lanes_bind_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, BIND_TILE);
   const vc_pieces p = pieces_of(t);
-  size_t words = vc_sums()->products_words + (t->f_base ? size / 2 << t->f_bound : 0) + MOST_GROUPS * 2 * size;
+  size_t words = vc_sums()->products_words + (t->base ? size / 2 << t->bound : 0);
   if (!t->w)
     words += MOST_GROUPS * (4 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size, 3));
   return words;
@@ -264,11 +268,10 @@ size_t vc_lanes_bind_scratch(const vc_lanes *t) {
 static binding begin(const vc_lanes *t, uint64_t **scratch) {
   binding b = {.k = vc_sums(), .t = t, .size = tile_of(t, BIND_TILE)};
   const vc_pieces p = pieces_of(t);
-  b.f = group((size_t)t->f_lanes, (size_t)t->f_variables, (size_t)t->f_bound);
-  b.w = group((size_t)t->w_lanes, (size_t)t->w_variables, (size_t)t->w_bound);
-  if (t->f_base) {
-    vc_digits(b.digits, t->f_factors, 2 * b.f.groups);
-    b.packed = take(scratch, b.size / 2 << t->f_bound);
+  b.lanes = group((size_t)t->lanes, (size_t)t->variables, (size_t)t->bound);
+  if (t->base) {
+    vc_digits(b.digits, t->factors, 2 * b.lanes.groups);
+    b.packed = take(scratch, b.size / 2 << t->bound);
   }
   if (!t->w) {
     const size_t terms = MOST_GROUPS * most_terms(t);
@@ -293,7 +296,7 @@ static void add_products(const binding *b, uint64_t *state, const uint64_t *cons
     uint64_t *to = steps + side * 5 * WORDS;
     const size_t past = 2 * at, words = 2 * n;
     v[0] = x[0] + past, v[1] = x[1] + past;
-    if (b->groups_left < MOST_GROUPS) {
+    if (b->left.groups < MOST_GROUPS) {
       k->sub(to, v[1], v[0], words);
       v[1] = to;
       continue;
@@ -306,13 +309,13 @@ static void add_products(const binding *b, uint64_t *state, const uint64_t *cons
     k->sub(to + 4 * WORDS, to + WORDS, to, words);
     for (size_t i = 0; i < 5; i++) v[3 + i] = to + i * WORDS;
   }
-  b->k->products(state, 0, values[0], values[1], b->groups_left < MOST_GROUPS ? 2 : 8, n);
+  b->k->products(state, 0, values[0], values[1], b->left.groups < MOST_GROUPS ? 2 : 8, n);
 }
 
 /* The table's tiles that a lane is made of: of base words, or none. */
 static vc_soon soon_of(const vc_lanes *t, const grouping *f, size_t lane, size_t start) {
   const vc_soon soon = {t->f + (lane < f->lanes ? lane * (size_t)t->length + start : 0), f->apart * (size_t)t->length,
-                        t->f_base ? present(f, lane) : 0};
+                        t->base ? present(f, lane) : 0};
   return soon;
 }
 
@@ -320,20 +323,18 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first
   uint64_t *state = take(&scratch, vc_sums()->products_words);
   binding b = begin(t, &scratch);
   const size_t tiles = (size_t)t->length / b.size;
-  const grouping left = group((size_t)t->lanes, (size_t)t->variables, ahead);
-  b.groups_left = left.groups;
+  const grouping left = b.left = left_of(t, ahead);
   memset(state, 0, b.k->products_words * sizeof *state);
   for (size_t i = first; i < first + parts; i++) {
     const uint64_t *f[MOST_GROUPS], *w[MOST_GROUPS];
     const size_t lane = i / tiles, start = i % tiles * b.size;
     for (size_t g = 0; g < left.groups; g++) {
       const size_t at = (lane + g * left.apart) * (size_t)t->length + start;
-      uint64_t *to = t->f_out ? t->f_out + 2 * at : scratch + 2 * g * b.size;
-      b.soon = g + 1 < left.groups ? soon_of(t, &b.f, lane + (g + 1) * left.apart, start)
-                                   : soon_of(t, &b.f, (i + 1) / tiles, (i + 1) % tiles * b.size);
-      bind_table(&b, to, lane + g * left.apart, start);
+      b.soon = g + 1 < left.groups ? soon_of(t, &b.lanes, lane + (g + 1) * left.apart, start)
+                                   : soon_of(t, &b.lanes, (i + 1) / tiles, (i + 1) % tiles * b.size);
+      bind_table(&b, t->f_out + 2 * at, lane + g * left.apart, start);
       bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
-      f[g] = to, w[g] = t->w_out + 2 * at;
+      f[g] = t->f_out + 2 * at, w[g] = t->w_out + 2 * at;
     }
     for (size_t at = 0; ahead && at < b.size; at += CHUNK) add_products(&b, state, f, w, at, least(CHUNK, b.size - at));
   }

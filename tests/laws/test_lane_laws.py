@@ -108,7 +108,7 @@ def agree(kind: TableShape, table: np.ndarray, weights: list[Scaled], alphas: li
 
 @pytest.mark.parametrize("shape", [(9, 5), (6, 33), (4, 64), (13, 1), (13, 2), (15, 3)], ids=str)
 @pytest.mark.parametrize("seed", range(4))
-def test_weights_in_pieces_are_the_dense_ones(shape: tuple[int, int], seed: int) -> None:
+def test_native_weights_in_pieces_are_the_dense_ones(shape: tuple[int, int], seed: int) -> None:
     """Pieces longer than lanes and tiles, and of less than a cell; tables whose lanes are small in part."""
     rng, kind = np.random.default_rng(seed), TableShape(*shape)
     table = mixed(rng, kind)
@@ -138,7 +138,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize("edge", EDGES)
-def test_words_at_the_edge_of_small_integers(edge: int) -> None:
+def test_native_words_at_the_edge_of_small_integers(edge: int) -> None:
     """One such word among the greatest and least small integers, and constants about (p - 1) / 2."""
     rng, kind = np.random.default_rng(edge % 997), TableShape(10, 13)
     table = np.where(rng.integers(0, 2, kind.stored) == 1, LEAST - 1, P - LEAST).astype(np.uint64)
@@ -153,7 +153,7 @@ def test_words_at_the_edge_of_small_integers(edge: int) -> None:
     agree(kind, table, [(Terms((block,), 1 << 13), Ext(1))], alphas)
 
 
-def test_sums_are_reduced_in_time() -> None:
+def test_native_sums_are_reduced_in_time() -> None:
     """The greatest words, and small integers, in every place of more positions than a sum of products holds."""
     kind = TableShape(15, 4)
     vector = np.full((1 << 17, 2), TOP, np.uint64)

@@ -50,15 +50,11 @@ class NativeLanes:
         """Variables beyond the lanes, which are bound first; and those of the lanes."""
         self._scale = ONE
         """What the table and the weights are to be multiplied by, each."""
-        self._held: list[Ext] = []
-        self._held_scale = ONE
-        """Challenges and a scale that the weights are bound to, and the table is not."""
-        self._table, self._weights, self._lanes = table, np.empty((0, 2), np.uint64), shape.lanes
+        self._table, self._weights = table, np.empty((0, 2), np.uint64)
         self._pieces = Pieces(pieces_of(shape, weights, backend))
         self._pass = handle = _native.ffi.new("vc_lanes *")
-        handle.length, handle.f, handle.f_base = shape.lane_length, _words(table), True
-        handle.f_lanes = handle.w_lanes = shape.lanes
-        handle.f_variables = handle.w_variables = shape.fold
+        handle.length, handle.lanes, handle.variables = shape.lane_length, shape.lanes, shape.fold
+        handle.f, handle.base = _words(table), True
         handle.pieces, handle.terms, handle.count = self._pieces.pieces, self._pieces.terms, self._pieces.count
         self._alphas: list[Ext] = []
         lib = _native.lib
@@ -109,25 +105,17 @@ class NativeLanes:
 
     def _fold(self) -> None:
         """Bind the variables of this pass, and sum up products for the next one."""
-        bound, lib, handle = len(self._alphas), _native.lib, self._pass
-        self._left -= bound
-        lanes = min(self._lanes, 1 << self._left)
-        held = [*self._held, *self._alphas]
-        keep = self._left == 0 or bool(self._held)  # once bound, integers are less work than what they become
-        weights = np.empty((lanes * handle.length, 2), np.uint64)
-        table = np.empty_like(weights) if keep else self._table
-        scale = self._held_scale * self._scale
-        factors = [self._backend.eq_tensor(held, scale), self._backend.eq_tensor(self._alphas, self._scale)]
-        handle.f_factors, handle.w_factors = map(_words, factors)
-        handle.f_bound, handle.w_bound, handle.lanes, handle.variables = len(held), bound, lanes, self._left
-        handle.f_out, handle.w_out = _words(table) if keep else _native.ffi.NULL, _words(weights)
+        lib, handle, factors = _native.lib, self._pass, self._backend.eq_tensor(self._alphas, self._scale)
+        self._left -= len(self._alphas)
+        lanes = min(handle.lanes, 1 << self._left)
+        table, weights = (np.empty((lanes * handle.length, 2), np.uint64) for _ in range(2))
+        handle.factors, handle.bound = _words(factors), len(self._alphas)
+        handle.f_out, handle.w_out = _words(table), _words(weights)
         self._values = self._sums(lib.vc_lanes_bind_parts, lib.vc_lanes_bind_scratch, lib.vc_lanes_bind)
-        self._table, self._weights, self._lanes = table, weights, lanes
-        handle.w, handle.w_lanes, handle.w_variables = _words(weights), lanes, self._left
-        if keep:
-            handle.f, handle.f_lanes, handle.f_variables, handle.f_base = _words(table), lanes, self._left, False
+        handle.f, handle.w, handle.base = handle.f_out, handle.w_out, False
+        handle.lanes, handle.variables = lanes, self._left
+        self._table, self._weights = table, weights
         self._alphas, self._scale = [], ONE
-        self._held, self._held_scale = ([], ONE) if keep else (held, scale)
 
     def bound(self) -> tuple[ExtWords, ExtWords]:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
