@@ -176,27 +176,22 @@ static inline void triple_store(uint64_t *out, const triple *sum, int more) {
   v_store(out + BLOCK, more ? v_add(c1, v_load(out + BLOCK)) : c1);
 }
 
-/* Two vectors at a time, which share the weights. */
+/* As many vectors at a time as there are registers for, which share the weights. */
 static inline void triple_terms(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
                                 const vc_soon *soon, int more) {
-  enum { NEXT = L < BLOCK ? L : 3 * BLOCK, NEXT_OUT = L < BLOCK ? L : 2 * BLOCK };
-  for (size_t i = 0; i < n; i += 2 * L) {
+  enum { AT_ONCE = L == BLOCK ? 2 : 1 };
+  for (size_t i = 0; i < n; i += AT_ONCE * L) {
     const size_t block = i / BLOCK * BLOCK, part = i % BLOCK;
-    for (size_t k = 0; k < soon->count && part == 0; k++) {
-      const uint64_t *line = soon->words + k * soon->apart + i;
-      SOON(line);
-      if (L == BLOCK) SOON(line + BLOCK);
-    }
-    triple a = triple_zero(), b = triple_zero();
+    for (size_t k = 0; k < soon->count && part == 0; k++)
+      for (size_t line = 0; line < AT_ONCE; line++) SOON(soon->words + k * soon->apart + i + line * BLOCK);
+    triple sums[AT_ONCE];
+    for (size_t v = 0; v < AT_ONCE; v++) sums[v] = triple_zero();
     const uint64_t *w = weights;
     for (size_t t = 0; t < count; t++, w += 3) {
-      const uint64_t *from = x[t] + 3 * block + part;
       const factor w0 = p_factor(v_set1(w[0])), w1 = p_factor(v_set1(w[1])), w2 = p_factor(v_set1(w[2]));
-      triple_mac(&a, from, w0, w1, w2);
-      triple_mac(&b, from + NEXT, w0, w1, w2);
+      for (size_t v = 0; v < AT_ONCE; v++) triple_mac(&sums[v], x[t] + 3 * (block + v * BLOCK) + part, w0, w1, w2);
     }
-    triple_store(out + 2 * block + part, &a, more);
-    triple_store(out + 2 * block + part + NEXT_OUT, &b, more);
+    for (size_t v = 0; v < AT_ONCE; v++) triple_store(out + 2 * (block + v * BLOCK) + part, &sums[v], more);
   }
 }
 
