@@ -268,10 +268,10 @@ typedef struct {
   const uint64_t *vectors[16];
 } vc_weight_term;
 
-/* A committed table and its weights, in `lanes` lanes of `length` (a power of two from 16 on) elements, which `variables` variables
- * tell apart. Extension elements stand in *blocks* of eight: eight first words, then eight second words. The table f: words (base) or
- * blocks; the weights w: blocks, or where w is NULL `count` pieces. vc_lanes_bind binds the first `bound` <= 2 variables: f_out
- * and w_out (blocks) are lanes in groups weighed by 2^bound pairs. */
+/* A committed table and its weights, in `lanes` lanes of `length` (a power of two from 16 on) elements, which `variables`
+ * variables tell apart. Extension elements stand in *blocks* of eight: eight first words, then eight second words. The table f:
+ * words (base) or blocks; the weights w: blocks, or where w is NULL `count` pieces. vc_lanes_bind binds the first `bound` <= 2
+ * variables: f_out and w_out (blocks) are lanes in groups weighed by 2^bound pairs. */
 typedef struct {
   uint64_t length, lanes, variables, base, count, bound;
   const uint64_t *f, *w;
@@ -282,10 +282,10 @@ typedef struct {
 } vc_lanes;
 
 /* sums (16 pairs) of products. vc_lanes_products, of a base table and pieces: sum 4 j + i is that of f_i * w_j, the groups of
- * lanes that the first `ahead` <= 2 variables tell apart. vc_lanes_bind, of what it leaves, for 2^variables lanes: with X the first
- * variable and Y the second, f * w at XY = 00, 01, 10, then with leading coefficients for values in X (at Y = 0, 1), in Y (at X = 0,
- * 1), in both; or with one variable at 0 and that of leading coefficients. In parts: `parts` of them from `first` on add up;
- * each call has a scratch of so many words. */
+ * lanes that the first `ahead` <= 2 variables tell apart. vc_lanes_bind, of what it leaves: with X the first variable and Y the
+ * second, f * w at XY = 00, 01, 10, then with leading coefficients for values in X (at Y = 0, 1), in Y (at X = 0, 1) and in both;
+ * with one variable, at 0 and that of leading coefficients. In parts: `parts` of them from `first` on add up; each call has a
+ * scratch of so many words. */
 size_t vc_lanes_products_parts(const vc_lanes *t, size_t ahead);
 size_t vc_lanes_products_scratch(const vc_lanes *t);
 void vc_lanes_products(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first, size_t parts, uint64_t *scratch);

@@ -5,9 +5,9 @@
  * Such a round combines whole lanes, position by position. Two rounds' messages are sums over the products of four groups of
  * lanes, f_i * w_j, which no challenge touches: so a pass binds two variables and sums up the products for the next two.
  *
- * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (grids.c), the sum
- * over rows of factor * f comes first, and as values of f are small integers, all but a few, that takes four multiplications
- * of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long.
+ * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (grids.c), the
+ * sum over rows of factor * f comes first, and as values of f are small integers, all but a few, that takes four
+ * multiplications of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long.
  */
 #include <string.h>
 
@@ -18,9 +18,9 @@
 #include "vcompute.h"
 
 enum {
-  CHUNK = 128,       /* elements at a time: a group of lanes stays in the fastest cache */
+  CHUNK = 128,          /* elements at a time: a group of lanes stays in the fastest cache */
   FIRST_TILE = 1 << 14, /* positions of a tile: four lanes' integers stay in the second cache */
-  BIND_TILE = 1 << 12,
+  BIND_TILE = 1 << 12,  /* four bound lanes and their weights stay there */
   MOST_BOUND = 2,
   MOST_GROUPS = 1 << MOST_BOUND
 };
@@ -45,7 +45,7 @@ static size_t present(const grouping *g, size_t first) {
 
 typedef struct {
   const vc_sum_kernels *k;
-  size_t count, size;                /* lanes, and elements of each in the tile */
+  size_t count, size;                 /* lanes, and elements of each in the tile */
   const uint64_t *words[MOST_GROUPS]; /* of the table, from the tile on */
   uint64_t *packed[MOST_GROUPS];
   int small[MOST_GROUPS];

@@ -36,8 +36,8 @@ typedef struct {
   /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum. */
   void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
                           const vc_soon *soon);
-  /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and i + 8.
-   * Whether all are small; out is of no use where not. */
+  /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and
+   * i + 8. Whether all are small; out is of no use where not. */
   int (*pack)(uint64_t *out, const uint64_t *x, size_t n);
   /* combine_base of packed integers: the i-th ones are x[i * apart ..], at most VC_MOST_SMALL; weights as vc_digits has them.
    * What is read soon after: count * n / 2 words from `soon` on, unless NULL. */
