@@ -14,7 +14,8 @@ from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
-from vcompute.proof.succinct.lookup.native import MOST_KEYS, Geometry, NativeTree, UnitLeaves, denominators_of, supports
+from vcompute.proof.succinct.lookup.geometry import Geometry, supports
+from vcompute.proof.succinct.lookup.native import MOST_KEYS, NativeTree, UnitLeaves, denominators_of
 from vcompute.proof.succinct.lookup.tree import NumpyTree, Tree
 from vcompute.proof.succinct.maxima import seen_by_taps
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE

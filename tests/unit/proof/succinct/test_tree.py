@@ -9,7 +9,8 @@ from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
 from vcompute.field import native as field
 from vcompute.field.extension import lift
 from vcompute.field.native import NativeBackend
-from vcompute.proof.succinct.lookup.native import Geometry, NativeTree, UnitLeaves, supports
+from vcompute.proof.succinct.lookup.geometry import Geometry, supports
+from vcompute.proof.succinct.lookup.native import NativeTree, UnitLeaves
 from vcompute.proof.succinct.lookup.native import denominators_of as native_denominators
 from vcompute.proof.succinct.lookup.prove import prove
 from vcompute.proof.succinct.lookup.tree import NumpyTree

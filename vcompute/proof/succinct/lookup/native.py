@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native twin of :class:`vcompute.proof.succinct.lookup.tree.NumpyTree`: the same messages, from tables that are
-hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr_tree.c``).
+hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr.h``).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate
 from math import prod
 from typing import Any, Final
 
@@ -15,21 +15,13 @@ import numpy.typing as npt
 from vcompute import _native
 from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, from_array, to_array
 from vcompute.field.native import LEAST_PART, NativeBackend
+from vcompute.proof.succinct.lookup.geometry import LEAVES, NODES, Geometry, axes_of
 from vcompute.proof.succinct.lookup.tree import Pair, Rounds
 from vcompute.proof.succinct.stack import Stack, bits_of
 from vcompute.transcript import ProverTranscript
 
-ROW: Final = 24
-"""Words of a group's description; VC_GKR_ROW."""
-MOST_AXES: Final = ROW - 8
 MOST_KEYS: Final = 1 << 27
 """Keys of unit leaves are below: the core adds up multiples of eight of them."""
-MOST_BOUND: Final = 3
-"""Variables that are bound before a unit box is stored; VC_MOST_BOUND."""
-LEAVES, NODES = 1, 2
-"""Kinds of groups: unit boxes, and the fractions of their leaves in pairs; VC_GKR_LEAVES and VC_GKR_NODES."""
-MOST_NODES_BOUND: Final = 2
-"""Variables that are bound before nodes are stored; two to their power is VC_MOST_NODES."""
 GRID: Final = 27
 """Elements of a group's grid; half of VC_GRID_WORDS."""
 
@@ -46,125 +38,6 @@ class UnitLeaves:
     """Above every key; at most MOST_KEYS."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """A box with some of its variables bound."""
-
-    first: int
-    """Variables left of its first axis."""
-    rest: tuple[int, ...]
-
-    @property
-    def half(self) -> int:
-        """Elements when one more is bound."""
-        return prod(self.rest) << (self.first - 1)
-
-    @property
-    def pad(self) -> int:
-        """Padding when one more is bound: the next axis becomes the first one."""
-        return (1 << bits_of(self.rest[0])) * prod(self.rest[1:]) - self.half if self.first == 1 and self.rest else 0
-
-
-def _shapes(axes: tuple[int, ...]) -> list[_Shape]:
-    """A box at every level until it is one value."""
-    return [_Shape(bits, axes[index + 1 :]) for index, size in enumerate(axes) for bits in range(bits_of(size), 0, -1)]
-
-
-class Geometry:
-    """The groups of every level: runs of boxes of one shape, in the stack's order; immutable."""
-
-    def __init__(self, stack: Stack, unit: frozenset[int]) -> None:
-        self.levels = stack.levels
-        self.boxes = len(stack.boxes)
-        runs = groupby(stack.order, key=lambda box: (_axes(stack, box), box in unit and stack.bits[box] > 1))
-        self.unit: list[int] = []
-        """The unit boxes, in order."""
-        found: list[tuple[list[_Shape], bool, int, int]] = []
-        self.row_sizes: list[tuple[int, int]] = []
-        for (axes, is_unit), group in runs:
-            boxes = list(group)
-            found.append((_shapes(axes), is_unit, len(boxes), stack.places[boxes[0]]))
-            self.unit += boxes if is_unit else []
-            self.row_sizes.append((axes[0], 1 << bits_of(axes[0])) if is_unit else (0, 0))
-        self.row_stride = 2 * max((1 << bits_of(n) for box in self.unit for n in stack.boxes[box]), default=1)
-        self.groups: list[Words] = []
-        self.sizes: list[tuple[int, int]] = []
-        """Values stored of all boxes, and of those that are no unit boxes, at every level."""
-        for s in range(stack.variables):
-            rows, every, general = [], 0, 0
-            for shapes, is_unit, count, place in found:
-                if s < len(shapes):
-                    shape, bits = shapes[s], len(shapes) - s
-                    row = [
-                        count,
-                        shape.half,
-                        shape.pad,
-                        is_unit,
-                        place,
-                        bits,
-                        shape.first,
-                        len(shape.rest),
-                        *shape.rest,
-                    ]
-                    rows.append([*row, *[0] * (ROW - len(row))])
-                    every += 2 * count * shape.half
-                    general += 0 if is_unit else 2 * count * shape.half
-            self.groups.append(np.array(rows, np.uint64).reshape(-1, ROW))
-            self.sizes.append((every, general))
-        self.sizes.append((0, 0))
-        self._lay_out(found)
-        self.general = [groups.copy() for groups in self.groups]
-        """The groups of levels above the leaves, where no box is a unit box."""
-        for groups in self.general:
-            groups[:, 3] = 0
-        self.nodes = [groups.copy() for groups in self.groups]
-        """The groups of levels above the leaves in the layer of nodes."""
-        for groups in self.nodes:
-            groups[groups[:, 3] == LEAVES, 3] = NODES
-        self._steps = [self._described(levels) for levels in (self.general, self.groups, self.nodes)]
-
-    def _lay_out(self, found: list[tuple[list[_Shape], bool, int, int]]) -> None:
-        """What the tables of each layer take beside the level itself."""
-        self.lazy = np.zeros(len(found), np.uint64)
-        """For each group of leaves: variables of its first axis that are bound before a unit box is stored."""
-        self.unit_sizes = np.zeros(len(found), np.uint64)
-        """Elements of a unit box then."""
-        self.lazy_nodes = np.zeros(len(found), np.uint64)
-        """For each group of unit boxes: variables that are bound before their nodes are stored."""
-        self.extra = [0] * (len(self.groups) + 1)
-        """Elements of the boxes that a layer pads at once, all four tables."""
-        for number, (shapes, is_unit, count, _) in enumerate(found):
-            if is_unit:
-                lazy = min(MOST_BOUND, shapes[0].first - 1)
-                self.lazy_nodes[number] = max(min(MOST_NODES_BOUND, shapes[0].first - 2), 0)
-                self.lazy[number], self.unit_sizes[number] = lazy, shapes[lazy].half + shapes[lazy].pad
-            for s, shape in enumerate(shapes):
-                if shape.pad and (s or not is_unit):
-                    self.extra[s] += 4 * count * (shape.half + shape.pad)
-        counts = np.array([count for _, _, count, _ in found], np.uint64)
-        self.unit_elements = int((2 * counts * self.unit_sizes).sum())
-        """Elements of both tables of all unit boxes."""
-
-    def _described(self, levels: list[Words]) -> Any:
-        """Every level as C sees it."""
-        steps = _native.ffi.new("vc_gkr_step[]", len(levels) + 1)
-        for step, rows, level in zip(steps, levels, self.levels, strict=False):
-            step.groups, step.count, step.tail_place = _words(rows), len(rows), level.tail_start // 2
-        return steps
-
-    def steps(self, s: int, kind: int) -> Any:
-        """Levels s, s + 1, ... as C sees them, unit boxes of a kind."""
-        return self._steps[kind] + s
-
-    def of_kind(self, kind: int) -> list[Words]:
-        """The groups of every level, unit boxes of a kind."""
-        return (self.general, self.groups, self.nodes)[kind]
-
-
-def _axes(stack: Stack, box: int) -> tuple[int, ...]:
-    return tuple(size for size in stack.boxes[box] if size > 1)
-
-
 def denominators_of(leaves: UnitLeaves) -> ExtWords:
     """The denominators of a box."""
     out, handle = np.empty((leaves.key.size, 2), np.uint64), _native.ffi.new("vc_gkr_leaf *")
@@ -179,11 +52,6 @@ def _describe(handle: Any, leaves: UnitLeaves) -> None:
     handle.below = leaves.below
     handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
     handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
-
-
-def supports(stack: Stack) -> bool:
-    """Whether every box fits the kernel's description of a level."""
-    return all(len(_axes(stack, box)) <= MOST_AXES for box in range(len(stack.boxes)))
 
 
 class _Level:
@@ -250,7 +118,7 @@ class NativeTree:
         """The leaves that are no unit boxes."""
         unit = set(self._geometry.unit)
         boxes = [box for box in stack.order if box not in unit and stack.bits[box]]
-        padded = [(1 << bits_of(axes[0])) * prod(axes[1:]) for axes in (_axes(stack, box) for box in boxes)]
+        padded = [(1 << bits_of(axes[0])) * prod(axes[1:]) for axes in (axes_of(stack, box) for box in boxes)]
         n, d = (np.empty((sum(padded), 2), np.uint64) for _ in range(2))
         level = _Level((n, d), stack.levels[0].tail)
         for to, side, default in ((n, 0, 0), (d, 1, 1)):
