@@ -6,6 +6,7 @@ and goes through the rest of the protocol as it should. A verifier that takes th
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -15,6 +16,7 @@ import numpy as np
 from vcompute.field import default_backend
 from vcompute.proof.succinct import prove as prover
 from vcompute.proof.succinct.circuit import Circuit
+from vcompute.proof.succinct.public import public_values
 from vcompute.proof.succinct.setting import ROOT_ONLY, prepare
 from vcompute.registry import ParameterSetId
 from vcompute.task import Batch, Model, Node
@@ -77,8 +79,38 @@ def forged(model: Model, lie: Lie, inputs: Batch, context: bytes) -> tuple[Batch
     def tree(circuit: Circuit, *rest: Any) -> Any:
         return leaf_tree(replace(circuit, graph=other.graph), *rest)
 
-    with mock.patch.object(prover, "make_witness", witness), mock.patch.object(prover, "leaf_tree", tree):
+    with ExitStack() as stack:
+        for name, made in (("make_witness", witness), ("leaf_tree", tree), *_public_ones()):
+            stack.enter_context(mock.patch.object(prover, name, made))
         return prover.prove(prepare(model), inputs, context, int(ParameterSetId.TINY), ROOT_ONLY, default_backend())
+
+
+def _public_ones() -> list[tuple[str, Callable[..., Any]]]:
+    """Claims about public values with those that a verifier computes, whatever the run had."""
+    absorb, reveal, bound, part = (
+        prover.absorb_statement, prover.revealed_bytes, prover.bound_claims, prover.committed_part
+    )  # fmt: skip
+    seen: dict[str, Any] = {}
+
+    def absorbing(transcript: Any, setting: Any, prepared: Any, statement: Any, *rest: Any) -> None:
+        seen["statement"] = prepared.constant, statement
+        absorb(transcript, setting, prepared, statement, *rest)
+
+    def revealing(circuit: Circuit, *rest: Any) -> bytes:
+        revealed = reveal(circuit, *rest)
+        seen["values"], _ = public_values(circuit, *seen["statement"], revealed)
+        return revealed
+
+    def binding(transcript: Any, circuit: Circuit, values: Any, backend: Any) -> Any:
+        return bound(transcript, circuit, {**values, **seen["values"]}, backend)
+
+    def committing(form: Any, value: Any, values: Any, backend: Any) -> Any:
+        return part(form, value, {**values, **seen["values"]}, backend)
+
+    return [
+        ("absorb_statement", absorbing), ("revealed_bytes", revealing), ("bound_claims", binding),
+        ("committed_part", committing),
+    ]  # fmt: skip
 
 
 LIES: dict[str, tuple[Lie, ...]] = {
