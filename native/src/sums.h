@@ -33,7 +33,7 @@ typedef struct {
   /* out (blocks) = the sum of weights[i] (pairs) * x[i], x words or blocks; out is none of them, or the first one. */
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
   void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
-  /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum. */
+  /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum; so are the weights. */
   void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
                           const vc_soon *soon);
   /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and
