@@ -4,23 +4,12 @@
  */
 #include "moments.h"
 
+#include "psum_state.h"
+
 #include <string.h>
 
 #define L VEC_LANES
-enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), WORDS = 2 * PSUM_VECS * VEC_LANES };
-
-static inline psum load_sum(const uint64_t *state) {
-  psum sum;
-  vec v[PSUM_VECS];
-  for (int k = 0; k < PSUM_VECS; k++) v[k] = v_load(state + k * L);
-  memcpy(&sum, v, sizeof sum);
-  return sum;
-}
-static inline void store_sum(uint64_t *state, const psum *sum) {
-  vec v[PSUM_VECS];
-  memcpy(v, sum, sizeof *sum);
-  for (int k = 0; k < PSUM_VECS; k++) v_store(state + k * L, v[k]);
-}
+enum { BLOCK = 8, WORDS = 2 * PSUM_VECS * VEC_LANES };
 
 /* sum += m * w, m below 2^40: its product with the upper 12 bits of a word stays below 2^52. */
 static inline void mac_small(psum *sum, vec m, factor w) {

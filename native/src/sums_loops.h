@@ -5,6 +5,7 @@
 #include "sums.h"
 
 #include "evec.h"
+#include "psum_state.h"
 
 #include <string.h>
 
@@ -16,7 +17,7 @@
 #else
 #define SOON(x) ((void)(x))
 #endif
-enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a slot: low, high and cross, then their totals */
+enum { BLOCK = 8, PAIR = 3 * PSUM_VECS + 3 }; /* vectors of a slot: low, high and cross, then their totals */
 
 /* Run BODY for each vector of n elements in blocks: `i` its first element, `at` that element's first word in blocks. */
 #define EACH_VECTOR(n, ...)                             \
@@ -26,19 +27,6 @@ enum { BLOCK = 8, PSUM_VECS = sizeof(psum) / sizeof(vec), PAIR = 3 * PSUM_VECS +
       (void)i, (void)at;                                \
       __VA_ARGS__                                       \
     }
-
-static inline psum load_sum(const uint64_t *state) {
-  psum sum;
-  vec v[PSUM_VECS];
-  for (int k = 0; k < PSUM_VECS; k++) v[k] = v_load(state + k * L);
-  memcpy(&sum, v, sizeof sum);
-  return sum;
-}
-static inline void store_sum(uint64_t *state, const psum *sum) {
-  vec v[PSUM_VECS];
-  memcpy(v, sum, sizeof *sum);
-  for (int k = 0; k < PSUM_VECS; k++) v_store(state + k * L, v[k]);
-}
 
 /* The first word of a state counts products since its sums were last reduced; the sums follow. */
 static uint64_t *sums_of(uint64_t *state) { return state + BLOCK; }
