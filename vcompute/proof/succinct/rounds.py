@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rounds of a layer of fractions, in numpy: the readable twin of ``native/src/gkr_tree.c``."""
+"""The rounds of a layer of fractions, in numpy: the readable twin of ``native/src/gkr_rounds.c``."""
 
 import numpy as np
 
