@@ -321,7 +321,8 @@ typedef struct {
   uint32_t *high;
 } vc_counts;
 
-/* The columns of a requantised node (see witness.c): T is floored at 2^unit, two-sided after its step where it is negative;
+/* The columns of a requantised node (see witness.c): T is floored at 2^unit, or a divided node's at its channel's divisor, at
+ * most 2^unit; two-sided after its step where it is negative;
  * `value` is the quotient (one-sided plus the zero point; two-sided halved and plus the zero point) clamped. `key` less
  * `first` is a row of a table of `rows` rows. Counts are added to. Of a linear node T = product * slope + offset (modulo 2^64)
  * with constants by channel, written out again and again to `period` elements. */
@@ -333,9 +334,13 @@ typedef struct {
   int32_t *key;
   int8_t *value, *sign; /* sign: two-sided alone */
   int32_t *limbs[8];
+  int32_t *raised; /* divided alone: the highest limb plus the gap */
   vc_counts keys, range;
   uint64_t period;
   const int64_t *slope, *offset, *step;
+  const int64_t *divisor; /* NULL where the unit is 2^unit; |T| <= 2^50 */
+  const double *inverse;  /* 1 / divisor, correctly rounded */
+  const int32_t *gap;
 } vc_floor;
 
 /* A linear op without requantisation (rounding 0) whose operand has c channels and stands row-major in memory of its size:
@@ -372,9 +377,17 @@ void vc_floor_points(uint64_t *ends, int64_t *at, int64_t *twice, const int64_t 
 void vc_floor_slopes(int64_t *slope, const vc_floor_lines *lines, const int64_t *bits, const int64_t *low,
                      const int64_t *high);
 
-/* For each channel whether intercepts exist at a slope: T at the least accumulator, and S. */
+/* For each channel whether intercepts exist at a slope, where T rises by 2 half from a value to the next: T at the least
+ * accumulator, and S. */
 void vc_floor_intercepts(uint8_t *possible, int64_t *intercept, int64_t *step, const vc_floor_lines *lines,
-                         const int64_t *slope, const int64_t *bits);
+                         const int64_t *slope, const int64_t *half);
+
+/* For each channel (a, b, c, d): the slopes that its points admit, in half values an accumulator, are those between a/b and
+ * c/d; 0/1 and 1/0 where they bound nothing. */
+void vc_floor_slope_ranges(int64_t *ranges, const vc_floor_lines *lines);
+
+/* For each (a, b, c, d) the fraction of the least denominator strictly between a/b and c/d, where 0 <= a/b < c/d. */
+void vc_simplest_fractions(int64_t *numerators, int64_t *denominators, const int64_t *ranges, size_t count);
 
 /* For each value of a table (rows x columns, values from `first` on) the places (a, b) among which every D1 a + D2 b,
  * D2 >= 0, is least (greatest) over the places of that value; one value's end in `ends` after the other's. `a` and `b` have
@@ -503,6 +516,9 @@ void vc_window_axis(uint64_t *out, size_t size, const uint64_t *positions, size_
 /* out[j, c] = the sum over r of vectors[j, r] * (matrix[r, c] - zero_point); a zero point from -128 to 127. */
 void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
                 size_t count);
+
+/* For one vector the sum over rows of vector[r] * matrix[r][c], entries from 0 to 2^20. */
+void vc_project_limbs(uint64_t *out, const int32_t *matrix, size_t rows, size_t columns, const uint64_t *vector);
 
 /* Every round of a layer, one step each: its message (two elements in `messages`) is absorbed as "fraction sumcheck", its
  * challenge (an element in `challenges`) drawn and bound. `point` is the claim's, `variables` elements; `seed` (32 bytes) is

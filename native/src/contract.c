@@ -85,9 +85,17 @@ void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns
     for (int k = 0; k < 2; k++) start[k] = vc_gl_sub(0, vc_gl_mul(sum[k], (uint64_t)(zero_point + 128)));
     for (size_t c = 0; c < columns; c++) memcpy(out + 2 * c, start, sizeof start);
     for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS)
-      kernels->project(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS ? rows - r : VC_PROJECT_ROWS, columns, columns,
-                       vectors + 2 * r);
+      kernels->project8(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS ? rows - r : VC_PROJECT_ROWS, columns, columns,
+                        vectors + 2 * r);
   }
+}
+
+void vc_project_limbs(uint64_t *out, const int32_t *matrix, size_t rows, size_t columns, const uint64_t *vector) {
+  const vc_integer_kernels *kernels = vc_integers();
+  memset(out, 0, 2 * columns * sizeof *out);
+  for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS32)
+    kernels->project32(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS32 ? rows - r : VC_PROJECT_ROWS32, columns,
+                       columns, vector + 2 * r);
 }
 
 static void add_to(uint64_t sum[2], const uint64_t a[2]) {

@@ -129,13 +129,13 @@ void vc_floor_points(uint64_t *ends, int64_t *at, int64_t *twice, const int64_t 
   }
 }
 
-/* The greatest (least) value * 2^K - slope * at of a set, and where it is first; products wrap as the twin's do. */
-static int64_t bound(const vc_floor_lines *lines, size_t set, int64_t slope, int64_t bits, int64_t *where) {
+/* The greatest (least) value * 2 half - slope * at of a set, and where it is first; products wrap as the twin's do. */
+static int64_t bound(const vc_floor_lines *lines, size_t set, int64_t slope, int64_t half, int64_t *where) {
   const int greatest = set % 2 == 0;
   int64_t best = greatest ? -UNBOUNDED : UNBOUNDED;
   *where = 0;
   for (size_t i = set ? (size_t)lines->ends[set - 1] : 0; i < (size_t)lines->ends[set]; i++) {
-    const uint64_t value = ((uint64_t)lines->twice[i] << (bits - 1)) - (uint64_t)slope * (uint64_t)lines->at[i];
+    const uint64_t value = (uint64_t)lines->twice[i] * (uint64_t)half - (uint64_t)slope * (uint64_t)lines->at[i];
     const int64_t room = (int64_t)value;
     if (greatest ? room > best : room < best) best = room, *where = lines->at[i];
   }
@@ -143,12 +143,12 @@ static int64_t bound(const vc_floor_lines *lines, size_t set, int64_t slope, int
 }
 
 /* The sign of the way to more room for a channel's intercepts. */
-static int way_to_room(const vc_floor_lines *lines, size_t i, int64_t slope, int64_t bits) {
+static int way_to_room(const vc_floor_lines *lines, size_t i, int64_t slope, int64_t half) {
   int64_t least = UNBOUNDED, way = 0;
   const size_t sets = (size_t)lines->sets;
   for (size_t set = i * sets; set < (i + 1) * sets; set += 2) {
     int64_t at_lower, at_upper;
-    const int64_t lower = bound(lines, set, slope, bits, &at_lower), upper = bound(lines, set + 1, slope, bits, &at_upper);
+    const int64_t lower = bound(lines, set, slope, half, &at_lower), upper = bound(lines, set + 1, slope, half, &at_upper);
     if (lower == -UNBOUNDED || upper == UNBOUNDED) continue;
     const int64_t room = (int64_t)((uint64_t)upper - (uint64_t)lower - 1);
     if (room < least) least = room, way = at_lower - at_upper;
@@ -162,7 +162,7 @@ void vc_floor_slopes(int64_t *slope, const vc_floor_lines *lines, const int64_t 
     int64_t from = low[i], to = high[i];
     while (from < to) {
       const int64_t middle = (from + to) >> 1;
-      if (way_to_room(lines, i, middle, bits[i]) > 0)
+      if (way_to_room(lines, i, middle, INT64_C(1) << (bits[i] - 1)) > 0)
         from = middle + 1;
       else
         to = middle;
@@ -179,16 +179,16 @@ static int64_t choose(int64_t lower, int64_t upper) {
 }
 
 void vc_floor_intercepts(uint8_t *possible, int64_t *intercept, int64_t *step, const vc_floor_lines *lines,
-                         const int64_t *slope, const int64_t *bits) {
+                         const int64_t *slope, const int64_t *half) {
   for (size_t i = 0; i < (size_t)lines->channels; i++) {
     const size_t set = i * (size_t)lines->sets;
     int64_t at;
-    const int64_t lower = bound(lines, set, slope[i], bits[i], &at);
-    const int64_t upper = less_one(bound(lines, set + 1, slope[i], bits[i], &at));
+    const int64_t lower = bound(lines, set, slope[i], half[i], &at);
+    const int64_t upper = less_one(bound(lines, set + 1, slope[i], half[i], &at));
     intercept[i] = choose(lower, upper), step[i] = 0, possible[i] = lower <= upper;
     if (lines->sets == 2) continue;
-    const int64_t lower2 = bound(lines, set + 2, slope[i], bits[i], &at);
-    const int64_t upper2 = less_one(bound(lines, set + 3, slope[i], bits[i], &at));
+    const int64_t lower2 = bound(lines, set + 2, slope[i], half[i], &at);
+    const int64_t upper2 = less_one(bound(lines, set + 3, slope[i], half[i], &at));
     const int64_t floor = lower > lower2 ? lower : lower2, ceiling = upper < upper2 ? upper : upper2;
     if (floor <= ceiling) {
       intercept[i] = choose(floor, ceiling);
@@ -196,7 +196,63 @@ void vc_floor_intercepts(uint8_t *possible, int64_t *intercept, int64_t *step, c
       intercept[i] = lower;
       step[i] = (int64_t)((uint64_t)lower - (uint64_t)upper2);
     }
-    possible[i] = lower <= upper && lower2 <= upper2 && step[i] >= 0 && step[i] <= INT64_C(1) << (bits[i] - 1);
+    possible[i] = lower <= upper && lower2 <= upper2 && step[i] >= 0 && step[i] <= half[i];
+  }
+}
+
+/* ---- divisors ---- */
+
+/* Fractions of denominators that are not negative; 1/0 is more than all. Heights have 10 bits, accumulators 33. */
+typedef struct {
+  int64_t rise, run;
+} fraction;
+
+static int less(fraction x, fraction y) { return x.rise * y.run < y.rise * x.run; }
+
+static size_t start_of(const vc_floor_lines *lines, size_t set) { return set ? (size_t)lines->ends[set - 1] : 0; }
+
+/* Narrow an interval of slopes to those of lines that reach the points of set `lower` and stay below those of set `upper`,
+ * `more` half values higher. */
+static void narrow(const vc_floor_lines *lines, size_t lower, size_t upper, int64_t more, fraction *least,
+                   fraction *greatest) {
+  for (size_t i = start_of(lines, lower); i < (size_t)lines->ends[lower]; i++)
+    for (size_t j = start_of(lines, upper); j < (size_t)lines->ends[upper]; j++) {
+      const int64_t run = lines->at[j] - lines->at[i], rise = lines->twice[j] + more - lines->twice[i];
+      const fraction slope = {run < 0 ? -rise : rise, run < 0 ? -run : run};
+      if (run > 0 && less(slope, *greatest)) *greatest = slope;
+      if (run < 0 && less(*least, slope)) *least = slope;
+    }
+}
+
+void vc_floor_slope_ranges(int64_t *ranges, const vc_floor_lines *lines) {
+  for (size_t i = 0; i < (size_t)lines->channels; i++) {
+    const size_t sets = (size_t)lines->sets, first = i * sets;
+    fraction least = {0, 1}, greatest = {1, 0};
+    for (size_t set = first; set < first + sets; set += 2) narrow(lines, set, set + 1, 0, &least, &greatest);
+    if (sets == 4) { /* the two lines are S apart, and S is from 0 to half a value */
+      narrow(lines, first + 2, first + 1, 0, &least, &greatest);
+      narrow(lines, first, first + 3, 1, &least, &greatest);
+    }
+    ranges[4 * i] = least.rise, ranges[4 * i + 1] = least.run;
+    ranges[4 * i + 2] = greatest.rise, ranges[4 * i + 3] = greatest.run;
+  }
+}
+
+/* By continued fractions: where no whole number lies between, all between are whole + 1 / y, and the simplest y gives the
+ * simplest. */
+void vc_simplest_fractions(int64_t *numerators, int64_t *denominators, const int64_t *ranges, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    int64_t a = ranges[4 * i], b = ranges[4 * i + 1], c = ranges[4 * i + 2], d = ranges[4 * i + 3];
+    int64_t p = 1, before_p = 0, q = 0, before_q = 1;
+    for (;;) {
+      const int64_t whole = a / b, up = whole * d + d < c, term = whole + up;
+      const int64_t next_p = term * p + before_p, next_q = term * q + before_q;
+      before_p = p, before_q = q, p = next_p, q = next_q;
+      if (up) break;
+      const int64_t below = a - whole * b, above = c - whole * d;
+      a = d, c = b, b = above, d = below;
+    }
+    numerators[i] = p, denominators[i] = q;
   }
 }
 

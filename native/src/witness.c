@@ -102,7 +102,7 @@ static int32_t floor_block(const vc_integer_kernels *k, const vc_floor *p, const
     count = n - i < VC_FLOOR_CHUNK ? n - i : VC_FLOOR_CHUNK;
     if (count > p->period - phase) count = (size_t)p->period - phase;
     k->affine(t, products + i, p->slope + phase, p->offset + phase, count);
-    if (!k->floor(p, t, p->step + phase, count, at + i)) return 0;
+    if (!k->floor(p, t, p->step + phase, phase, count, at + i)) return 0;
     phase += count;
     if (phase == p->period) phase = 0;
   }
@@ -129,7 +129,7 @@ int32_t vc_floor_values(const vc_floor *p, const int64_t *values, int64_t step, 
   for (size_t at = first, n; at < first + count; at += n) {
     n = first + count - at < VC_FLOOR_CHUNK ? first + count - at : VC_FLOOR_CHUNK;
     memcpy(t, values + at, n * sizeof *t);
-    if (!k->floor(p, t, steps, n, at)) return 0;
+    if (!k->floor(p, t, steps, 0, n, at)) return 0;
   }
   return 1;
 }
@@ -142,7 +142,7 @@ int32_t vc_floor_sums(const vc_floor *p, const int8_t *a, const int8_t *b, const
   for (size_t at = first, n; at < first + count; at += n) {
     n = first + count - at < VC_FLOOR_CHUNK ? first + count - at : VC_FLOOR_CHUNK;
     k->sums(t, a + at, b + at, slopes[0], slopes[1], offset, n);
-    if (!k->floor(p, t, steps, n, at)) return 0;
+    if (!k->floor(p, t, steps, 0, n, at)) return 0;
   }
   return 1;
 }

@@ -38,7 +38,7 @@ def test_every_vector_holds() -> None:
     cases = json.loads((VECTORS / "succinct.json").read_text(encoding="utf-8"))["cases"]
     assert counts["passed_over"] == sum(case["op"] == "proof.make" for case in cases)
     assert counts["refused"] == sum(bool(case["flags"]) for case in cases) >= 80
-    assert (counts["traced"], counts["accepted"], counts["exact"], counts["committed"]) == (5, 21, 7, 7)
+    assert (counts["traced"], counts["accepted"], counts["exact"], counts["committed"]) == (6, 24, 8, 8)
 
 
 def test_every_operator_is_in_an_accepted_proof_and_in_a_refused_one() -> None:

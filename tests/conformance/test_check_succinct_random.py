@@ -6,7 +6,7 @@ program, which shares no code with it, must say the same of every case.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,12 +21,15 @@ from vcompute.conformance.operations.succinct import succinct_commit, succinct_c
 from vcompute.conformance.wire import to_text
 from vcompute.errors import Rejected, VcomputeError
 from vcompute.proof.statement import Statement
+from vcompute.proof.succinct import constants
+from vcompute.proof.succinct.dump import dump_proof
 from vcompute.proof.succinct.setting import prepare
 from vcompute.proof.succinct.suite import SUITE, SUITE_WITH_WEIGHTS
 from vcompute.proof.suite import encode_envelope
 from vcompute.registry import ParameterSetId, SuiteId
 from vcompute.task import Batch, Graph, Model, Node, build, encode_model, make_batch
 from vcompute.task import operators as ops
+from vcompute.task.tensor import NUMPY_DTYPE, ConstantType
 
 TINY = int(ParameterSetId.TINY)
 CONTEXT = b"task 7, worker 9"
@@ -67,11 +70,32 @@ def reshaped(rng: np.random.Generator) -> Model:
     return build(Graph(1, tuple(values[:1]), (), tuple(nodes), (last,), scales, scales), ())
 
 
+def layered(rng: np.random.Generator) -> Model:
+    """A convolution, a depthwise one and a dense layer, whose factors differ by channel, before a last layer."""
+    builder = graphs.Builder(rng, graphs.value((3, 4, 2), graphs.zero_point(rng)))
+    window, clamp = ops.Window(1, 1, 1, 1, 0, 1, 1, 0), (-128, 127)
+    layers = (
+        (ops.Conv2D(window, graphs.rounding(rng), *clamp), (3, 2, 2, 2), 3, 8),
+        (ops.DepthwiseConv2D(window, 1, graphs.rounding(rng), *clamp), (2, 2, 3), 3, 4),
+        (ops.FullyConnected(graphs.rounding(rng), *clamp), (4, 3), 4, 3),
+        (ops.FullyConnected(graphs.rounding(rng), *clamp), (2, 4), 2, 4),
+    )
+    last = 0
+    for operator, kernel, channels, depth in layers:
+        parts = graphs.weights(rng, kernel), *graphs.per_channel(rng, channels, depth)
+        last = builder.put(operator, (last,), parts, graphs.zero_point(rng))
+    dtypes = {dtype: kind for kind, dtype in NUMPY_DTYPE.items()}
+    types = tuple(ConstantType(dtypes[array.dtype], array.shape) for array in builder.constants)
+    scales = (graphs.UNKNOWN,)
+    graph = Graph(1, tuple(builder.values[:1]), types, tuple(builder.nodes), (last,), scales, scales)
+    return build(graph, tuple(builder.constants))
+
+
 def small_models(maker: object, first: int, count: int) -> Iterator[tuple[int, Model]]:
     """The first models of one operator between layers, from a seed on, that plain Python can walk through."""
     for seed in range(first, first + MOST_TRIES):
         model = graphs.random_model(maker, seed)
-        model = model if maker in UNWRAPPED else between_layers(model)
+        model = model if maker in (*UNWRAPPED, layered) else between_layers(model)
         if count and small(model):
             count -= 1
             yield seed, model
@@ -99,8 +123,12 @@ def verdict(name: str, given: Case) -> Case:
 
 
 def altered(random: Random, statement: Statement, body: bytes) -> Iterator[tuple[str, Case]]:
-    """A bit of the body, and a bit of the outputs under an envelope that fits them."""
-    place = random.randrange(len(body))
+    """A bit of the body, and a bit of the outputs under an envelope that fits them. Not of a nonce: another one may do
+    its work, and lead to the same few positions.
+    """
+    sections = dump_proof(statement, body, TINY).sections
+    nonces = [range(part.offset, part.offset + part.size) for part in sections if part.label.endswith(" work")]
+    place = random.choice([place for place in range(len(body)) if not any(place in nonce for nonce in nonces)])
     flipped = body[:place] + bytes([body[place] ^ 1 << random.randrange(8)]) + body[place + 1 :]
     yield f"bit-{place}", {"proof": to_text(encode_envelope(SuiteId.SUCCINCT, TINY, statement, flipped))}
     arrays = [array.copy() for array in statement.outputs.arrays]
@@ -134,13 +162,14 @@ def cases_of(name: str, model: Model, inputs: Batch, seed: int) -> Iterator[Case
             yield verdict(f"{name}/{label}/{change}", given | other)
 
 
-MAKERS = (*graphs.OPERATORS, graphs.network, reshaped)
+MAKERS = (*graphs.OPERATORS, graphs.network, reshaped, layered)
 
 
-def compare(directory: Path, first: int, count: int) -> int:
+def compare(directory: Path, first: int, count: int, among: Sequence[Callable[..., Model]] = MAKERS) -> int:
     """Both verifiers on every case of so many models of each operator; of how many operators there are any."""
-    cases, makers, models = [], 0, 0
-    for maker in MAKERS:
+    cases: list[Case] = []
+    makers = models = 0
+    for maker in among:
         found = list(small_models(maker, first, count))
         for seed, model in found:
             inputs = batch_of(model, FILLS[seed % len(FILLS)], 1 + seed % 3, seed)
@@ -158,6 +187,24 @@ def compare(directory: Path, first: int, count: int) -> int:
 def test_both_verifiers_give_one_verdict(tmp_path: Path) -> None:
     """VC-SUC-011, VC-SUC-012, VC-SUC-014 over every operator."""
     assert compare(tmp_path, 0, 2) == len(MAKERS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [6, 8, 12, 14])
+def test_both_verifiers_give_one_verdict_on_divided_layers(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VC-SUC-008, VC-SUC-017 with remainders of one limb and of several, below divisors that are no powers of two."""
+    monkeypatch.setattr(constants, "LIMB_WIDTHS", (width,))
+    prepare.cache_clear()
+    try:
+        plans = [plan for _, model in small_models(layered, 0, 10) for plan in prepare(model).plans.values()]
+        divided = [plan for plan in plans if plan.divided]
+        assert {plan.two_sided for plan in divided} == {0, 1}
+        assert (min(plan.limbs for plan in divided) == 1) == (width >= 12)
+        compare(tmp_path, 0, 10, [layered])
+    finally:
+        prepare.cache_clear()
 
 
 @pytest.mark.exhaustive

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 )
 def test_laws_hold_on_every_instruction_set(isa: str) -> None:
     laws = ["tests/laws/test_field_laws.py", "tests/laws/test_lane_laws.py", "tests/unit/proof/succinct/test_tree.py"]
-    laws += ["-k", "native or layer or trees"]
+    laws += [f"tests/unit/proof/succinct/{name}.py" for name in ("test_stack", "test_divisors")]
+    laws += ["-k", "native or layer or trees or twins or columns"]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *laws],
         cwd=ROOT, env={**os.environ, "VCOMPUTE_ISA": isa}, capture_output=True, text=True, check=False,

@@ -23,7 +23,7 @@ from vcompute.proof.suite import Policy, decode_envelope, encode_envelope
 from vcompute.registry import ParameterSetId, SuiteId
 from vcompute.task import Batch, Model, encode_model, make_batch
 from vectors.base import Group
-from vectors.succinct_lies import LIES, forged
+from vectors.succinct_lies import LIES, forged, long_remainder
 from vectors.succinct_models import dense_network, interior_softmax, models
 from vectors.toys import int8
 
@@ -93,6 +93,10 @@ def group() -> Group:
     scene.traced()
     scene.lies()
     scene.other_scores()
+    narrow = _Cases(result, "narrow", known["narrow"], make_batch(int8("succinct/narrow", 2, 3, 3, 2)))
+    narrow.accepted(" VC-SUC-028")
+    narrow.traced()
+    narrow.long_remainder()
     return result
 
 
@@ -239,6 +243,12 @@ class _Cases:
                 f"otherwise/{lie.name}", f"a run in which a {node} did something else: {lie.text}", lie.requirement,
                 outputs=outputs, proof=self.envelope(body, outputs),
             )  # fmt: skip
+
+    def long_remainder(self) -> None:
+        """rem of M and more."""
+        outputs, body = long_remainder(self.model, 1, 2, self.inputs, CONTEXT)
+        text = "a remainder that a divisor was added to, every limb of it in its range"
+        self.refused("remainder", text, "VC-SUC-028", outputs=outputs, proof=self.envelope(body, outputs))
 
     def other_scores(self) -> None:
         """A final SOFTMAX of other outputs."""

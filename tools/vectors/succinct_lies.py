@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 
 from vcompute.field import default_backend
+from vcompute.field.portable import NumpyBackend
 from vcompute.proof.succinct import prove as prover
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.public import public_values
@@ -83,6 +84,28 @@ def forged(model: Model, lie: Lie, inputs: Batch, context: bytes) -> tuple[Batch
         for name, made in (("make_witness", witness), ("leaf_tree", tree), *_public_ones()):
             stack.enter_context(mock.patch.object(prover, name, made))
         return prover.prove(prepare(model), inputs, context, int(ParameterSetId.TINY), ROOT_ONLY, default_backend())
+
+
+def long_remainder(model: Model, index: int, channel: int, inputs: Batch, context: bytes) -> tuple[Batch, bytes]:
+    """A run in which one element of a divided node has a quotient one less and a remainder a divisor more: its only
+    limb stays in its range, and misses the table with its gap.
+    """
+    prepared, make_witness = prepare(model), prover.make_witness
+    divisor = prepared.floors[index].divisors[channel]
+
+    def witness(circuit: Circuit, *rest: Any) -> Any:
+        made, proved = make_witness(circuit, *rest), circuit.proved[index]
+        (limb,) = proved.limbs
+        arrays = made.columns[limb], made.raised[index], made.keys[index]
+        place = (0,) * (arrays[0].ndim - 1) + (channel,)
+        for array, more in zip(arrays, (divisor, divisor, -1), strict=True):
+            array[place] += more
+        if int(arrays[0][place]) >= 1 << circuit.limb_bits:
+            raise SystemExit("a limb that leaves its range says nothing of the gap")
+        return made
+
+    with mock.patch.object(prover, "make_witness", witness):
+        return prover.prove(prepared, inputs, context, int(ParameterSetId.TINY), ROOT_ONLY, NumpyBackend())
 
 
 def _public_ones() -> list[tuple[str, Callable[..., Any]]]:

@@ -22,6 +22,7 @@ def models() -> dict[str, Model]:
         "pooled": pooled_network(),
         "heads": heads_network(),
         "scene": scene_network(),
+        "narrow": narrow_network(),
     }
 
 
@@ -143,6 +144,23 @@ class _Sketch:
     def model(self, *outputs: int) -> Model:
         """The model."""
         return build(graph(self.values[: self.inputs], self.constants, self.nodes, outputs), self.constants)
+
+
+def narrow_network() -> Model:
+    """Layers of few values: every remainder is below a divisor of its channel's own, and one limb long."""
+    sketch = _Sketch("narrow", value((3, 3, 2), -3))
+    label = "succinct/narrow"
+    across = ops.Conv2D(PLAIN, Rounding.DOUBLE, 2, 8)
+    seen = sketch.put(
+        across, (0,), value((3, 3, 4), 5), int8(f"{label}/0", 4, 1, 1, 2), *channels(f"{label}/0", 4, (-4, -5))
+    )
+    along = ops.DepthwiseConv2D(Window(1, 1, 1, 1, 0, 0, 0, 0), 1, Rounding.SINGLE, 1, 9)
+    kernel = int8(f"{label}/1", 2, 2, 4)
+    small = sketch.put(along, (seen,), value((2, 2, 4), 1), kernel, *channels(f"{label}/1", 4, (-3, -4)))
+    flat = sketch.put(ops.Reshape(), (small,), value((16,), 1))
+    dense = ops.FullyConnected(Rounding.SINGLE, -6, 0)
+    few = sketch.put(dense, (flat,), value((3,), -6), int8(f"{label}/3", 3, 16), *channels(f"{label}/3", 3, (-4, -5)))
+    return sketch.model(sketch.dense(few, 2, 4))
 
 
 def heads_network() -> Model:

@@ -79,7 +79,7 @@ def plan_rows(commitment: "Commitment") -> list[Row]:
             "node": index,
             "operator": commitment.graph.nodes[index].operator.name,
             "limbs": plan.limbs,
-            "form": "two-sided" if plan.two_sided else "one-sided",
+            "form": ("two-sided" if plan.two_sided else "one-sided") + (", divided" if plan.divided else ""),
             "K": plan.limbs * commitment.limb_bits + plan.two_sided,
             "least": plan.least,
             "greatest": plan.greatest,

@@ -22,28 +22,36 @@ REQUANT = {MUL: 0, MATRICES: 2, MEAN: 2}
 
 @dataclass
 class Floor:
-    """The constants of a node: D, Q and S for each channel or number of pixels; an ADD has two D."""
+    """The constants of a node: D, Q and S for each channel or number of pixels; an ADD has two D. A divided node has a
+    divisor M for each channel.
+    """
 
     bits: int
     two_sided: bool
     slopes: list[int]
     offsets: list[int]
     steps: list[int]
+    divisors: list[int]
 
     @property
     def unit(self) -> int:
         """Bits of the remainder."""
         return self.bits - self.two_sided
 
-    def keys(self, total: int, step: int) -> list[int]:
+    def divisor(self, place: int) -> int:
+        """What T is divided by."""
+        return self.divisors[place] if self.divisors else 1 << self.unit
+
+    def keys(self, total: int, place: int) -> list[int]:
         """Every quotient that a prover could write down for T."""
+        divisor = self.divisor(place)
         if not self.two_sided:
-            return [total >> self.unit]
-        found = [total >> self.unit, total - step >> self.unit]
+            return [total // divisor]
+        found = [total // divisor, (total - self.steps[place]) // divisor]
         return [key for key, s in zip(found, (0, 1), strict=True) if (key <= 0) == s]
 
-    def outputs(self, node: Node, total: int, step: int) -> set[int]:
-        return {clamp((key >> self.two_sided) + node.added, *node.clamp) for key in self.keys(total, step)}
+    def outputs(self, node: Node, total: int, place: int) -> set[int]:
+        return {clamp((key >> self.two_sided) + node.added, *node.clamp) for key in self.keys(total, place)}
 
 
 def check(graph: Graph, constants: Constants, index: int, floor: Floor) -> Range:
@@ -53,26 +61,29 @@ def check(graph: Graph, constants: Constants, index: int, floor: Floor) -> Range
         return check_sum(graph, node, floor, [ranges[operand] for operand in node.inputs])
     spans = accumulator_ranges(graph, node, ranges, constants)
     sizes = {len(floor.slopes), len(floor.offsets), len(floor.steps)}
-    demand(sizes == {len(spans)}, "constants of another number of channels")
+    demand(sizes == {len(spans)} and len(floor.divisors) in (0, len(spans)), "constants of another number of channels")
     ends: list[int] = []
     for place, (low, high) in enumerate(spans):
         slope, offset, step = floor.slopes[place], floor.offsets[place], floor.steps[place]
-        demand(slope >= 0 and 0 <= step <= 1 << floor.unit, "a line that falls, or that leaves a gap")
+        divisor = floor.divisor(place)
+        demand(0 < divisor <= 1 << floor.unit, "a divisor without remainders of its own")
+        demand(slope >= 0 and 0 <= step <= divisor, "a line that falls, or that leaves a gap")
         wanted = requantisation(graph, node, constants, place)
         bottom, top = slope * low + offset, slope * high + offset
         demand(max(abs(bottom), abs(bottom - step), abs(top)) <= 1 << 62, "T leaves 62 bits")
-        for accumulator in places(wanted, low, high, crossings(floor, slope, offset, step)):
-            found = floor.outputs(node, slope * accumulator + offset, step)
+        for accumulator in places(wanted, low, high, crossings(floor, place)):
+            found = floor.outputs(node, slope * accumulator + offset, place)
             demand(found == {wanted(accumulator)}, "a floor that is not the requantisation")
-        ends += (bottom - step >> floor.unit, top >> floor.unit)
+        ends += ((bottom - step) // divisor, top // divisor)
     return min(ends), max(ends)
 
 
-def crossings(floor: Floor, slope: int, offset: int, step: int) -> list[int]:
-    """Accumulators around the first ones with T >= 2^(K-1), and with T - S >= 2^(K-1)."""
+def crossings(floor: Floor, place: int) -> list[int]:
+    """Accumulators around the first ones with T >= 2^(K-1), and with T - S >= 2^(K-1), or M."""
+    slope, offset = floor.slopes[place], floor.offsets[place]
     if not floor.two_sided or not slope:
         return []
-    firsts = [-((offset - more - (1 << floor.unit)) // slope) for more in (0, step)]
+    firsts = [-((offset - more - floor.divisor(place)) // slope) for more in (0, floor.steps[place])]
     return [first + more for first in firsts for more in (-1, 0)]
 
 
@@ -114,7 +125,7 @@ def check_sum(graph: Graph, node: Node, floor: Floor, ranges: list[Range]) -> Ra
     operands = [Tensor((len(pairs),), list(side), zero) for side, zero in sides]
     wanted = evaluate(ADD, node.attributes, operands, [], (len(pairs),), node.value.zero)
     for (a, b), value in zip(pairs, wanted, strict=True):
-        demand(floor.outputs(node, first * a + second * b + offset, step) == {value}, "a floor that is not the sum")
+        demand(floor.outputs(node, first * a + second * b + offset, 0) == {value}, "a floor that is not the sum")
     bottom, top = (first * ranges[0][end] + second * ranges[1][end] + offset for end in (0, 1))
     demand(max(abs(bottom - step), abs(bottom), abs(top)) <= 1 << 62, "T leaves 62 bits")
     return bottom - step >> floor.unit, top >> floor.unit

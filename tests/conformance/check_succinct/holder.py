@@ -6,7 +6,7 @@ from typing import Any
 
 import cbor2
 from field import demand
-from graph import Graph, scalars_of
+from graph import LINEAR, Graph, scalars_of
 from opening import TINY
 from semantics import sha
 from stack import Box, Layout
@@ -21,10 +21,11 @@ class Plan:
     least: int
     greatest: int
     scalars: list[int]
+    divided: int
 
     @property
     def encoded(self) -> bytes:
-        fields = (self.limbs, self.two_sided, self.least, self.greatest, self.scalars)
+        fields = (self.limbs, self.two_sided, self.least, self.greatest, self.scalars, self.divided)
         return cbor2.dumps(dict(enumerate(fields)), canonical=True)
 
     def split(self) -> tuple[list[int], list[int], list[int]]:
@@ -55,15 +56,18 @@ class Holder:
         self.weight_columns: dict[int, dict[str, int]] = {}
         for node in graph.weighted:
             channels = node.value.shape[-1:]
-            parts = {"kernel": graph.constants[node.constants[0]][1], "bias": channels, "step": channels}
-            if node.index not in plans or not plans[node.index].two_sided:
-                del parts["step"]
+            parts = {"kernel": graph.constants[node.constants[0]][1], "bias": channels}
+            if node.index in plans and plans[node.index].two_sided:
+                parts["step"] = channels
+            if node.index in plans and plans[node.index].divided:
+                parts |= {"inverse": channels, "gap": channels}
             self.weight_columns[node.index] = {part: len(boxes) + i for i, part in enumerate(parts)}
             boxes += parts.values()
         self.weight_layout = Layout(boxes)
 
     def _check(self, index: int, plan: Plan) -> None:
         demand(1 <= plan.limbs <= 8 and plan.two_sided in (0, 1), "no form of a floor")
+        demand(plan.divided in range(1 + (self.graph.nodes[index].operator in LINEAR)), "no node to divide")
         demand(0 <= plan.greatest - plan.least < 1 << 22, "too long a table")
         demand(len(plan.scalars) == scalars_of(self.graph, self.graph.nodes[index]), "constants of another form")
 
@@ -75,7 +79,7 @@ def read_record(data: bytes) -> Holder:
     demand(record[0] == "vcompute-commitment" and record[1] == 1, "no commitment")
     demand(record[4] == TINY["number"], "another parameter set")
     demand(6 <= record[5] <= 18, "a limb of another width")
-    plans = {item[0]: Plan(*(item[1][key] for key in range(5))) for item in record[6]}
+    plans = {item[0]: Plan(*(item[1][key] for key in range(6))) for item in record[6]}
     constants = {item[0]: item[1] for item in record[7]}
     holder = Holder(record[2], record[3], record[5], plans, constants)
     holder.root = record[8]

@@ -23,6 +23,8 @@ class Proved:
     plan: Plan | None = None
     column: int = -1
     limbs: list[int] = field(default_factory=list)
+    raised: int = -1
+    """The leaf of a divided node's highest limbs plus their gaps."""
     sign: int = -1
     table: int = -1
     maxima: list[int] = field(default_factory=list)
@@ -35,6 +37,7 @@ class Boxes:
     """The boxes of a linear node in the stack of products, and its columns of weights; -1 for none."""
 
     step: int
+    inverse: int
     kernel: int
     bias: int
     weights: dict[str, int]
@@ -55,13 +58,14 @@ class Instance:
     def __init__(self, holder: Holder, batch: int) -> None:
         self.graph, self.holder, self.batch, self.limb_bits = holder.graph, holder, batch, holder.limb_bits
         self.columns: list[Box] = []
+        self.boxes_of_leaves: list[Box] = []
         self.leaf_of: dict[int, int] = {}
         """The leaf of each column that has one."""
         self.tables: list[Rows] = [[(i, 0, 0) for i in range(1 << self.limb_bits)]]
         self.shared = self._shared_tables()
         self.proved = {node.index: self._prove(node) for node in self.graph.nodes_of(PROVED)}
         self.counts = [self._column((len(table),)) for table in self.tables]
-        self.leaves = Stack([self.columns[column] for column in self.leaf_of])
+        self.leaves = Stack(self.boxes_of_leaves)
         self.boxes: dict[int, Boxes] = {}
         self._stack_products()
         crossed = {index: self._crossed(proved.node) for index, proved in self.proved.items()
@@ -84,9 +88,13 @@ class Instance:
 
     def _column(self, box: Box, leaf: bool = True) -> int:
         if leaf:
-            self.leaf_of[len(self.columns)] = len(self.leaf_of)
+            self.leaf_of[len(self.columns)] = self._leaf(box)
         self.columns.append(box)
         return len(self.columns) - 1
+
+    def _leaf(self, box: Box) -> int:
+        self.boxes_of_leaves.append(box)
+        return len(self.boxes_of_leaves) - 1
 
     def _shared_tables(self) -> dict[tuple[int, int], int]:
         """One table for each clamp, over all keys of the nodes that have it."""
@@ -126,6 +134,8 @@ class Instance:
             return proved
         plan = proved.plan = self.holder.plans[node.index]
         proved.limbs = [self._column(box) for _ in range(plan.limbs)]
+        if plan.divided:
+            proved.raised = self._leaf(box)
         unit = plan.limbs * self.limb_bits
         if plan.two_sided:
             demand(keys_fit(plan.least, plan.greatest, unit), "keys that wrap in the field")
@@ -160,13 +170,17 @@ class Instance:
         for node in self.graph.weighted:
             kernel = self.graph.constants[node.constants[0]][1]
             window = {CONV: kernel[1:3], DEPTHWISE: kernel[:2]}.get(node.operator, ())
-            step = -1
-            if node.index in self.proved and self.proved[node.index].sign >= 0:
+            step = inverse = -1
+            proved, channels = self.proved.get(node.index), self.graph.factors[self.graph.first + node.index][-1]
+            if proved and proved.sign >= 0:
                 step = len(boxes)
-                boxes.append(self.graph.factors[self.graph.first + node.index][-1])
+                boxes.append(channels)
+            if proved and proved.raised >= 0:
+                inverse = len(boxes)
+                boxes.append(channels)
             boxes += [(*window, *self.graph.factors[node.inputs[0]][-1]), ()]
             weights = self.holder.weight_columns[node.index]
-            self.boxes[node.index] = Boxes(step, len(boxes) - 2, len(boxes) - 1, weights)
+            self.boxes[node.index] = Boxes(step, inverse, len(boxes) - 2, len(boxes) - 1, weights)
         self.products = Stack(boxes or [()])
 
     def _crossed(self, node: Node) -> Box:

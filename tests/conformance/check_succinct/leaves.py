@@ -4,7 +4,7 @@
 import itertools
 from dataclasses import dataclass
 
-from field import ONE, Element, P, add, mul, scale, sub, weigh
+from field import ONE, ZERO, Element, P, add, mul, scale, sub, weigh
 from form import Form, Values, Vector, pulled, reduced, stretched
 from graph import ADD, AVERAGE, BILINEAR, LINEAR, MAPS, MAXIMUM, Node, windows
 from instance import Instance, Proved
@@ -14,10 +14,14 @@ from stack import outer
 
 @dataclass
 class Load:
-    """A factor, and the weights of a node's T (or of its products) along samples and each axis."""
+    """A factor, and the weights of a node's T (or of its products) along samples and each axis.
+
+    Of a divided node the factor is that of (T - rem) / M, and another one that of its channels' gaps.
+    """
 
     factor: Element
     axes: list[Vector]
+    gap: Element = ZERO
 
 
 class Leaves:
@@ -35,14 +39,14 @@ class Leaves:
         for number, column in enumerate(instance.counts):
             self._rows(number, column)
 
-    def _at(self, column: int) -> tuple[Element, Vector]:
-        """What the leaf of a column weighs, and its elements."""
-        place, vectors = self.instance.leaves.at(self.instance.leaf_of[column], self.point)
+    def _at(self, column: int, leaf: int = -1) -> tuple[Element, Vector]:
+        """What the leaf of a column, or another one, weighs, and its elements."""
+        place, vectors = self.instance.leaves.at(self.instance.leaf_of[column] if leaf < 0 else leaf, self.point)
         return place, outer(vectors)
 
-    def _lookup(self, column: int, table: int, value: Element) -> tuple[Element, Vector]:
+    def _lookup(self, column: int, table: int, value: Element, leaf: int = -1) -> tuple[Element, Vector]:
         """One lookup of each element of a column, which is weighed by ``value`` in the fingerprint; the key is left."""
-        place, vector = self._at(column)
+        place, vector = self._at(column, leaf)
         self.numerator.plus(place, vector)
         self.denominator.plus(mul(place, sub(self.alpha, (1 + table, 0))), vector)
         self.denominator.column(column, scale(mul(place, value), -1), vector)
@@ -64,14 +68,18 @@ class Leaves:
             return
         for limb in proved.limbs:
             self._lookup(limb, 0, self.wu)
-        unit = scale(key, pow(1 << len(proved.limbs) * self.instance.limb_bits, -1, P))
-        for number, limb in enumerate(proved.limbs):
-            form.column(limb, scale(unit, -(1 << number * self.instance.limb_bits)), vector)
         if proved.sign >= 0:
             place, _ = self._at(proved.column)
             form.column(proved.sign, scale(mul(place, self.ws), -1), vector)
         else:
             form.plus(scale(key, node.added), vector)
+        if proved.raised >= 0:
+            gap, _ = self._lookup(proved.limbs[-1], 0, self.wu, proved.raised)
+            self.loads[node.index] = Load(key, self._by_axis(proved), gap)
+            return
+        unit = scale(key, pow(1 << len(proved.limbs) * self.instance.limb_bits, -1, P))
+        for number, limb in enumerate(proved.limbs):
+            form.column(limb, scale(unit, -(1 << number * self.instance.limb_bits)), vector)
         if node.operator in LINEAR:
             self.loads[node.index] = Load(unit, self._by_axis(proved))
         elif node.operator == AVERAGE:

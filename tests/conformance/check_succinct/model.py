@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A verifier with the model: it has the weights, and makes their commitment itself.
 
-The constants D, Q, S and K of the floors are given to it (operation ``succinct.constants``); it finds them exact or
+The constants D, Q, S, K and M of the floors are given to it (operation ``succinct.constants``); it finds them exact or
 refuses them. From them follow the public constants, the table of weights and its root.
 """
 
@@ -20,24 +20,27 @@ from semantics import blob, signed
 def read_model(data: bytes, given: dict[str, Any]) -> Holder:
     """The holder of a model, with its table of weights and no root.
 
-    ``given`` holds the limb width and for each requantised node K and whether it is two-sided, D, Q and S.
+    ``given`` holds the limb width and for each requantised node K and whether it is two-sided, D, Q and S, and M where
+    it is divided.
     """
     file = cbor2.loads(data)
-    graph, constants = Graph(file[2]), constants_of(file)
+    graph, constants, width = Graph(file[2]), constants_of(file), given["limb_bits"]
     floors = {}
     for node in given["nodes"]:
-        slopes, offsets, steps = ([int(number) for number in node[name]] for name in ("D", "Q", "S"))
-        floors[node["node"]] = Floor(node["K"], node["two_sided"], slopes, offsets, steps)
+        lists = ([int(number) for number in node.get(name, ())] for name in ("D", "Q", "S", "M"))
+        floors[node["node"]] = Floor(node["K"], node["two_sided"], *lists)
     demand(list(floors) == graph.requantised, "constants of other nodes")
     plans = {}
     for index, floor in floors.items():
         least, greatest = check(graph, constants, index, floor)
-        demand(floor.unit % given["limb_bits"] == 0, "a remainder that does not fill its limbs")
+        demand(floor.unit % width == 0, "a remainder that does not fill its limbs")
+        demand(not any(divisor % (1 << floor.unit - width) for divisor in floor.divisors), "a divisor of low limbs")
         linear = graph.nodes[index].operator in LINEAR
         scalars = [] if linear else [*floor.slopes, *floor.offsets, *floor.steps]
-        plans[index] = Plan(floor.unit // given["limb_bits"], int(floor.two_sided), least, greatest, scalars)
+        form = int(floor.two_sided), least, greatest, scalars, int(bool(floor.divisors))
+        plans[index] = Plan(floor.unit // width, *form)
     in_clear = {number: raw for number, raw in enumerate(raw_constants(file)) if number in graph.in_clear}
-    holder = Holder(file[2], blob(file[3]), given["limb_bits"], plans, in_clear)
+    holder = Holder(file[2], blob(file[3]), width, plans, in_clear)
     holder.table = weights(holder, constants, floors)
     return holder
 
@@ -58,17 +61,26 @@ def constants_of(file: dict[int, Any]) -> Constants:
 
 
 def weights(holder: Holder, constants: Constants, floors: dict[int, Floor]) -> list[int]:
-    """The committed table: D times the filter, D times the bias plus Q, and S."""
+    """The committed table: D times the filter, D times the bias plus Q, and S; of a divided node these over M, then
+    1 / M and the gap.
+    """
     table = [0] * holder.weight_layout.length
     for node in holder.graph.weighted:
         kernel, channels = constants[node.constants[0]], node.value.shape[-1]
-        floor = floors.get(node.index) or Floor(0, False, [1] * channels, [0] * channels, [0] * channels)
+        floor = floors.get(node.index) or Floor(0, False, [1] * channels, [0] * channels, [0] * channels, [])
         bias = [0] * channels if node.operator == MATMUL else constants[node.constants[1]]
         inner = 1 if node.operator == DEPTHWISE else len(kernel) // channels
+        inverses = [pow(divisor, -1, P) for divisor in floor.divisors] or [1] * channels
+        slopes, offsets, steps = (
+            [number * inverse for number, inverse in zip(numbers, inverses, strict=True)]
+            for numbers in (floor.slopes, floor.offsets, floor.steps)
+        )
         parts = {
-            "kernel": [floor.slopes[at // inner % channels] * weight for at, weight in enumerate(kernel)],
-            "bias": [d * b + q for d, b, q in zip(floor.slopes, bias, floor.offsets, strict=True)],
-            "step": floor.steps,
+            "kernel": [slopes[at // inner % channels] * weight for at, weight in enumerate(kernel)],
+            "bias": [d * b + q for d, b, q in zip(slopes, bias, offsets, strict=True)],
+            "step": steps,
+            "inverse": inverses,
+            "gap": [((1 << floor.unit) - divisor) >> floor.unit - holder.limb_bits for divisor in floor.divisors],
         }
         for part, column in holder.weight_columns[node.index].items():
             for place, entry in zip(holder.weight_layout.places[column], parts[part], strict=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from field import ONE, ZERO, Element, add, dot, mul, scale
 from form import Form, Values, Vector, pulled, stretched, windowed
 from graph import CONV, DEPTHWISE, MATRICES, Node
-from instance import Instance
+from instance import Boxes, Instance
 from leaves import Load
 from stack import outer
 
@@ -44,10 +44,19 @@ class Products:
         self.weigh(boxes.weights["bias"], mul(load.factor, place), channels)
         self.right.plus(place, rows)
         if boxes.step >= 0:
-            place, axes = instance.products.at(boxes.step, self.point)
-            both = [mul(one, other) for one, other in zip(channels, outer(axes), strict=True)]
-            self.weigh(boxes.weights["step"], scale(mul(load.factor, place), -1), both)
-            self.right.column(instance.proved[index].sign, place, outer([rows, *axes]))
+            self._by_channel(boxes, "step", load, {instance.proved[index].sign: 1})
+        if boxes.inverse >= 0:
+            self.weigh(boxes.weights["gap"], mul(load.gap, place), channels)
+            limbs = enumerate(instance.proved[index].limbs)
+            self._by_channel(boxes, "inverse", load, {limb: 1 << at * instance.limb_bits for at, limb in limbs})
+
+    def _by_channel(self, boxes: Boxes, part: str, load: Load, columns: dict[int, int]) -> None:
+        """A number for each channel against a sum of columns, each by a factor, to be taken off."""
+        place, axes = self.instance.products.at(getattr(boxes, part), self.point)
+        both = [mul(one, other) for one, other in zip(load.axes[-1], outer(axes), strict=True)]
+        self.weigh(boxes.weights[part], scale(mul(load.factor, place), -1), both)
+        for column, factor in columns.items():
+            self.right.column(column, scale(place, factor), outer([*load.axes[:-1], *axes]))
 
     @staticmethod
     def _kernel(node: Node, channels: Vector, tapped: Vector, depth: Vector) -> Vector:

@@ -38,11 +38,15 @@ def succinct_commit(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def succinct_constants(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``{model}`` -> ``{limb_bits, nodes}``: for each requantised node K and D, Q and S in full."""
+    """``{model}`` -> ``{limb_bits, nodes}``: for each requantised node K and D, Q and S in full, and M where it is
+    divided.
+    """
     prepared = prepare(decode_model(to_bytes(request["model"])))
 
     def node(index: int, floor: Floor) -> dict[str, Any]:
         lists = {"D": floor.slope, "Q": floor.offset, "S": floor.step}
+        if floor.divisors:
+            lists["M"] = floor.divisors
         decimal = {name: [str(number) for number in numbers] for name, numbers in lists.items()}
         return {"node": index, "K": floor.bits, "two_sided": floor.two_sided, **decimal}
 

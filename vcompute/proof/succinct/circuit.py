@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proof compiler: from a graph to columns, lookups and linear boxes. Deterministic; both sides run it.
 
-Every committed element but the sign columns is one leaf of the lookups' tree, and stands in a column of its own box:
+Every committed element but the signs is one leaf of the lookups' tree, and stands in a column of its own box:
 
 - a *value column* y carries the lookup (table, u, y, s) that makes y of the node's key u;
-- a *limb column* carries the lookup of its element in the range table;
+- a *limb column* carries the lookup of its element in the range table; the highest limbs of a divided node are
+  looked up once more, their channels' gaps added, by leaves without a column;
 - a *multiplicity column* carries the rows of a table, with numerators -m.
 """
 
@@ -37,6 +38,8 @@ class Proved:
     bits: int
     """K; 0 where the key is the operand itself."""
     two_sided: bool
+    raised: int | None = None
+    """The leaf of a divided node's highest limbs plus their gaps."""
     maxima: tuple[int, ...] = ()
     """The columns of a running maximum (see :mod:`maxima`); the last is ``column`` itself where no clamp follows."""
     maxima_table: int = 0
@@ -49,6 +52,7 @@ class Boxes:
     kernel: int
     bias: int
     step: int | None
+    inverse: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +104,20 @@ class _Builder:
     limb_bits: int
     factors: tuple[Factors, ...]
     columns: list[tuple[int, ...]] = field(default_factory=list)
-    leaves: list[int] = field(default_factory=list)
+    leaves: list[tuple[int, ...]] = field(default_factory=list)
+    leaf_of: dict[int, int] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     products: list[tuple[int, ...]] = field(default_factory=list)
 
     def column(self, box: tuple[int, ...], leaf: bool) -> int:
         self.columns.append(box)
         if leaf:
-            self.leaves.append(len(self.columns) - 1)
+            self.leaf_of[len(self.columns) - 1] = self.leaf(box)
         return len(self.columns) - 1
+
+    def leaf(self, box: tuple[int, ...]) -> int:
+        self.leaves.append(box)
+        return len(self.leaves) - 1
 
     def product(self, box: tuple[int, ...]) -> int:
         self.products.append(box)
@@ -147,12 +156,11 @@ def compile_circuit(
         if index in proved and isinstance(graph.nodes[index].operator, BILINEAR):
             bilinear[index] = _bilinear_box(graph, index, batch)
         if role in (Role.PROVED, Role.REVEALED) and isinstance(graph.nodes[index].operator, LINEAR):
-            boxes[index] = _linear_boxes(builder, index, index in proved and proved[index].two_sided)
+            boxes[index] = _linear_boxes(builder, index, proved.get(index))
     multiplicities = tuple(builder.column((table.rows,), leaf=True) for table in builder.tables)
     return Circuit(
         graph, batch, limb_bits, roles, bound, builder.factors, tuple(builder.columns), proved,
-        tuple(builder.tables), multiplicities, {column: leaf for leaf, column in enumerate(builder.leaves)},
-        Stack([builder.columns[column] for column in builder.leaves]),
+        tuple(builder.tables), multiplicities, builder.leaf_of, Stack(builder.leaves),
         boxes, Stack(builder.products or [()]),
         {index: number for number, index in enumerate(bilinear)}, Stack(list(bilinear.values()) or [()]),
     )  # fmt: skip
@@ -242,9 +250,9 @@ def _prove_maximum(
     maxima = tuple(builder.column(box, leaf=True) for _ in range(pairs))
     positive_part = clamps[POSITIVE_PART]
     if not _clamps(operator):
-        return Proved(index, maxima[-1], (), None, positive_part, 0, False, maxima, positive_part)
+        return Proved(index, maxima[-1], (), None, positive_part, 0, False, None, maxima, positive_part)
     column = builder.column(box, leaf=True)
-    return Proved(index, column, (), None, clamps[clamp_of(operator)], 0, False, maxima, positive_part)
+    return Proved(index, column, (), None, clamps[clamp_of(operator)], 0, False, None, maxima, positive_part)
 
 
 def _prove_node(
@@ -266,6 +274,7 @@ def _prove_node(
     plan = plans[index]
     two_sided = bool(plan.two_sided)
     limbs = tuple(builder.column(box, leaf=True) for _ in range(plan.limbs))
+    raised = builder.leaf(box) if plan.divided else None
     sign = None
     if two_sided:
         _check_keys(index, plan, plan.limbs * builder.limb_bits)
@@ -276,7 +285,7 @@ def _prove_node(
     else:
         table = _own_table(builder, index, plan, clamps)
     bits = plan.limbs * builder.limb_bits + two_sided
-    return Proved(index, column, limbs, sign, table, bits, two_sided)
+    return Proved(index, column, limbs, sign, table, bits, two_sided, raised)
 
 
 def _bilinear_box(graph: Graph, index: int, batch: int) -> tuple[int, ...]:
@@ -288,7 +297,7 @@ def _bilinear_box(graph: Graph, index: int, batch: int) -> tuple[int, ...]:
     return (batch, *node.output.shape)
 
 
-def _linear_boxes(builder: _Builder, index: int, two_sided: bool) -> Boxes:
+def _linear_boxes(builder: _Builder, index: int, proved: Proved | None) -> Boxes:
     graph = builder.graph
     node = graph.nodes[index]
     kernel = graph.constants[node.constants[0]].shape
@@ -301,5 +310,6 @@ def _linear_boxes(builder: _Builder, index: int, two_sided: bool) -> Boxes:
         case _:
             box = depth
     channels = builder.factors[len(graph.inputs) + index][-1]
-    step = builder.product(channels) if two_sided else None
-    return Boxes(builder.product(box), builder.product(()), step)
+    step = builder.product(channels) if proved and proved.two_sided else None
+    inverse = builder.product(channels) if proved and proved.raised is not None else None
+    return Boxes(builder.product(box), builder.product(()), step, inverse)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from vcompute.field import ONE, Backend, Ext, ExtWords, to_array
+from vcompute.field import ONE, ZERO, Backend, Ext, ExtWords, to_array
 from vcompute.field.goldilocks import P
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.constants import NodePlan
@@ -40,10 +40,14 @@ class Challenges:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """scale * the sum of a linear node's T, or of a bilinear node's products, weighed by ``axes`` (batch first)."""
+    """scale * the sum of a linear node's T, or of a bilinear node's products, weighed by ``axes`` (batch first).
+
+    Of a divided node it is that of (T - rem) / M, and gap * the sum of its channels' gaps, weighed alike.
+    """
 
     scale: Ext
     axes: tuple[Axis, ...]
+    gap: Ext = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,20 @@ def leaf_claims(
             if column != node.column:
                 denominator.constant = denominator.constant + place * weight * base
                 denominator.add_column(column, -(challenges.u * place), vectors)
+        gap = ZERO
+        if node.raised is not None:
+            place = at.place(node.raised)
+            numerator.constant = numerator.constant + place * weight
+            denominator.constant = denominator.constant + place * weight * base
+            gap = -(challenges.u * place)
+            denominator.add_column(node.limbs[-1], gap, vectors)
         place = at.place(leaf)
         axes = group_axes(vectors, circuit.factors[circuit.first + node.node])
         denominator.constant = denominator.constant + place * (base - node.table) * weight
         denominator.add_column(node.column, -(challenges.v * place), vectors)
         if node.sign is not None:
             denominator.add_column(node.sign, -(challenges.s * place), vectors)
-        key = Key(node, -(challenges.u * place), axes, vectors, weight)
+        key = Key(node, -(challenges.u * place), axes, vectors, weight, gap)
         _add_key(circuit, plans, key, denominator, loads, bilinear)
     for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
         leaf = circuit.leaf_of[column]
@@ -131,13 +142,16 @@ def _add_maxima(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """scale * the key u of a node's value column, weighed by ``vectors`` (by axis: ``axes``) of total ``mass``."""
+    """scale * the key u of a node's value column, weighed by ``vectors`` (by axis: ``axes``) of total ``mass``, and
+    gap * the gaps of a divided node.
+    """
 
     node: Proved
     scale: Ext
     axes: tuple[Axis, ...]
     vectors: tuple[ExtWords, ...]
     mass: Ext
+    gap: Ext
 
 
 def _add_key(
@@ -161,11 +175,14 @@ def _add_key(
     if not node.bits:
         form.add_value(graph_node.inputs[0], scale, axes)
         return
+    if not node.two_sided and not isinstance(operator, ops.AveragePool2D):
+        form.constant = form.constant + scale * graph_node.output.zero_point * key.mass
+    if node.raised is not None:
+        loads[node.node] = Load(scale, axes, key.gap)
+        return
     unit = scale * pow(2, ORDER_OF_TWO - (node.bits - node.two_sided), P)
     for place, limb in enumerate(node.limbs):
         form.add_column(limb, -(unit * (1 << (place * circuit.limb_bits))), vectors)
-    if not node.two_sided and not isinstance(operator, ops.AveragePool2D):
-        form.constant = form.constant + scale * graph_node.output.zero_point * key.mass
     if isinstance(operator, LINEAR):
         loads[node.node] = Load(unit, axes)
         return
@@ -277,7 +294,8 @@ def window_axes(
 class WeightTerm:
     """scale * the sum of a node's tensor weighed by a vector for each of its axes.
 
-    ``part``: "kernel" (D_c * filter, the filter's axes), "bias" (D_c * bias_c + Q_c), "step" (S_c).
+    ``part``: "kernel" (D_c * filter, the filter's axes), "bias" (D_c * bias_c + Q_c), "step" (S_c); of a divided node
+    these over M_c, "inverse" (1 / M_c) and "gap" (that of M_c).
     """
 
     node: int
@@ -312,16 +330,27 @@ def product_claims(circuit: Circuit, loads: Mapping[int, Load], point: list[Ext]
         right.constant = right.constant - place * zero_point * mass(seen)
         place = at.place(boxes.bias)
         left.append(WeightTerm(index, "bias", load.scale * place, (channels,)))
+        if boxes.inverse is not None:
+            left.append(WeightTerm(index, "gap", load.gap * place, (channels,)))
         right.constant = right.constant + place * mass(load.axes[:-1])
-        if boxes.step is not None:
-            place, vectors = at.place(boxes.step), at.axes(boxes.step)
+        for part, box in (("step", boxes.step), ("inverse", boxes.inverse)):
+            if box is None:
+                continue
+            place, vectors = at.place(box), at.axes(box)
             own = backend.ext_mul(channels, full(vectors, backend))
-            left.append(WeightTerm(index, "step", -(load.scale * place), (own,)))
-            sign = circuit.proved[index].sign
-            if sign is not None:
-                outer_axes = [vector for axis in load.axes[:-1] for vector in axis]
-                right.add_column(sign, place, [*outer_axes, *vectors])
+            left.append(WeightTerm(index, part, -(load.scale * place), (own,)))
+            outer_axes = [vector for axis in load.axes[:-1] for vector in axis]
+            for column, factor in parts_of(circuit, index, part):
+                right.add_column(column, place * factor, [*outer_axes, *vectors])
     return ProductClaims(tuple(left), right)
+
+
+def parts_of(circuit: Circuit, index: int, part: str) -> tuple[tuple[int, int], ...]:
+    """The columns, each with a factor, whose sum a node's vector over channels multiplies: S its sign, 1 / M rem."""
+    proved = circuit.proved[index]
+    if part == "inverse":
+        return tuple((limb, 1 << place * circuit.limb_bits) for place, limb in enumerate(proved.limbs))
+    return () if proved.sign is None else ((proved.sign, 1),)
 
 
 def kernel_vectors(

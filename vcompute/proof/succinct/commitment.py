@@ -20,6 +20,7 @@ from vcompute.field.backend import DIGEST_BYTES
 from vcompute.proof.succinct.circuit import requantised_nodes
 from vcompute.proof.succinct.constants import NodePlan, scalar_count
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.roles import LINEAR
 from vcompute.proof.succinct.setting import PARAMETERS, clear_constants, map_of, mapped_nodes
 from vcompute.proof.succinct.weight_layout import WeightColumns, weight_columns
 from vcompute.task import Graph, decode_graph
@@ -146,7 +147,9 @@ def decode_commitment(data: bytes) -> Commitment:
         raise EncodingError("the node constants are not those the graph needs")
     for item in record.plans:
         span = item.plan.greatest - item.plan.least
-        if len(item.plan.scalars) != scalar_count(graph, item.node) or not 0 <= span < 1 << 22:
+        divides = isinstance(graph.nodes[item.node].operator, LINEAR)
+        formed = len(item.plan.scalars) == scalar_count(graph, item.node) and divides >= item.plan.divided
+        if not formed or not 0 <= span < 1 << 22:
             raise EncodingError("a node's constants are of another form", got=item.node)
     if record.parameter_set not in PARAMETERS:
         raise EncodingError("not a parameter set of this suite", got=record.parameter_set)

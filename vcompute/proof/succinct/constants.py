@@ -8,6 +8,7 @@ a verifier without the weights must know of them is :class:`NodePlan`.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from vcompute.codec import Array, Int, field
 from vcompute.errors import Rejected
 from vcompute.kernels.reference import elementwise
 from vcompute.proof.succinct import requant
+from vcompute.proof.succinct.divisors import Divisors, find_divisors
 from vcompute.proof.succinct.pair import PairSearch, pair_search, solve_pair
 from vcompute.proof.succinct.pools import pixel_counts
 from vcompute.proof.succinct.requant import Floor, Search
@@ -50,6 +52,7 @@ class NodePlan:
         Array(Int(-(1 << 63), (1 << 64) - 1), 0, 3 * MOST_COUNTS),
         "slopes, Q and S of a node without weights (a pool's: for each number of pixels, ascending); else none",
     )
+    divided: int = field(5, Int(0, 1), "whether each channel has a divisor of its own")
 
 
 def scalar_count(graph: Graph, index: int) -> int:
@@ -71,6 +74,33 @@ class Compiled:
     plans: dict[int, NodePlan]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the search says of one node: its constants of every width follow."""
+
+    prepared: Search | PairSearch
+    bits: int
+    """The least K."""
+    divisors: Divisors | None
+    """Of a node with weights."""
+    kept: dict[int, Floor | None] = dataclass_field(default_factory=dict)
+    """The divided constants of widths that were asked for."""
+
+    def limbs(self, width: int) -> int:
+        """Limbs of the least K, or of the least above it that fills its limbs."""
+        return -(-(self.bits - self.prepared.two_sided) // width)
+
+    def divided(self, width: int) -> Floor | None:
+        """The constants with divisors of the fewest limbs; None where these are not fewer than without."""
+        if self.divisors is None:
+            return None
+        if width not in self.kept:
+            floors = (self.divisors.floor(width, limbs) for limbs in range(1, self.limbs(width)))
+            fit = (floor for floor in floors if floor and floor.greatest - floor.least < MOST_ROWS)
+            self.kept[width] = next(fit, None)
+        return self.kept[width]
+
+
 def compile_constants(model: Model, nodes: list[int]) -> Compiled:
     """The constants of the given nodes.
 
@@ -78,14 +108,18 @@ def compile_constants(model: Model, nodes: list[int]) -> Compiled:
         Rejected: suite_unsupported_model, where a node has no constants of admitted size.
     """
     ranges = value_ranges(model.graph, model.constants)
-    searches: dict[int, tuple[Search | PairSearch, int]] = {}
+    searches: dict[int, Found] = {}
     for index in nodes:
+        node = model.graph.nodes[index]
         with _refused_by_name(model, index):
-            searches[index] = _search(model, model.graph.nodes[index], ranges)
+            prepared, bits = _search(model, node, ranges)
+        divides = isinstance(node.operator, LINEAR)
+        divisors = find_divisors(prepared) if divides and isinstance(prepared, Search) else None
+        searches[index] = Found(prepared, bits, divisors)
     failures: list[Rejected] = []
     for width in _limb_widths(model, searches):
         try:
-            floors = {index: _floor(model, index, *found, width) for index, found in searches.items()}
+            floors = {index: _floor(model, index, found, width) for index, found in searches.items()}
         except Rejected as error:
             failures.append(error)  # T doubles with each bit of K that fills a limb: another width may need fewer
         else:
@@ -93,8 +127,11 @@ def compile_constants(model: Model, nodes: list[int]) -> Compiled:
     raise failures[0]
 
 
-def _floor(model: Model, index: int, prepared: Search | PairSearch, least: int, width: int) -> Floor:
-    bits = _limbs(prepared.two_sided, least, width) * width + prepared.two_sided
+def _floor(model: Model, index: int, found: Found, width: int) -> Floor:
+    divided = found.divided(width)
+    if divided is not None:
+        return divided
+    prepared, bits = found.prepared, found.limbs(width) * width + found.prepared.two_sided
     with _refused_by_name(model, index):
         floor = solve_pair(prepared, bits) if isinstance(prepared, PairSearch) else requant.solve(prepared, bits)
         if floor.greatest - floor.least >= MOST_ROWS:
@@ -122,25 +159,22 @@ def _plan(model: Model, index: int, floor: Floor, width: int) -> NodePlan:
     if not isinstance(model.graph.nodes[index].operator, LINEAR):
         scalars = (*floor.slope, *floor.offset, *floor.step)
     limbs = floor.remainder_bits // width
-    return NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars)
+    return NodePlan(limbs, int(floor.two_sided), floor.least, floor.greatest, scalars, int(bool(floor.divisors)))
 
 
-def _limbs(two_sided: bool, bits: int, width: int) -> int:
-    """Limbs of the least K, or of the least above it that fills its limbs."""
-    return -(-(bits - two_sided) // width)
-
-
-def _limb_widths(model: Model, searches: dict[int, tuple[Search | PairSearch, int]]) -> list[int]:
-    """All widths, that with the fewest limbs and table rows together first."""
+def _limb_widths(model: Model, searches: dict[int, Found]) -> list[int]:
+    """All widths, that with the fewest committed elements and leaves together first."""
 
     def cost(width: int) -> int:
-        total = 1 << width
-        for index, (prepared, bits) in searches.items():
-            limbs = _limbs(prepared.two_sided, bits, width)
-            most = requant.MAX_BITS if bits <= requant.MAX_BITS else requant.GREATEST_BITS
-            if limbs * width + prepared.two_sided > most:
+        total = 2 << width
+        for index, found in searches.items():
+            limbs, divided = found.limbs(width), found.divided(width)
+            most = requant.MAX_BITS if found.bits <= requant.MAX_BITS else requant.GREATEST_BITS
+            if divided is None and limbs * width + found.prepared.two_sided > most:
                 return 1 << 60
-            total += limbs * model.graph.nodes[index].output.elements
+            # A divided remainder has its limbs, and the highest one is looked up twice.
+            each = 2 * limbs if divided is None else 2 * divided.remainder_bits // width + 1
+            total += each * model.graph.nodes[index].output.elements
         return total
 
     return sorted(LIMB_WIDTHS, key=lambda width: (cost(width), width))

@@ -101,6 +101,20 @@ def _project_native(vectors: Sequence[ExtWords], matrix: IntArray, zero_point: i
     return result
 
 
+def project_limbs(vector: ExtWords, matrix: IntArray, backend: Backend) -> ExtWords:
+    """The sum over r of vector[r] * matrix[r, :], as (C, 2). Entries of an int32 matrix are from 0 to 2^20."""
+    if backend.name != "native" or matrix.dtype != np.int32:
+        return project([vector], matrix, backend)[0]
+    rows, columns = matrix.shape
+    result = np.empty((columns, 2), np.uint64)
+    ffi = _native.ffi
+    _native.lib.vc_project_limbs(
+        ffi.from_buffer("uint64_t[]", result), ffi.from_buffer("int32_t[]", np.ascontiguousarray(matrix)),
+        rows, columns, ffi.from_buffer("uint64_t[]", np.ascontiguousarray(vector)),
+    )  # fmt: skip
+    return result
+
+
 def _limbs(vector: ExtWords) -> npt.NDArray[np.float64]:
     """(8, R): limbs of word 0, then of word 1, least significant first."""
     shifts = np.array([0, 16, 32, 48], np.uint64)

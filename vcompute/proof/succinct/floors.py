@@ -8,7 +8,7 @@ limbs and counts. Threads share out lines; each counts for itself.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from vcompute.proof.succinct.steps import Int64
 from vcompute.registry import ErrorCode
 from vcompute.task import Graph, Node
 from vcompute.task import operators as ops
+
+if TYPE_CHECKING:
+    from vcompute.proof.succinct.witness import Filling
 
 Int32 = npt.NDArray[np.int32]
 WORD = (1 << 64) - 1
@@ -124,6 +127,7 @@ class Filled:
         self.value = np.empty(self.box, np.int8)
         self.sign = np.empty(self.box if proved.two_sided else 0, np.int8)
         self.limbs = [np.empty(self.box, np.int32) for _ in proved.limbs]
+        self.raised = np.empty(0 if proved.raised is None else self.box, np.int32)
         handle = self.handle = _native.ffi.new("vc_floor *")
         pool = isinstance(node.operator, ops.AveragePool2D)
         handle.unit, handle.two_sided = proved.bits - proved.two_sided, proved.two_sided
@@ -136,14 +140,19 @@ class Filled:
         handle.sign = _pointer("int8_t[]", self.sign)
         for place, limb in enumerate(self.limbs):
             handle.limbs[place] = _pointer("int32_t[]", limb)
+        if proved.raised is not None:
+            handle.raised = _pointer("int32_t[]", self.raised)
 
-    def keep(self, columns: dict[int, IntArray], keys: dict[int, IntArray]) -> None:
+    def keep(self, filling: "Filling") -> None:
         """Hand the columns over."""
-        columns[self.proved.column], keys[self.proved.node] = self.value, self.key
-        if self.proved.sign is not None:
-            columns[self.proved.sign] = self.sign
-        for column, limb in zip(self.proved.limbs, self.limbs, strict=True):
+        proved, columns = self.proved, filling.columns
+        columns[proved.column], filling.keys[proved.node] = self.value, self.key
+        if proved.sign is not None:
+            columns[proved.sign] = self.sign
+        for column, limb in zip(proved.limbs, self.limbs, strict=True):
             columns[column] = limb
+        if proved.raised is not None:
+            filling.raised[proved.node] = self.raised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +187,10 @@ class Affine:
     slope: Int64
     offset: Int64
     step: Int64
+    divisor: Int64
+    inverse: npt.NDArray[np.float64]
+    gap: Int32
+    """The last three of a divided floor, else empty."""
 
 
 def linear_of(
@@ -218,15 +231,16 @@ def _packed(op: Any, operation: Operation) -> Any:
     return packed
 
 
-def affine_of(index: int, floor: Floor, kept: dict[str, object]) -> Affine:
+def affine_of(index: int, floor: Floor, width: int, kept: dict[str, object]) -> Affine:
     """A floor's constants for the core."""
     key = f"affine {index}"
     found = kept.get(key)
     if not isinstance(found, Affine):
         repeats = -(-LEAST_PERIOD // len(floor.slope))
         with memory.plain():
-            slope, offset, step = (np.tile(_int64(v), repeats) for v in (floor.slope, floor.offset, floor.step))
-            kept[key] = found = Affine(slope, offset, step)
+            lists = floor.slope, floor.offset, floor.step, floor.divisors, floor.gaps(width)
+            slope, offset, step, divisor, gap = (np.tile(_int64(values), repeats) for values in lists)
+            kept[key] = found = Affine(slope, offset, step, divisor, 1 / divisor, gap.astype(np.int32))
     return found
 
 
@@ -240,6 +254,9 @@ def fill_linear(workshop: Workshop, filled: Filled, linear: Linear, affine: Affi
     handle.period = affine.slope.size
     handle.slope, handle.offset = _pointer("int64_t[]", affine.slope), _pointer("int64_t[]", affine.offset)
     handle.step = _pointer("int64_t[]", affine.step)
+    if affine.divisor.size:
+        handle.divisor, handle.inverse = _pointer("int64_t[]", affine.divisor), _pointer("double[]", affine.inverse)
+        handle.gap = _pointer("int32_t[]", affine.gap)
     size = _native.lib.vc_floor_scratch(linear.op)
 
     def kernel(own: Any, counts: Counts, first: int, number: int) -> int:

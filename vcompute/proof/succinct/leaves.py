@@ -26,9 +26,9 @@ from vcompute.task import operators as ops
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """The leaves of one column: each looks up (u, v, s) in a table or, with multiplicities, is a row of it."""
+    """One box of leaves: each looks up (u, v, s) in a table or, with multiplicities, is a row of it."""
 
-    column: int
+    leaf: int
     table: Table
     u: IntArray
     v: IntArray | None = None
@@ -37,29 +37,32 @@ class Keys:
 
 
 def keys_of(circuit: Circuit, witness: Witness) -> Iterator[Keys]:
-    """The leaves of every column that has any."""
+    """All leaves."""
     yield from lookups(circuit, witness)
     for table, column in zip(circuit.tables, circuit.multiplicities, strict=True):
-        yield Keys(column, table, *table.words(), witness.columns[column])
+        yield Keys(circuit.leaf_of[column], table, *table.words(), witness.columns[column])
 
 
 def lookups(circuit: Circuit, witness: Witness) -> Iterator[Keys]:
     """The leaves that look something up."""
-    tables, columns = circuit.tables, witness.columns
+    tables, columns, leaf_of = circuit.tables, witness.columns, circuit.leaf_of
     for node in circuit.proved.values():
         if node.maxima:
             taps = seen_by_taps(circuit, node, witness.values[circuit.graph.nodes[node.node].inputs[0]])
             before = taps[0]
             for column, x in zip(node.maxima, taps[1:], strict=True):
                 u, v = (part.astype(np.int64) - x for part in (before, columns[column]))
-                yield Keys(column, tables[node.maxima_table], u, v)
+                yield Keys(leaf_of[column], tables[node.maxima_table], u, v)
                 before = columns[column]
         if node.column in node.maxima:
             continue
         sign = None if node.sign is None else columns[node.sign]
-        yield Keys(node.column, tables[node.table], _key(circuit, witness, node), columns[node.column], sign)
+        key = _key(circuit, witness, node)
+        yield Keys(leaf_of[node.column], tables[node.table], key, columns[node.column], sign)
         for limb in node.limbs:
-            yield Keys(limb, tables[0], columns[limb])
+            yield Keys(leaf_of[limb], tables[0], columns[limb])
+        if node.raised is not None:
+            yield Keys(node.raised, tables[0], witness.raised[node.node])
 
 
 def _key(circuit: Circuit, witness: Witness, node: Proved) -> IntArray:
@@ -89,7 +92,9 @@ def leaf_plan(circuit: Circuit) -> LeafPlan:
     unit = frozenset(leaf for leaf, bits in enumerate(circuit.leaves.bits) if bits > 1 and leaf not in rows)
     tables = zip(circuit.tables, circuit.multiplicities, strict=True)
     nothing = ZERO, ZERO, ZERO, ZERO
-    integers = tuple(_unit_leaves(Keys(column, table, *table.words()), nothing) for table, column in tables)
+    integers = tuple(
+        _unit_leaves(Keys(circuit.leaf_of[column], table, *table.words()), nothing) for table, column in tables
+    )
     return LeafPlan(Geometry(circuit.leaves, unit), integers)
 
 
@@ -107,7 +112,7 @@ def leaf_tree(
     unit, general = {}, {}
     constants = [_constants(table, challenges) for table in circuit.tables]
     for keys in lookups(circuit, witness):
-        leaf = circuit.leaf_of[keys.column]
+        leaf = keys.leaf
         if circuit.leaves.bits[leaf] > 1:
             unit[leaf] = _unit_leaves(keys, constants[keys.table.id])
         else:
@@ -152,9 +157,7 @@ def _fractions(keys: Keys, challenges: Challenges, backend: Backend) -> tuple[Ex
 
 def _padded(circuit: Circuit, witness: Witness, challenges: Challenges, backend: Backend) -> tuple[ExtWords, ExtWords]:
     """Level 0 of numerators and denominators, every box padded."""
-    fractions = {
-        circuit.leaf_of[keys.column]: _fractions(keys, challenges, backend) for keys in keys_of(circuit, witness)
-    }
+    fractions = {keys.leaf: _fractions(keys, challenges, backend) for keys in keys_of(circuit, witness)}
     numerators, denominators = zip(*(fractions[leaf] for leaf in range(len(fractions))), strict=True)
     stack = circuit.leaves
     return (

@@ -43,13 +43,19 @@ class NativeLines:
         _native.lib.vc_floor_slopes(_words(slopes), self._handle, _words(bits), _words(low), _words(high))
         return slopes
 
-    def intercepts(self, slope: Int64, bits: Int64) -> tuple[npt.NDArray[np.bool_], Int64, Int64]:
+    def intercepts(self, slope: Int64, half: Int64) -> tuple[npt.NDArray[np.bool_], Int64, Int64]:
         """See :class:`vcompute.proof.succinct.lines.Lines`."""
         possible, above, step = np.empty(slope.shape, np.bool_), np.empty_like(slope), np.empty_like(slope)
         _native.lib.vc_floor_intercepts(
-            _pointer("uint8_t[]", possible), _words(above), _words(step), self._handle, _words(slope), _words(bits)
+            _pointer("uint8_t[]", possible), _words(above), _words(step), self._handle, _words(slope), _words(half)
         )
         return possible, above, step
+
+    def slope_ranges(self) -> Int64:
+        """See :class:`vcompute.proof.succinct.lines.Lines`."""
+        ranges = np.empty((self._handle.channels, 4), np.int64)
+        _native.lib.vc_floor_slope_ranges(_words(ranges), self._handle)
+        return ranges
 
 
 def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from vcompute.field import Backend, ExtWords, to_array
-from vcompute.field.goldilocks import elements
+from vcompute.field.goldilocks import element, elements
 from vcompute.proof.succinct.circuit import Circuit
-from vcompute.proof.succinct.claims import Load
-from vcompute.proof.succinct.contract import contract_axis, outer, project
+from vcompute.proof.succinct.claims import Load, parts_of
+from vcompute.proof.succinct.contract import contract_axis, outer, project, project_limbs
 from vcompute.proof.succinct.forms import full, mass
 from vcompute.proof.succinct.setting import Prepared
 from vcompute.proof.succinct.witness import Witness
@@ -40,12 +40,16 @@ def add_loads(
         folded = _folded_kernel(circuit, prepared, index, backend.ext_mul_base(channels, words["slope"]), backend)
         stack.put(left, numbers.kernel, folded)
         stack.put(right, numbers.kernel, _folded_operand(circuit, witness, index, load, backend))
-        stack.put(left, numbers.bias, to_array([backend.dot_base(channels, words["bias"])]))
+        bias = backend.dot_base(channels, words["bias"])
+        if numbers.inverse is not None:
+            bias = bias + load.gap * backend.dot_base(full(load.axes[-1], backend), words["gap"])
+        stack.put(left, numbers.bias, to_array([bias]))
         stack.put(right, numbers.bias, to_array([mass(load.axes[:-1])]))
-        if numbers.step is not None:
-            step = backend.ext_mul_base(channels, words["step"])
-            stack.put(left, numbers.step, backend.sub(np.zeros_like(step), step))
-            stack.put(right, numbers.step, _folded_sign(circuit, witness, index, load, backend))
+        for part, box in (("step", numbers.step), ("inverse", numbers.inverse)):
+            if box is not None:
+                own = backend.ext_mul_base(channels, words[part])
+                stack.put(left, box, backend.sub(np.zeros_like(own), own))
+                stack.put(right, box, _folded_columns(circuit, witness, index, part, load, backend))
 
 
 def _folded_kernel(circuit: Circuit, prepared: Prepared, index: int, channels: ExtWords, backend: Backend) -> ExtWords:
@@ -100,9 +104,15 @@ def _seen_by(positions: ExtWords, tap: int, size: int, stride: int, dilation: in
     return result
 
 
-def _folded_sign(circuit: Circuit, witness: Witness, index: int, load: Load, backend: Backend) -> ExtWords:
-    sign = circuit.proved[index].sign
-    column = witness.columns[-1 if sign is None else sign]
+def _folded_columns(
+    circuit: Circuit, witness: Witness, index: int, part: str, load: Load, backend: Backend
+) -> ExtWords:
+    """What one of a node's vectors over channels multiplies, against the positions' weights."""
     channels = circuit.graph.nodes[index].output.shape[-1]
     rows = outer([vector for axis in load.axes[:-1] for vector in axis], backend)
-    return project([rows], column.reshape(-1, channels), backend)[0]
+    total = np.zeros((channels, 2), np.uint64)
+    for column, factor in parts_of(circuit, index, part):
+        matrix = witness.columns[column].reshape(-1, channels)
+        folded = project_limbs(rows, matrix, backend) if part == "inverse" else project([rows], matrix, backend)[0]
+        total = backend.add(total, backend.mul(folded, np.broadcast_to(element(factor), folded.shape)))
+    return total

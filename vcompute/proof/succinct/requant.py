@@ -4,7 +4,8 @@
 A channel's output is a rising step function of its accumulator. The proof needs it as a floor of one affine function:
 
 - *one-sided*: T = D * acc + Q = q * 2^K + rem, 0 <= rem < 2^K, output clamp(q + zero_point);
-- *two-sided*: T = h * 2^(K-1) + s * S + rem, 0 <= rem < 2^(K-1), s = [h <= 0], output clamp(floor(h / 2) + zero_point).
+- *two-sided*: T = h * 2^(K-1) + s * S + rem, 0 <= rem < 2^(K-1), s = [h <= 0], output clamp(floor(h / 2) + zero_point);
+- *divided*: either with a divisor M of the channel's own in place of that power of two (see :mod:`divisors`).
 
 Both halves of an accumulator range have their own intercept in the two-sided form (Q above, Q - S below), which is
 what ties away from zero need. The constants are *searched*: a step function is a list of thresholds, each threshold is
@@ -53,11 +54,20 @@ class Floor:
     least: int
     """The least quotient (q, or h) over all accumulators."""
     greatest: int
+    divisors: tuple[int, ...] = ()
+    """M of each channel, at most 2^(bits of rem), where the form is divided."""
 
     @property
     def remainder_bits(self) -> int:
         """Bits of rem."""
         return self.bits - 1 if self.two_sided else self.bits
+
+    def gaps(self, width: int) -> tuple[int, ...]:
+        """What a divided channel's highest limb, of ``width`` bits, is short of 2^width at least: rem < M says that the
+        limb and this stay below 2^width.
+        """
+        shift = self.remainder_bits - width
+        return tuple((1 << width) - (divisor >> shift) for divisor in self.divisors)
 
 
 def keys_fit(least: int, greatest: int, unit: int) -> bool:
@@ -127,7 +137,7 @@ class Search:
         intercept, step = np.where(found, self.bottom << own, 0), np.zeros_like(self.slopes)
         base, natural = self.slopes >> (self.fine - own), _natural(self.steps, own)
         for candidate in (base, base + 1, natural, natural + 1):
-            possible, above, jump = self.lines.intercepts(candidate, own)
+            possible, above, jump = self.lines.intercepts(candidate, np.int64(1) << (own - 1))
             new = possible & ~found
             slope, intercept = np.where(new, candidate, slope), np.where(new, above, intercept)
             step, found = np.where(new, jump, step), found | new

@@ -76,16 +76,18 @@ class Prepared:
 
     @cached_property
     def weights(self) -> dict[int, dict[str, Words]]:
-        """For each linear node with a claim: D_c * filter, D_c * bias_c + Q_c and S_c in the field."""
+        """For each linear node with a claim, in the field: D_c, D_c * bias_c + Q_c, and S_c where it is two-sided; all
+        over M_c where it is divided, with 1 / M_c and the gap of M_c.
+        """
         roles, _ = assign_roles(self.model.graph)
         return {
-            index: _field_weights(self.model, index, self.floors.get(index))
+            index: _field_weights(self.model, index, self.floors.get(index), self.limb_bits)
             for index, role in enumerate(roles)
             if role in (Role.PROVED, Role.REVEALED) and isinstance(self.model.graph.nodes[index].operator, LINEAR)
         }
 
 
-def _field_weights(model: Model, index: int, floor: Floor | None) -> dict[str, Words]:
+def _field_weights(model: Model, index: int, floor: Floor | None, limb_bits: int) -> dict[str, Words]:
     node = model.graph.nodes[index]
     channels = node.output.shape[-1]
     slope = list(floor.slope) if floor else [1] * channels
@@ -95,13 +97,14 @@ def _field_weights(model: Model, index: int, floor: Floor | None) -> dict[str, W
         if isinstance(node.operator, ops.MatMul)
         else [int(b) for b in model.constants[node.constants[1]]]
     )
-    result = {
-        "slope": _words(slope),
-        "bias": _words([d * b + q for d, b, q in zip(slope, bias, offset, strict=True)]),
-    }
+    parts = {"slope": slope, "bias": [d * b + q for d, b, q in zip(slope, bias, offset, strict=True)]}
     if floor and floor.two_sided:
-        result["step"] = _words(list(floor.step))
-    return result
+        parts["step"] = list(floor.step)
+    if not floor or not floor.divisors:
+        return {part: _words(values) for part, values in parts.items()}
+    inverse = [pow(divisor, -1, P) for divisor in floor.divisors]
+    result = {part: _words([v * i for v, i in zip(parts[part], inverse, strict=True)]) for part in parts}
+    return result | {"inverse": _words(inverse), "gap": _words(list(floor.gaps(limb_bits)))}
 
 
 def _words(values: list[int]) -> Words:
@@ -211,7 +214,7 @@ class Setting:
         circuit = self.circuit
         public = (*circuit.revealed, *self._bound_nodes)
         return Sizes(
-            leaves=sum(_elements(circuit.columns[column]) for column in circuit.leaf_of),
+            leaves=sum(map(_elements, circuit.leaves.boxes)),
             layers=circuit.leaves.variables,
             products=circuit.products.variables,
             bilinear=circuit.bilinear_boxes.variables if circuit.bilinear else 0,

@@ -15,6 +15,7 @@ from vcompute.proof.succinct.contract import IntArray
 from vcompute.proof.succinct.program.run import verify
 from vcompute.proof.succinct.prove import prove
 from vcompute.proof.succinct.publish import commit_model
+from vcompute.proof.succinct.roles import LINEAR
 from vcompute.proof.succinct.setting import ROOT_ONLY, WITH_WEIGHTS, Prepared, make_setting, mapped_nodes, prepare
 from vcompute.proof.succinct.verify import verify as verify_readably
 from vcompute.proof.suite import ParameterSet, Security, registered_sets
@@ -69,7 +70,8 @@ class Succinct:
         plans = {}
         for node in requantised_nodes(graph):
             clamp_of(graph.nodes[node].operator)
-            plans[node] = NodePlan(ASSUMED_LIMBS, 1, -ASSUMED_QUOTIENT, ASSUMED_QUOTIENT, ())
+            divided = int(isinstance(graph.nodes[node].operator, LINEAR))
+            plans[node] = NodePlan(ASSUMED_LIMBS, 1, -ASSUMED_QUOTIENT, ASSUMED_QUOTIENT, (), divided)
         no_map: tuple[int, ...] = (0,) * 256
         maps = dict.fromkeys(mapped_nodes(graph), no_map)
         holder = _Assumed(graph, ASSUMED_LIMB_BITS, plans, maps, {})

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns of a model's weights: for every linear node D_c * filter, D_c * bias_c + Q_c and, two-sided, S_c."""
+"""The columns of a model's weights: for every linear node D_c * filter, D_c * bias_c + Q_c and, two-sided, S_c; of a
+divided node all these over M_c, then 1 / M_c and the gap of M_c.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,4 +43,7 @@ def weight_columns(graph: Graph, plans: Mapping[int, NodePlan]) -> WeightColumns
             add(index, "bias", channels)
             if index in plans and plans[index].two_sided:
                 add(index, "step", channels)
+            if index in plans and plans[index].divided:
+                add(index, "inverse", channels)
+                add(index, "gap", channels)
     return WeightColumns(numbers, lay_out(tuple(boxes)))

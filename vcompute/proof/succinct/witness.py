@@ -2,7 +2,7 @@
 """The worker's columns: every proved value, the limbs of its remainder, its sign where needed; multiplicities."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,6 +38,19 @@ class Witness:
     columns: Mapping[int, IntArray]
     keys: Mapping[int, IntArray]
     """The table key of each requantised node's elements."""
+    raised: Mapping[int, IntArray]
+    """The highest limb of each divided node's elements, its channel's gap added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """A witness in the making."""
+
+    counts: list[Int64]
+    """How often each row of each table is looked up."""
+    columns: dict[int, IntArray] = field(default_factory=dict)
+    keys: dict[int, IntArray] = field(default_factory=dict)
+    raised: dict[int, IntArray] = field(default_factory=dict)
 
 
 def accumulate(node: Node, x: IntArray, constants: tuple[IntArray, ...], zero_point: int) -> Int64:
@@ -77,9 +90,8 @@ def make_witness(
     graph = circuit.graph
     values: list[IntArray] = list(inputs.arrays)
     accumulators: dict[int, Int64] = {}
-    columns: dict[int, IntArray] = {}
-    keys: dict[int, IntArray] = {}
-    counts = [np.zeros(table.rows, np.int64) for table in circuit.tables]
+    filling = Filling([np.zeros(table.rows, np.int64) for table in circuit.tables])
+    columns, counts = filling.columns, filling.counts
     native = _Native(circuit, backend, {} if kept is None else kept) if isinstance(backend, NativeBackend) else None
     for index, node in enumerate(graph.nodes):
         operands = [values[i] for i in node.inputs]
@@ -94,7 +106,7 @@ def make_witness(
             values.append(requantise_revealed(node, accumulators[index], constants[2:]))
         elif index in circuit.proved and circuit.proved[index].bits:
             fill = native.fill if native else _fill_node
-            values.append(fill(circuit, index, floors[index], operands, constants, columns, keys, counts))
+            values.append(fill(circuit, index, floors[index], operands, constants, filling))
         elif index in circuit.proved and isinstance(node.operator, ops.MaxPool2D):
             values.append(_maximum(circuit, circuit.proved[index], operands[0], columns, counts))
         else:
@@ -107,7 +119,7 @@ def make_witness(
         native.workshop.add_to(counts)
     for column, count in zip(circuit.multiplicities, counts, strict=True):
         columns[column] = count
-    return Witness(values, accumulators, columns, keys)
+    return Witness(values, accumulators, columns, filling.keys, filling.raised)
 
 
 def _fill_node(
@@ -116,14 +128,12 @@ def _fill_node(
     floor: Floor,
     operands: list[IntArray],
     constants: tuple[IntArray, ...],
-    columns: dict[int, IntArray],
-    keys: dict[int, IntArray],
-    counts: list[Int64],
+    filling: Filling,
 ) -> IntArray:
     """The columns of one requantised node; returns its value."""
     node = circuit.graph.nodes[index]
     t = _affine(node, operands, constants, floor, circuit.graph.operand_types(node)[0])
-    return _fill(circuit, circuit.proved[index], floor, t, columns, keys, counts)
+    return _fill(circuit, circuit.proved[index], floor, t, filling)
 
 
 class _Native:
@@ -149,9 +159,7 @@ class _Native:
         floor: Floor,
         operands: list[IntArray],
         constants: tuple[IntArray, ...],
-        columns: dict[int, IntArray],
-        keys: dict[int, IntArray],
-        counts: list[Int64],
+        filling: Filling,
     ) -> IntArray:
         """As :func:`_fill_node`."""
         graph, proved, kept = circuit.graph, circuit.proved[index], self._kept
@@ -161,16 +169,16 @@ class _Native:
         if isinstance(node.operator, LINEAR):
             linear = floor_kernels.linear_of(graph, index, constants, circuit.batch, kept)
         if linear:
-            affine = floor_kernels.affine_of(index, floor, kept)
+            affine = floor_kernels.affine_of(index, floor, circuit.limb_bits, kept)
             floor_kernels.fill_linear(self.workshop, filled, linear, affine, operands[0])
         elif isinstance(node.operator, ops.Add) and operands[0].shape == operands[1].shape:
             floor_kernels.fill_sums(self.workshop, filled, operands, floor)
         else:
             t = _affine(node, operands, constants, floor, graph.operand_types(node)[0])
-            if len(set(floor.step)) > 1:  # a step for each channel or window
-                return _fill(circuit, proved, floor, t, columns, keys, counts)
+            if floor.divisors or len(set(floor.step)) > 1:  # constants for each channel or window
+                return _fill(circuit, proved, floor, t, filling)
             floor_kernels.fill_values(self.workshop, filled, t, floor)
-        filled.keep(columns, keys)
+        filled.keep(filling)
         value: IntArray = filled.value.reshape(circuit.batch, *node.output.shape)
         return value
 
@@ -266,41 +274,44 @@ def _steps(node: Node, floor: Floor, operand: ValueType) -> Int64:
     return selected
 
 
-def _fill(
-    circuit: Circuit,
-    proved: Proved,
-    floor: Floor,
-    t: Int64,
-    columns: dict[int, IntArray],
-    keys: dict[int, IntArray],
-    counts: list[Int64],
-) -> IntArray:
+def _fill(circuit: Circuit, proved: Proved, floor: Floor, t: Int64, filling: Filling) -> IntArray:
     """The columns of one requantised node; returns its value."""
     node, box = circuit.graph.nodes[proved.node], circuit.columns[proved.column]
     operator, types = node.operator, circuit.graph.operand_types(node)[0]
     low, high = getattr(operator, "low", -128), getattr(operator, "high", 127)
     zero_point = 0 if isinstance(operator, ops.AveragePool2D) else node.output.zero_point
-    table, width = circuit.tables[proved.table], circuit.limb_bits
+    table, columns, counts = circuit.tables[proved.table], filling.columns, filling.counts
+    divisor = np.array(floor.divisors or 1 << floor.remainder_bits, np.int64)
     if proved.two_sided:
         steps = _steps(node, floor, types[0])
-        unit = proved.bits - 1
         # At the change of sign both lines give the same value; the lower one is taken wherever it may be.
-        sign = (t - steps) < (np.int64(1) << unit)
+        sign = (t - steps) < divisor
         t = np.where(sign, t - steps, t)
-        quotient = t >> unit
-        y = np.clip((quotient >> 1) + zero_point, low, high).astype(np.int8)
+        key = t // divisor
+        y = np.clip((key >> 1) + zero_point, low, high).astype(np.int8)
         columns[proved.sign if proved.sign is not None else -1] = sign.astype(np.int8).reshape(box)
-        key = quotient
+        rem = t - key * divisor
     else:
-        unit = proved.bits
-        key = (t >> unit) + zero_point
+        quotient = t // divisor
+        key, rem = quotient + zero_point, t - quotient * divisor
         y = np.clip(key, low, high).astype(np.int8)
-    keys[proved.node] = key.reshape(box)
-    counts[proved.table] += np.bincount((key - table.first).ravel(), minlength=table.rows)
+    filling.keys[proved.node] = key.reshape(box)
+    counts[proved.table] += _counted(key - table.first, table.rows)
     columns[proved.column] = y.reshape(box)
-    for place, column in enumerate(proved.limbs):
-        limb = (t >> (place * width)) & ((1 << width) - 1)
-        columns[column] = limb.astype(np.int32).reshape(box)
-        counts[0] += np.bincount(limb.ravel(), minlength=1 << width)
+    _cut(circuit, proved, floor, rem, filling)
     value: IntArray = y.reshape(y.shape[0], *node.output.shape)
     return value
+
+
+def _cut(circuit: Circuit, proved: Proved, floor: Floor, rem: Int64, filling: Filling) -> None:
+    """The limbs of the remainders; the highest of a divided node once more, with the gaps."""
+    box, width = circuit.columns[proved.column], circuit.limb_bits
+    limb, size = rem, 1 << width
+    for place, column in enumerate(proved.limbs):
+        limb = (rem >> (place * width)) & (size - 1)
+        filling.columns[column] = limb.astype(np.int32).reshape(box)
+        filling.counts[0] += _counted(limb, size)
+    if proved.raised is not None:
+        raised = limb + np.array(floor.gaps(width), np.int64)
+        filling.raised[proved.node] = raised.astype(np.int32).reshape(box)
+        filling.counts[0] += _counted(raised, size)

@@ -24,7 +24,7 @@ from vcompute.proof.succinct.publish import commit_model
 from vcompute.proof.succinct.requant import Floor
 from vcompute.proof.succinct.setting import ROOT_ONLY, Prepared, prepare
 from vcompute.proof.succinct.steps import Int64
-from vcompute.proof.succinct.witness import Witness, make_witness
+from vcompute.proof.succinct.witness import Filling, Witness, make_witness
 from vcompute.task import Batch, Model, build, make_batch
 from vcompute.task import operators as ops
 from vcompute.task.operators import Requant, Rounding
@@ -165,11 +165,11 @@ def altered_activation() -> Forgery:
     """One activation, from then on used as if it were right."""
     original = witness._fill
 
-    def filled(circuit: Circuit, proved: Proved, *rest: object) -> IntArray:
-        value = np.array(original(circuit, proved, *rest))  # type: ignore[arg-type]
+    def filled(circuit: Circuit, proved: Proved, floor: Floor, t: Int64, filling: Filling) -> IntArray:
+        value = np.array(original(circuit, proved, floor, t, filling))
         if proved is first_node(circuit):
             value.reshape(-1)[0] ^= 1
-            rest[2][proved.column] = value.reshape(circuit.columns[proved.column])  # type: ignore[index]
+            filling.columns[proved.column] = value.reshape(circuit.columns[proved.column])
         return value
 
     return cheat(MODEL, INPUTS, {(witness, "_fill"): filled})
@@ -224,6 +224,33 @@ def remainder(value: int) -> Callable[[], Forgery]:
     return attempt
 
 
+def put_remainder(circuit: Circuit, found: Witness, floor: Floor, place: int, key: int, rem: int) -> None:
+    """A divided first node's key and remainder of one element, the highest limb raised as it should be."""
+    node, limb = first_node(circuit), 0
+    found.keys[node.node].reshape(-1)[place] = key
+    for number, limb_column in enumerate(node.limbs):
+        limb = (rem >> number * circuit.limb_bits) & ((1 << circuit.limb_bits) - 1)
+        column(found, limb_column)[place] = limb
+    gaps = floor.gaps(circuit.limb_bits)
+    found.raised[node.node].reshape(-1)[place] = limb + gaps[place % len(gaps)]
+
+
+def remainder_of_a_divisor_more() -> Forgery:
+    """q - 1 and a remainder of M more: every limb has its row, but the highest one plus its gap."""
+    model, inputs = around_zero()
+
+    def alter(circuit: Circuit, found: Witness) -> None:
+        node, floor = first_node(circuit), prepare(model).floors[0]
+        assert node.raised is not None
+        place = 1  # of the second channel, whose divisor is the smaller one
+        limbs = [int(column(found, limb)[place]) << i * circuit.limb_bits for i, limb in enumerate(node.limbs)]
+        rem = sum(limbs) + floor.divisors[1]
+        assert rem < 1 << floor.remainder_bits
+        put_remainder(circuit, found, floor, place, int(found.keys[0].reshape(-1)[place]) - 1, rem)
+
+    return cheat(model, inputs, lying_witness(alter))
+
+
 def flipped_sign(sample: int) -> Callable[[], Forgery]:
     """The sign of an accumulator of -1, 0 or 1 flipped, key and remainder made to fit, counts as they were."""
 
@@ -238,10 +265,7 @@ def flipped_sign(sample: int) -> Callable[[], Forgery]:
             accumulator = int(inputs.arrays[0][sample, 0])
             sign[place] ^= 1
             t = floor.slope[0] * accumulator + floor.offset[0] - int(sign[place]) * floor.step[0]
-            unit = node.bits - 1
-            found.keys[0].reshape(-1)[place] = t >> unit
-            for number, limb in enumerate(node.limbs):
-                column(found, limb)[place] = (t >> number * circuit.limb_bits) & ((1 << circuit.limb_bits) - 1)
+            put_remainder(circuit, found, floor, place, *divmod(t, floor.divisors[0]))
 
         return cheat(model, inputs, lying_witness(alter))
 

@@ -13,7 +13,7 @@ from vcompute.proof.succinct import constants, requant
 from vcompute.proof.succinct.circuit import compile_circuit, requantised_nodes
 from vcompute.proof.succinct.constants import NodePlan, _add_table, compile_constants
 from vcompute.proof.succinct.pair import pair_search, solve_pair
-from vcompute.proof.succinct.requant import Floor, Search, search, solve
+from vcompute.proof.succinct.requant import Floor, search, solve
 from vcompute.proof.succinct.steps import Steps, channel_steps, pool_steps
 from vcompute.registry import ErrorCode
 from vcompute.task import Model
@@ -40,10 +40,11 @@ def values_of(floor: Floor, channel: int, acc: int, clamp: tuple[int, int, int])
     t = floor.slope[channel] * acc + floor.offset[channel]
     zero_point, low, high = clamp
     assert abs(t) <= requant.MAX_T
+    unit = floor.divisors[channel] if floor.divisors else 1 << floor.remainder_bits
     if not floor.two_sided:
-        quotients = [(t >> floor.bits, 2 * (t >> floor.bits))]
+        quotients = [(t // unit, 2 * (t // unit))]
     else:
-        halves = [(s, (t - s * floor.step[channel]) >> (floor.bits - 1)) for s in (0, 1)]
+        halves = [(s, (t - s * floor.step[channel]) // unit) for s in (0, 1)]
         quotients = [(h, h) for s, h in halves if s == (h <= 0)]
     assert quotients
     assert all(floor.least <= q <= floor.greatest for q, _ in quotients)
@@ -153,7 +154,7 @@ def test_keys_that_would_wrap_in_the_field_have_a_table_of_their_own() -> None:
     """Two nodes with one clamp share a table, but never rows that stand for another remainder modulo p."""
     sketch = Sketch([int8(4)])
     model = sketch.model(sketch.dense(sketch.dense(sketch.dense(0, 4), 4), 4))
-    narrow, wide = NodePlan(3, 0, -130, 130, ()), NodePlan(2, 0, -(1 << 19), 1 << 19, ())
+    narrow, wide = NodePlan(3, 0, -130, 130, (), 0), NodePlan(2, 0, -(1 << 19), 1 << 19, (), 0)
     circuit = compile_circuit(model.graph, {0: narrow, 1: wide}, 18, {}, 1)
     assert circuit.proved[0].table != circuit.proved[1].table
     for node, plan in ((0, narrow), (1, wide)):
@@ -162,12 +163,12 @@ def test_keys_that_would_wrap_in_the_field_have_a_table_of_their_own() -> None:
         assert keys[0] <= plan.least
         assert keys[1] >= plan.greatest
         assert (max(map(abs, keys)) + 1) << 18 * plan.limbs <= P // 2
-    together = compile_circuit(model.graph, {0: NodePlan(2, 0, -130, 130, ()), 1: wide}, 18, {}, 1)
+    together = compile_circuit(model.graph, {0: NodePlan(2, 0, -130, 130, (), 0), 1: wide}, 18, {}, 1)
     assert together.proved[0].table == together.proved[1].table
 
 
 @pytest.mark.parametrize(
-    "plan", [NodePlan(3, 0, -1200, 1200, ()), NodePlan(3, 1, -1200, 0, ()), NodePlan(8, 0, 0, 1, ())]
+    "plan", [NodePlan(3, 0, -1200, 1200, (), 0), NodePlan(3, 1, -1200, 0, (), 0), NodePlan(8, 0, 0, 1, (), 1)]
 )
 def test_keys_that_wrap_are_refused(plan: NodePlan) -> None:
     sketch = Sketch([int8(4)])
@@ -234,11 +235,11 @@ def test_another_width_of_limbs_is_taken_where_the_best_has_no_constants(monkeyp
     nodes = requantised_nodes(model.graph)
     best, tried = compile_constants(model, nodes).limb_bits, []
 
-    def refusing(model: Model, index: int, prepared: Search, least: int, width: int) -> Floor:
+    def refusing(model: Model, index: int, found: constants.Found, width: int) -> Floor:
         tried.append(width)
         if width == best or everywhere:
             raise Rejected(f"width {width}", code=ErrorCode.SUITE_UNSUPPORTED_MODEL)
-        return real(model, index, prepared, least, width)
+        return real(model, index, found, width)
 
     real, everywhere = constants._floor, False
     monkeypatch.setattr(constants, "_floor", refusing)

@@ -10,10 +10,11 @@ from vcompute import _native
 from vcompute.commitment import TINY
 from vcompute.field import ONE, ZERO, Backend, Ext, default_backend, from_array, to_array
 from vcompute.field.extension import lift
+from vcompute.field.goldilocks import P
 from vcompute.field.portable import NumpyBackend
 from vcompute.field.scalar import eq_index
 from vcompute.proof.succinct.columns import ColumnWeight, fill
-from vcompute.proof.succinct.contract import contract, contract_axis, project, vector_sum
+from vcompute.proof.succinct.contract import contract, contract_axis, project, project_limbs, vector_sum
 from vcompute.proof.succinct.forms import ColumnTerm, window_axis
 from vcompute.proof.succinct.layout import cut_axis, lay_out
 from vcompute.proof.succinct.stack import Stack, bits_of
@@ -183,6 +184,17 @@ def test_bytes_less_a_zero_point_by_both_twins(columns: int, zero_point: int) ->
         vectors = [random_table(rows, seed) for seed in (6, 7)]
         made = [project(vectors, matrix, backend, zero_point) for backend in BACKENDS]
         assert all(np.array_equal(a, b) for found in made for a, b in zip(found, made[0], strict=True))
+
+
+@pytest.mark.parametrize("columns", [1, 7, 8, 64, 259])
+def test_limbs_by_both_twins(columns: int) -> None:
+    rng = np.random.default_rng(columns)
+    for rows in (1, 3, 4, 9, (1 << 11) + 5):
+        matrix = rng.integers(0, 1 << 20, (rows, columns)).astype(np.int32)
+        matrix[rows // 2 :] = (1 << 20) - 1
+        vector = np.full((rows, 2), P - 1, np.uint64) if rows == 9 else random_table(rows, 6)
+        made = [project_limbs(vector, matrix, backend) for backend in BACKENDS]
+        assert all(np.array_equal(found, made[0]) for found in made)
 
 
 def test_sums_and_window_axes_of_both_twins() -> None:

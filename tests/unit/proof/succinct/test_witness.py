@@ -29,6 +29,8 @@ def compare(model: Model, inputs: Batch, backends: Sequence[Backend] = implement
         assert witness.keys.keys() == made[0].keys.keys()
         pairs = [(made[0].columns[i], witness.columns[i]) for i in witness.columns]
         pairs += [(made[0].keys[i], witness.keys[i]) for i in witness.keys]
+        assert witness.raised.keys() == made[0].raised.keys()
+        pairs += [(made[0].raised[i], witness.raised[i]) for i in witness.raised]
         pairs += list(zip(made[0].values, witness.values, strict=True))
         for expected, found in pairs:
             np.testing.assert_array_equal(expected, found, strict=False)

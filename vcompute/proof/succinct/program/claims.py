@@ -64,10 +64,11 @@ def claims_of_products(
         elements, vectors, again = iter(_elements(given[0])), iter(given[1:]), {}
         for index, known in loads.items():
             axes = tuple(tuple(next(vectors) for _ in axis) for axis in known.axes)
-            again[index] = Load(next(elements), axes)
+            again[index] = Load(next(elements), axes, next(elements))
         return product_claims(circuit, again, list(elements), recording)
 
-    given = [to_array([*(each.scale for each in loads.values()), *point])]
+    scalars = [scalar for each in loads.values() for scalar in (each.scale, each.gap)]
+    given = [to_array([*scalars, *point])]
     given += [vector for each in loads.values() for axis in each.axes for vector in axis]
     replay = _replay_of("product claims", given, recorded, setting.kept, backend)
     if replay is None:
@@ -192,5 +193,6 @@ class Run:
     def loads(self, loads: Mapping[int, Load]) -> dict[int, Load]:
         """Loads of a result."""
         return {
-            index: Load(self.element(load.scale), tuple(map(self.vectors, load.axes))) for index, load in loads.items()
+            index: Load(self.element(load.scale), tuple(map(self.vectors, load.axes)), self.element(load.gap))
+            for index, load in loads.items()
         }
