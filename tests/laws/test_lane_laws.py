@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native lanes of an opening against their numpy twin: every message, what is left, and the weights as blocks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from vcompute import _native
 from vcompute.commitment import TableShape
 from vcompute.commitment.lanes import NumpyLanes, Scaled, make_lanes
 from vcompute.commitment.lanes_native import NativeLanes
-from vcompute.commitment.weights import Block, EqWeight, Product
+from vcompute.commitment.weights import Block, Blocks, EqWeight, Product
 from vcompute.field import Backend, Ext, ExtWords, P, from_array
 from vcompute.field.goldilocks import elements
 from vcompute.field.native import NativeBackend
@@ -44,14 +43,16 @@ def mixed(rng: np.random.Generator, kind: TableShape) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Terms:
-    """A weight of blocks, given as they are."""
+    """A weight of blocks, given as they are, and the sums they name."""
 
     given: tuple[Block, ...]
+    terms: tuple[tuple[Product, ...], ...]
     extent: int
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
-        for block in self.blocks(scale):
-            for term in block.terms:
+        sums = self.sums(scale)
+        for block in self.given:
+            for term in sums[block.sum]:
                 cube = np.array([[term.scale.c0, term.scale.c1]], np.uint64)
                 for bits, start, valid, vector in zip(block.bits, block.start, block.valid, term.vectors, strict=True):
                     axis = np.zeros((1 << bits, 2), np.uint64)
@@ -64,14 +65,16 @@ class Terms:
     def evaluate(self, point: object) -> Ext:
         raise NotImplementedError
 
-    def blocks(self, scale: Ext) -> Iterator[Block]:
-        for block in self.given:
-            yield block._replace(terms=tuple(Product(term.vectors, scale * term.scale) for term in block.terms))
+    def blocks(self) -> Blocks:
+        return Blocks(self.given, tuple(map(len, self.terms)))
+
+    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
+        return [tuple(Product(term.vectors, scale * term.scale) for term in terms) for terms in self.terms]
 
 
 def random_terms(rng: np.random.Generator, most: int) -> Terms:
     """Pieces behind one another, larger first, of every number of axes; up to twelve terms a piece, gaps between."""
-    blocks, offset = [], 0
+    blocks, sums, offset = [], [], 0
     sizes = sorted((tuple(rng.integers(0, 5, rng.integers(0, 5)).tolist()) for _ in range(12)), key=lambda b: -sum(b))
     for bits in [(4, 3, 6), (3, 1, 9), (13,), (12, 2), (2, 7), (9,), *sizes]:
         size = 1 << sum(bits)
@@ -88,9 +91,10 @@ def random_terms(rng: np.random.Generator, most: int) -> Terms:
                 )
                 for _ in range(rng.integers(1, 5))
             )
-            blocks.append(Block(offset, bits, start, valid, terms))
+            blocks.append(Block(offset, bits, start, valid, len(sums)))
+            sums.append(terms)
         offset += size
-    return Terms(tuple(blocks), most)
+    return Terms(tuple(blocks), tuple(sums), most)
 
 
 def agree(kind: TableShape, table: np.ndarray, weights: list[Scaled], alphas: list[Ext], threads: int = 1) -> None:
@@ -148,9 +152,9 @@ def test_native_words_at_the_edge_of_small_integers(edge: int) -> None:
     )
     vectors = tuple(middle[rng.integers(0, len(middle), (1 << bits, 2))] for bits in (4, 6, 3))
     terms = (Product(vectors, from_array(rng.choice(middle, (1, 2)))[0]),)
-    block = Block(0, (4, 6, 3), (0, 0, 0), (16, 64, 8), terms)
+    block = Block(0, (4, 6, 3), (0, 0, 0), (16, 64, 8), 0)
     alphas = [Ext(1), Ext((P - 1) // 2, (P - 1) // 2), Ext((P + 1) // 2, 0), Ext(0, (P + 1) // 2)]
-    agree(kind, table, [(Terms((block,), 1 << 13), Ext(1))], alphas)
+    agree(kind, table, [(Terms((block,), (terms,), 1 << 13), Ext(1))], alphas)
 
 
 def test_native_sums_are_reduced_in_time() -> None:
@@ -159,7 +163,8 @@ def test_native_sums_are_reduced_in_time() -> None:
     vector = np.full((1 << 17, 2), TOP, np.uint64)
     long, square = ((17,), (vector,)), ((13, 4), (vector[: 1 << 13], vector[:16]))
     for bits, vectors in (long, square):
-        block = Block(0, bits, (0,) * len(bits), tuple(1 << b for b in bits), (Product(vectors, Ext(1)),))
+        block = Block(0, bits, (0,) * len(bits), tuple(1 << b for b in bits), 0)
+        terms = (Product(vectors, Ext(1)),)
         for word in (TOP, LEAST - 1, P - LEAST):
             table = np.full(kind.stored, word, np.uint64)
-            agree(kind, table, [(Terms((block,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])
+            agree(kind, table, [(Terms((block,), (terms,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])

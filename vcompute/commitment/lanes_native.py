@@ -4,14 +4,17 @@
 """
 
 import struct
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from operator import add
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from vcompute import _native
+from vcompute.commitment.lanes import Scaled, dense
 from vcompute.commitment.parameters import TableShape
-from vcompute.commitment.weights import Block, Product, Weight
+from vcompute.commitment.weights import Block, Blocks, Product, ProductWeight
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.native import NativeBackend
@@ -28,7 +31,7 @@ SUMS: Final = 16
 """Of a pass."""
 
 
-def supports(shape: TableShape, weights: Sequence[tuple[Weight, Ext]]) -> bool:
+def supports(shape: TableShape, weights: Sequence[Scaled]) -> bool:
     """Whether lanes are whole cells and no weight reaches beyond them."""
     return shape.lane_length % CELL == 0 and all(weight.extent <= shape.stored for weight, _ in weights)
 
@@ -40,7 +43,7 @@ class NativeLanes:
         self,
         shape: TableShape,
         table: Words,
-        weights: Sequence[tuple[Weight, Ext]],
+        weights: Sequence[Scaled],
         variables: int,
         backend: NativeBackend,
     ) -> None:
@@ -51,7 +54,7 @@ class NativeLanes:
         self._scale = ONE
         """What the table and the weights are to be multiplied by, each."""
         self._table, self._weights = table, np.empty((0, 2), np.uint64)
-        self._pieces = Pieces(pieces_of(shape, weights, backend))
+        self._pieces = Pieces(shape, weights, backend)
         self._pass = handle = _native.ffi.new("vc_lanes *")
         handle.length, handle.lanes, handle.variables = shape.lane_length, shape.lanes, shape.fold
         handle.f, handle.base = _words(table), True
@@ -145,84 +148,95 @@ def pairs_of(blocks: ExtWords) -> ExtWords:
     return out
 
 
-def pieces_of(shape: TableShape, weights: Sequence[tuple[Weight, Ext]], backend: NativeBackend) -> list[list[Block]]:
-    """The scaled weights as pieces that share no element, in order: each the blocks that are to be added up there."""
-    from vcompute.commitment.lanes import dense
+class _Arranged(NamedTuple):
+    """The blocks of several weights as the core takes them, in order; those of the same sums share their terms."""
 
-    makers = [(getattr(weight, "blocks", None), scale) for weight, scale in weights]  # isinstance takes longer
-    if all(callable(make) for make, _ in makers):
-        pieces: dict[int, list[Block]] = {}
-        for make, scale in makers:
-            for block in make(scale) if make else ():
-                pieces.setdefault(block.offset, []).append(block)
-        ordered = [pieces[offset] for offset in sorted(pieces)]
-        if _apart(ordered):
-            return ordered
-    words, length = dense(shape, weights, backend), shape.lane_length
-    terms = (Product((words,), ONE),)
-    return [
-        [Block(lane * length, (shape.lane_variables,), (lane * length,), (length,), terms)]
-        for lane in range(shape.lanes)
-    ]
+    pieces: bytes
+    length: int
+    """How many pieces."""
+    sums: tuple[tuple[int, int, int, tuple[int, ...]], ...]
+    """Of the terms in their order: a weight, the number of its sum, how many terms, and what their vectors reach."""
 
 
-def _apart(pieces: list[list[Block]]) -> bool:
-    """Whether blocks are the same or share no element, and have no more axes than the core takes."""
-    end = 0
-    for blocks in pieces:
-        block = blocks[0]
-        if block.offset < end or len(block.bits) > MOST_AXES:
-            return False
-        if len(blocks) > 1 and any(other[:4] != block[:4] for other in blocks):
-            return False
-        end = block.offset + (1 << sum(block.bits))
-    return True
+@lru_cache(maxsize=1 << 5)
+def _arranged(weights: tuple[Blocks, ...]) -> _Arranged | None:
+    """Kept, since every proof of a model has the same thousands of blocks. None where blocks share some elements, not
+    all, or have more axes than the core takes.
+    """
+    found: dict[int, list[tuple[int, Block]]] = {}
+    reach: dict[tuple[int, int], tuple[int, ...]] = {}
+    for number, weight in enumerate(weights):
+        for block in weight.places:
+            found.setdefault(block.offset, []).append((number, block))
+            ends, key = tuple(map(add, block.start, block.valid)), (number, block.sum)
+            reach[key] = tuple(map(max, ends, reach.get(key, ends)))
+    end, used, described = 0, 0, []
+    first: dict[tuple[tuple[int, int], ...], int] = {}
+    for offset, blocks in sorted(found.items()):
+        bits, start, valid = same = blocks[0][1][1:4]
+        axes, keys = len(bits), tuple((number, block.sum) for number, block in blocks)
+        if offset < end or axes > MOST_AXES or any(block[1:4] != same for _, block in blocks):
+            return None
+        terms = sum(weights[number].terms[which] for number, which in keys)
+        if keys not in first:
+            first[keys], used = used, used + terms
+        described.append(_LAYOUTS[axes].pack(offset, axes, first[keys], terms, *bits, *start, *valid))
+        end = offset + (1 << sum(bits))
+    sums = [(*key, weights[key[0]].terms[key[1]], reach[key]) for keys in first for key in keys]
+    return _Arranged(b"".join(described), len(described), tuple(sums))
+
+
+def _dense(shape: TableShape, weights: Sequence[Scaled], backend: NativeBackend) -> tuple[Blocks, tuple[Product, ...]]:
+    """The sum of weights of any kind: a block for each lane."""
+    length, bits = shape.lane_length, (shape.lane_variables,)
+    places = [Block(lane * length, bits, (lane * length,), (length,), 0) for lane in range(shape.lanes)]
+    return Blocks(tuple(places), (1,)), (Product((dense(shape, weights, backend),), ONE),)
 
 
 class Pieces:
-    """Pieces as the core takes them; those of the same terms share them."""
+    """Scaled weights as the core takes them: pieces that share no element, and their terms."""
 
-    def __init__(self, pieces: list[list[Block]]) -> None:
-        self.count = len(pieces)
+    def __init__(self, shape: TableShape, weights: Sequence[Scaled], backend: NativeBackend) -> None:
         self._addresses: dict[int, int] = {}
         self._held: list[object] = []
-        self._terms: list[bytes] = []
-        found: dict[tuple[int, ...], tuple[int, int, list[int]]] = {}
-        described = []
-        for blocks in pieces:
-            offset, bits, start, valid, terms = blocks[0]
-            key = (id(terms),) if len(blocks) == 1 else tuple(id(block.terms) for block in blocks)
-            if key not in found:
-                found[key] = self._add(blocks)
-            first, count, sizes = found[key]
-            for begin, length, size in zip(start, valid, sizes, strict=True):
-                if begin + length > size:
-                    raise ValueError("a weight's vector is shorter than its axis")
-            axes = len(bits)
-            described.append(_LAYOUTS[axes].pack(offset, axes, first, count, *bits, *start, *valid))
-        self.pieces = self._records("vc_weight_piece[]", described)
-        self.terms = self._records("vc_weight_term[]", self._terms)
+        arranged = None
+        if all(hasattr(weight, "sums") for weight, _ in weights):  # isinstance takes longer
+            products = cast("Sequence[tuple[ProductWeight, Ext]]", weights)
+            arranged = _arranged(tuple(weight.blocks() for weight, _ in products))
+        if arranged is None:
+            blocks, terms = _dense(shape, weights, backend)
+            arranged, sums = _arranged.__wrapped__((blocks,)), [[terms]]
+        else:
+            sums = [weight.sums(scale) for weight, scale in products]
+        if arranged is None:
+            raise ValueError("lanes that share elements")
+        self.count = arranged.length
+        self.pieces = self._records("vc_weight_piece[]", arranged.pieces)
+        self.terms = self._records("vc_weight_term[]", b"".join(self._terms(arranged, sums)))
 
-    def _records(self, kind: str, records: list[bytes]) -> Any:
-        self._held.append(_native.ffi.from_buffer(kind, b"".join(records)))
+    def _records(self, kind: str, records: bytes) -> Any:
+        self._held.append(_native.ffi.from_buffer(kind, records))
         return self._held[-1]
 
-    def _add(self, blocks: list[Block]) -> tuple[int, int, list[int]]:
-        """The blocks' terms: the first one's number, how many there are, and what their vectors reach on each axis."""
-        first = len(self._terms)
-        terms = [term for block in blocks for term in block.terms]
-        for vectors, scale in terms:
-            addresses = [self._address(vector) for vector in vectors]
-            self._terms.append(_TERM.pack(scale.c0, scale.c1, *addresses, *[0] * (MOST_AXES - len(addresses))))
-        return first, len(terms), [min(map(len, axis)) for axis in zip(*(term.vectors for term in terms), strict=True)]
+    def _terms(self, arranged: _Arranged, sums: Sequence[Sequence[Sequence[Product]]]) -> Iterator[bytes]:
+        for number, which, count, reach in arranged.sums:
+            terms = sums[number][which]
+            if len(terms) != count:
+                raise ValueError(f"a sum of {len(terms)} products, not {count}")
+            for vectors, scale in terms:
+                if any(len(vector) < size for vector, size in zip(vectors, reach, strict=True)):
+                    raise ValueError("a weight's vector is shorter than its axis")
+                addresses = map(self._address, vectors)
+                yield _TERMS[len(reach)].pack(scale.c0, scale.c1, *addresses)
 
     def _address(self, vector: Words) -> int:
         """Of a vector's words, which stay as long as this does."""
-        if id(vector) not in self._addresses:
-            kept = np.ascontiguousarray(vector)
-            self._held += [vector, kept]
-            self._addresses[id(vector)] = int(_native.ffi.cast("uintptr_t", _words(kept)))
-        return self._addresses[id(vector)]
+        found = self._addresses.get(id(vector))
+        if found is None:
+            words = _words(np.ascontiguousarray(vector))
+            self._held += (vector, words)
+            found = self._addresses[id(vector)] = int(_native.ffi.cast("uintptr_t", words))
+        return found
 
 
 _LAYOUTS: Final = [
@@ -232,8 +246,8 @@ _LAYOUTS: Final = [
     for axes in range(MOST_AXES + 1)
 ]
 """``vc_weight_piece`` of so many axes."""
-_TERM: Final = struct.Struct(f"=2Q{MOST_AXES}Q")
-"""``vc_weight_term``."""
+_TERMS: Final = [struct.Struct(f"=2Q{axes}Q{8 * (MOST_AXES - axes)}x") for axes in range(MOST_AXES + 1)]
+"""``vc_weight_term`` of so many axes."""
 
 
 def _words(array: Words) -> Any:

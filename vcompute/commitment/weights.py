@@ -6,7 +6,7 @@ the verifier evaluates the weight's multilinear extension at one point. Both met
 suite checks it for every weight here, and a new kind of weight has only these two methods to write.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -48,21 +48,37 @@ class Product(NamedTuple):
 
 class Block(NamedTuple):
     """A sum of products on the aligned block at ``offset`` of 2^bits elements an axis: each vector from ``start`` on,
-    and zero from ``valid`` on. Blocks share their terms.
+    and zero from ``valid`` on. Blocks share sums.
     """
 
     offset: int
     bits: tuple[int, ...]
     start: tuple[int, ...]
     valid: tuple[int, ...]
-    terms: tuple[Product, ...]
+    sum: int
+    """The number of the sum."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Where a weight is which sum. Equal to itself alone, so what follows from the places may be kept by this object,
+    which a weight has for every proof of a model.
+    """
+
+    places: tuple[Block, ...]
+    terms: tuple[int, ...]
+    """Products of each sum."""
 
 
 class ProductWeight(Weight, Protocol):
-    """A weight that is sums of products on blocks: whoever has this method is taken for one."""
+    """A weight that is sums of products on blocks: whoever has these methods is taken for one."""
 
-    def blocks(self, scale: Ext) -> Iterator[Block]:
-        """scale * weight, block by block."""
+    def blocks(self) -> Blocks:
+        """The blocks."""
+        ...
+
+    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
+        """scale * each sum that blocks name."""
         ...
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns in a committed table, and weights on them as the commitment takes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment import TableShape
-from vcompute.commitment.weights import Block, Product
+from vcompute.commitment.weights import Block, Blocks, Product
 from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -88,23 +88,26 @@ ROW_BITS: Final = 9
 """Rows of an outer product are at least so long, where axes allow."""
 
 
-@lru_cache(maxsize=1 << 14)
-def _cut(
-    parts: tuple[tuple[int, int], ...], sizes: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Bits, start and valid of a block; kept, since every proof of a model has the same thousands of them."""
-    return (
-        tuple(bits for _, bits in parts),
-        tuple(start for start, _ in parts),
-        tuple(min(size - start, 1 << bits) for (start, bits), size in zip(parts, sizes, strict=True)),
-    )
+@lru_cache(maxsize=1 << 7)
+def _places(layout: Layout, used: tuple[tuple[int, int, tuple[int, ...]], ...]) -> Blocks:
+    """The blocks of columns (number, terms, sizes of its axes): the same for every proof of a model."""
+    numbers = {column: number for number, (column, _, _) in enumerate(used)}
+    places = []
+    for piece in layout.pieces:
+        number = numbers.get(piece.column)
+        if number is not None:
+            bits, start = tuple(bits for _, bits in piece.parts), tuple(start for start, _ in piece.parts)
+            sizes = zip(piece.parts, used[number][2], strict=True)
+            valid = tuple(min(size - first, 1 << wide) for (first, wide), size in sizes)
+            places.append(Block(piece.offset, bits, start, valid, number))
+    return Blocks(tuple(places), tuple(terms for _, terms, _ in used))
 
 
 class ColumnWeight:
     """The sum of column terms, as a weight on the committed table."""
 
     def __init__(self, layout: Layout, terms: Sequence[ColumnTerm], backend: Backend) -> None:
-        self._pieces = layout.pieces
+        self._layout = layout
         self.extent = layout.length
         self._backend = backend
         self._terms: dict[int, list[ColumnTerm]] = {}
@@ -119,7 +122,7 @@ class ColumnWeight:
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
         """Add scale * weight to a table in place."""
-        for piece in self._pieces:
+        for piece in self._layout.pieces:
             block = table[piece.offset : piece.offset + (1 << piece.variables)]
             for term in self._terms.get(piece.column, ()):
                 parts = [_part(vector, piece, axis) for axis, vector in enumerate(term.vectors)]
@@ -129,27 +132,21 @@ class ColumnWeight:
                 heads = outer([to_array([scale * term.scale]), *parts[:split]], backend)
                 backend.add_outer(block, heads, outer(parts[split:], backend))
 
-    def blocks(self, scale: Ext) -> Iterator[Block]:
-        """scale * weight, block by block."""
-        scaled = {
-            column: (
-                tuple(Product(term.vectors, scale * term.scale) for term in terms),
-                tuple(vector.shape[0] for vector in terms[0].vectors),
-            )
-            for column, terms in self._terms.items()
-        }
-        for piece in self._pieces:
-            found = scaled.get(piece.column)
-            if found:
-                terms, sizes = found
-                yield Block(piece.offset, *_cut(piece.parts, sizes), terms)
+    def blocks(self) -> Blocks:
+        """See :class:`vcompute.commitment.weights.ProductWeight`."""
+        used = [(column, len(terms), tuple(map(len, terms[0].vectors))) for column, terms in self._terms.items()]
+        return _places(self._layout, tuple(used))
+
+    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
+        """See :class:`vcompute.commitment.weights.ProductWeight`."""
+        return [tuple(Product(term.vectors, scale * term.scale) for term in terms) for terms in self._terms.values()]
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""
         tables: dict[tuple[int, int], ExtWords] = {}
         dots: dict[tuple[int, int, int, int], Ext] = {}
         result, places = ZERO, Prefixes(point)
-        for piece in self._pieces:
+        for piece in self._layout.pieces:
             terms = self._terms.get(piece.column)
             if not terms:
                 continue

@@ -29,9 +29,9 @@ class Piece:
         return sum(bits for _, bits in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """The pieces of a table, larger first, and its length."""
+    """The pieces of a table, larger first, and its length. Equal to itself alone, by which things are kept."""
 
     pieces: tuple[Piece, ...]
     length: int
