@@ -19,8 +19,7 @@ There is no randomness here: the same messages give the same proof.
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import count as count_up
-from itertools import islice
-from struct import Struct
+from struct import Struct, unpack_from
 from typing import Final
 
 import numpy as np
@@ -124,13 +123,23 @@ class Transcript:
         if not 0 <= log_size <= _MAX_QUERY_BITS:
             raise ValueError(f"positions of {log_size} bits")
         mask = (1 << log_size) - 1
-        return [word & mask for word in islice(_stream(self._squeeze(label)), count)]
+        return [word & mask for word in _words(self._squeeze(label), count)]
 
 
 def _stream(seed: bytes) -> Iterator[int]:
     """The words of the stream that a squeeze gives."""
     for counter in count_up():
-        yield from _WORDS.unpack(hashlib.sha256(seed + counter.to_bytes(8, "little")).digest())
+        yield from _WORDS.unpack(_digest(seed, counter))
+
+
+def _words(seed: bytes, count: int) -> tuple[int, ...]:
+    """The stream's first words."""
+    digests = [_digest(seed, counter) for counter in range(-(-count // 4))]
+    return unpack_from(f"<{count}Q", b"".join(digests))
+
+
+def _digest(seed: bytes, counter: int) -> bytes:
+    return hashlib.sha256(seed + counter.to_bytes(8, "little")).digest()
 
 
 class ProverTranscript(Transcript):

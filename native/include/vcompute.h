@@ -117,6 +117,11 @@ void vc_powers_extension(uint64_t *out, const uint64_t *r, size_t variables, con
 void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width);
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);
 
+/* The siblings that an opening of a Merkle tree carries, of `count` sorted distinct positions below 2^height, which are used up:
+ * the first `leaves` places are rows', the others those of nodes that stand level behind level, from the rows' parents on. How
+ * many there are, at most count * height. */
+size_t vc_missing_siblings(uint64_t *places, size_t *leaves, uint64_t *positions, size_t count, size_t height);
+
 /* Verify the opening of committed tables, all but the weights of the claims. `plan`: the number of rounds, then for each
  * round tables, fold, next_variables, last, fold_grinding, query_grinding and for each of its tables lane_variables, lanes,
  * log_domain, queries, offset; `roots`: 27 bytes for each table of the first round; `claimed`: the batched claim; `seed`:

@@ -87,17 +87,34 @@ static size_t sort_distinct(uint64_t *positions, size_t count) {
   return kept;
 }
 
-/* Move sorted positions to their parents; the new count. `missing` counts those without a sibling. */
-static size_t parents(uint64_t *positions, size_t count, size_t *missing) {
+/* Move sorted positions to their parents; the new count. Siblings that are not among them are `*missing` more, and stand in
+ * `siblings` unless it is NULL. */
+static size_t parents(uint64_t *positions, size_t count, size_t *missing, uint64_t *siblings) {
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {
-    if (i + 1 < count && positions[i + 1] == (positions[i] ^ 1))
+    if (i + 1 < count && positions[i + 1] == (positions[i] ^ 1)) {
       i++;
-    else
+    } else {
+      if (siblings) siblings[*missing] = positions[i] ^ 1;
       ++*missing;
+    }
     positions[kept++] = positions[i] >> 1;
   }
   return kept;
+}
+
+size_t vc_missing_siblings(uint64_t *places, size_t *leaves, uint64_t *positions, size_t count, size_t height) {
+  const uint64_t size = (uint64_t)1 << height;
+  size_t missing = 0;
+  *leaves = 0;
+  for (size_t level = 0; level < height; level++) {
+    const size_t before = missing;
+    count = parents(positions, count, &missing, places);
+    if (level == 0) *leaves = missing;
+    /* a level of nodes begins behind those below it */
+    for (size_t i = before; i < missing && level > 0; i++) places[i] += size - (size >> (level - 1));
+  }
+  return missing;
 }
 
 /* Whether rows hash to the root. `nodes` holds the leaves' digests and is used up, as are the positions. */
@@ -157,7 +174,7 @@ static int32_t receive_rows(context *c, answers *a, const uint8_t *root, const u
   if (status) return status;
   size_t missing = 0, left = a->count;
   memcpy(copy, positions, a->count * sizeof *copy);
-  for (uint32_t level = 0; level < t->log_domain; level++) left = parents(copy, left, &missing);
+  for (uint32_t level = 0; level < t->log_domain; level++) left = parents(copy, left, &missing, NULL);
   uint8_t *siblings = (uint8_t *)take(c, digest_words((size_t)t->queries * t->log_domain));
   status = vc_transcript_digests(c->transcript, "siblings", siblings, missing);
   if (status) return status;

@@ -16,12 +16,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vcompute import _native
 from vcompute.errors import Rejected
 from vcompute.field.backend import DIGEST_BYTES, Backend, Digests
 from vcompute.field.goldilocks import Words
+from vcompute.field.native import NativeBackend
 from vcompute.registry import ErrorCode
 
-Positions = NDArray[np.int64]
+Positions = NDArray[np.uint64]
 
 CHUNK: Final = 1 << 13
 """Rows whose digests are made at a time: they stay in the cache until their parents are made."""
@@ -73,30 +75,31 @@ def missing_siblings(positions: Sequence[int], height: int) -> list[list[int]]:
 
 def open_positions(tree: Tree, positions: Sequence[int], backend: Backend) -> Digests:
     """The siblings of an opening, in order."""
-    count = tree.rows.shape[0]
-    if count == 1:
-        return np.empty((0, DIGEST_BYTES), dtype=np.uint8)
-    levels, siblings = _missing_siblings(np.array(positions, dtype=np.int64), count.bit_length() - 1)
-    leaves = np.searchsorted(levels, 1)  # so many of the siblings are leaves
-    above = siblings[leaves:] + count - (count >> (levels[leaves:] - 1))  # a level begins behind those below it
-    return np.concatenate([backend.hash_rows(tree.rows[siblings[:leaves]]), tree.nodes[above]])
+    places_of = _places_natively if isinstance(backend, NativeBackend) else _places
+    leaves, above = places_of(positions, tree.rows.shape[0].bit_length() - 1)
+    return np.concatenate([backend.hash_rows(tree.rows[leaves]), tree.nodes[above]])
 
 
-def _missing_siblings(positions: Positions, height: int) -> tuple[Positions, Positions]:
-    """As :func:`missing_siblings`, flat: level and place of each.
+def _places(positions: Sequence[int], height: int) -> tuple[Positions, Positions]:
+    """Of :func:`missing_siblings` those that are leaves, and of the others their places among a tree's nodes."""
+    leaves, above = list[int](), list[int]()
+    for level, missing in enumerate(missing_siblings(positions, height)):
+        if level == 0:
+            leaves = missing
+            continue
+        begin = (1 << height) - (1 << height >> (level - 1))  # behind the levels below
+        above += [begin + position for position in missing]
+    return np.array(leaves, np.uint64), np.array(above, np.uint64)
 
-    Two neighbours among the positions have ancestors that are siblings on one level alone: the one below the level on
-    which they meet. A sibling is missing where neither neighbour's ancestor is it.
-    """
-    never = height + 1
-    # The number of bits, which is exact: positions have fewer than the 53 of a float.
-    meet = np.append(never, np.frexp(positions[1:] ^ positions[:-1])[1])
-    levels, first = np.nonzero(meet > np.arange(height)[:, None])  # of each ancestor the first position below it
-    before = meet[first]
-    after = np.append(before[1:], never)  # a level ends where the next one begins, with a position that meets none
-    missing = (before != levels + 1) & (after != levels + 1)
-    levels, first = levels[missing], first[missing]
-    return levels, positions[first] >> levels ^ 1
+
+def _places_natively(positions: Sequence[int], height: int) -> tuple[Positions, Positions]:
+    """:func:`_places` by the core."""
+    ffi, used = _native.ffi, np.array(positions, np.uint64)
+    places, leaves = np.empty(len(positions) * height, np.uint64), ffi.new("size_t *")
+    count = _native.lib.vc_missing_siblings(
+        ffi.from_buffer("uint64_t[]", places), leaves, ffi.from_buffer("uint64_t[]", used), len(positions), height
+    )
+    return places[: leaves[0]], places[leaves[0] : count]
 
 
 def check_opening(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vcompute.commitment import merkle
 from vcompute.errors import Rejected
 from vcompute.field import P, default_backend
+from vcompute.field.portable import NumpyBackend
 from vcompute.registry import ErrorCode
 
 BACKEND = default_backend()
@@ -37,6 +38,7 @@ def test_openings_lead_to_the_root(height: int, data: st.DataObject) -> None:
     positions = sorted(data.draw(st.sets(st.integers(0, (1 << height) - 1), min_size=1)))
     siblings = merkle.open_positions(tree, positions, BACKEND)
     assert len(siblings) == sum(map(len, merkle.missing_siblings(positions, height)))
+    assert np.array_equal(siblings, merkle.open_positions(tree, positions, NumpyBackend()))
     merkle.check_opening(tree.root, height, positions, rows[positions], siblings, BACKEND)
 
 
