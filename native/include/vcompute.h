@@ -276,7 +276,8 @@ typedef struct {
 /* A committed table and its weights, in `lanes` lanes of `length` (a power of two from 16 on) elements, which `variables`
  * variables tell apart. Extension elements stand in *blocks* of eight: eight first words, then eight second words. The table f:
  * words (base) or blocks; the weights w: blocks, or where w is NULL `count` pieces. vc_lanes_bind binds the first `bound` <= 2
- * variables: f_out and w_out (blocks) are lanes in groups weighed by 2^bound pairs. */
+ * variables: f_out and w_out (blocks) are lanes in groups weighed by 2^bound pairs, which add up to one unless f is base; then no
+ * group lacks a lane. */
 typedef struct {
   uint64_t length, lanes, variables, base, count, bound;
   const uint64_t *f, *w;

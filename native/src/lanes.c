@@ -149,7 +149,7 @@ typedef struct {
   const vc_sum_kernels *k;
   const vc_lanes *t;
   size_t size;
-  grouping lanes, left;
+  grouping lanes;
   vc_soon soon;
   uint64_t digits[4 * MOST_GROUPS];
   uint64_t *packed;
@@ -173,7 +173,7 @@ static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t star
   if (small)
     b->k->combine_small(out, b->packed, n / 2, b->digits, count, n, NULL);
   else
-    (t->base ? b->k->combine_base : b->k->combine_blocks)(out, from, t->factors, count, n);
+    (t->base ? b->k->combine_base : b->k->interpolate)(out, from, t->factors, count, n);
 }
 
 /* out = the sum of the terms of grids at position `at`; how many elements it is the same terms for. */
@@ -233,7 +233,7 @@ static void bind_weights(const binding *b, uint64_t *out, size_t lane, size_t st
   const size_t count = present(&b->lanes, lane);
   const uint64_t *from[MOST_GROUPS];
   for (size_t g = 0; g < count; g++) from[g] = t->w + 2 * ((lane + g * b->lanes.apart) * (size_t)t->length + start);
-  b->k->combine_blocks(out, from, t->factors, count, b->size);
+  b->k->interpolate(out, from, t->factors, count, b->size);
 }
 
 /* The groups of lanes that are left. */
@@ -283,35 +283,6 @@ static binding begin(const vc_lanes *t, uint64_t **scratch) {
   return b;
 }
 
-/* With groups of lanes as values at (X, Y) = 00, 01, 10, 11: the two messages follow from products at 00, 01, 10, and of leading
- * coefficients in X, in Y and in both. */
-static void add_products(const binding *b, uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t at,
-                         size_t n) {
-  const vc_field_kernels *k = vc_field();
-  enum { WORDS = 2 * CHUNK };
-  uint64_t steps[10 * WORDS];
-  const uint64_t *values[2][VC_MOST_SUMS];
-  for (size_t side = 0; side < 2; side++) {
-    const uint64_t *const *x = side ? w : f, **v = values[side];
-    uint64_t *to = steps + side * 5 * WORDS;
-    const size_t past = 2 * at, words = 2 * n;
-    v[0] = x[0] + past, v[1] = x[1] + past;
-    if (b->left.groups < MOST_GROUPS) {
-      k->sub(to, v[1], v[0], words);
-      v[1] = to;
-      continue;
-    }
-    v[2] = x[2] + past;
-    k->sub(to, v[2], v[0], words);
-    k->sub(to + WORDS, x[3] + past, v[1], words);
-    k->sub(to + 2 * WORDS, v[1], v[0], words);
-    k->sub(to + 3 * WORDS, x[3] + past, v[2], words);
-    k->sub(to + 4 * WORDS, to + WORDS, to, words);
-    for (size_t i = 0; i < 5; i++) v[3 + i] = to + i * WORDS;
-  }
-  b->k->products(state, 0, values[0], values[1], b->left.groups < MOST_GROUPS ? 2 : 8, n);
-}
-
 /* The table's tiles that a lane is made of: of base words, or none. */
 static vc_soon soon_of(const vc_lanes *t, const grouping *f, size_t lane, size_t start) {
   const vc_soon soon = {t->f + (lane < f->lanes ? lane * (size_t)t->length + start : 0), f->apart * (size_t)t->length,
@@ -323,7 +294,7 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first
   uint64_t *state = take(&scratch, vc_sums()->products_words);
   binding b = begin(t, &scratch);
   const size_t tiles = (size_t)t->length / b.size;
-  const grouping left = b.left = left_of(t, ahead);
+  const grouping left = left_of(t, ahead);
   memset(state, 0, b.k->products_words * sizeof *state);
   for (size_t i = first; i < first + parts; i++) {
     const uint64_t *f[MOST_GROUPS], *w[MOST_GROUPS];
@@ -336,7 +307,10 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first
       bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
       f[g] = t->f_out + 2 * at, w[g] = t->w_out + 2 * at;
     }
-    for (size_t at = 0; ahead && at < b.size; at += CHUNK) add_products(&b, state, f, w, at, least(CHUNK, b.size - at));
+    for (size_t at = 0; ahead && at < b.size; at += CHUNK) {
+      b.k->messages(state, f, w, left.groups, least(CHUNK, b.size - at));
+      for (size_t g = 0; g < left.groups; g++) f[g] += 2 * CHUNK, w[g] += 2 * CHUNK;
+    }
   }
   if (ahead) b.k->products_end(sums, state, VC_MOST_SUMS);
 }

@@ -152,16 +152,15 @@ void vc_rs_finish(uint64_t *out, size_t width, uint32_t log_lane, const uint64_t
   for (size_t b = first; b < first + blocks; b++) transform(vc_field(), out + (b * width << left), left, width, b, table);
 }
 
-/* acc (n pairs) = the sum over the positions in the block of scales[i] * x_i^b: the transpose of a block's transform.
- * Blocks with one position are geometric series. Returns 0 (and writes nothing) where there is no position. */
-static int powers_block(const vc_field_kernels *k, uint64_t *acc, unsigned log, size_t block, const uint64_t *positions,
+/* acc (n pairs) = the sum over the positions in the block, at least one, of scales[i] * x_i^b: the transpose of a block's
+ * transform. Blocks with one position are geometric series. */
+static void powers_block(const vc_field_kernels *k, uint64_t *acc, unsigned log, size_t block, const uint64_t *positions,
                         const uint64_t *scales, size_t count, const uint64_t *table) {
   const size_t n = (size_t)1 << log;
-  if (count == 0) return 0;
   if (log == 0) {
     acc[0] = scales[0];
     acc[1] = scales[1];
-    return 1;
+    return;
   }
   if (count == 1) { /* x^(2^i) is the block's twiddle of layer log - i, up to sign by the position's bit */
     acc[0] = scales[0];
@@ -171,22 +170,19 @@ static int powers_block(const vc_field_kernels *k, uint64_t *acc, unsigned log, 
       if (positions[0] >> i & 1) power = VC_P - power;
       k->scale(acc + ((size_t)2 << i), acc, (size_t)2 << i, power);
     }
-    return 1;
+    return;
   }
   const uint64_t middle = (uint64_t)(2 * block + 1) << (log - 1);
   size_t split = 0;
   while (split < count && positions[split] < middle) split++;
-  int left = powers_block(k, acc, log - 1, 2 * block, positions, scales, split, table);
-  int right = powers_block(k, acc + n, log - 1, 2 * block + 1, positions + split, scales + 2 * split, count - split, table);
-  if (left && right) {
-    k->butterfly2_transposed(acc, n, table[block]);
-  } else if (left) { /* (u, 0) becomes (u, z * u); n pairs are two halves of n words */
-    k->scale(acc + n, acc, n, table[block]);
-  } else {
-    memcpy(acc, acc + n, n * sizeof *acc);
-    k->scale(acc + n, acc, n, VC_P - table[block]);
+  if (split == 0 || split == count) { /* (u, 0) becomes (u, z * u), and (0, v) becomes (v, -z * v); n words are half of each */
+    powers_block(k, acc, log - 1, 2 * block + (split == 0), positions, scales, count, table);
+    k->scale(acc + n, acc, n, split ? table[block] : VC_P - table[block]);
+    return;
   }
-  return 1;
+  powers_block(k, acc, log - 1, 2 * block, positions, scales, split, table);
+  powers_block(k, acc + n, log - 1, 2 * block + 1, positions + split, scales + 2 * split, count - split, table);
+  k->butterfly2_transposed(acc, n, table[block]);
 }
 
 size_t vc_add_powers_scratch(uint32_t log_table, uint32_t log_domain) {
@@ -202,8 +198,10 @@ void vc_add_powers(uint64_t *table, uint32_t log_table, uint32_t log_domain, con
   for (size_t block = 0; block < (size_t)1 << (log_domain - log_table); block++) {
     size_t stop = start;
     while (stop < count && positions[stop] >> log_table == block) stop++;
-    if (powers_block(k, acc, log_table, block, positions + start, scales + 2 * start, stop - start, roots))
+    if (start < stop) {
+      powers_block(k, acc, log_table, block, positions + start, scales + 2 * start, stop - start, roots);
       k->add(table, table, acc, (size_t)2 << log_table);
+    }
     start = stop;
   }
 }

@@ -14,6 +14,7 @@
 
 enum {
   VC_MOST_SUMS = 16,
+  VC_MOST_BLOCKS = 4,
   VC_SMALL_BITS = 19,       /* integers of magnitude below 2^19 are small: int8 values, and the limbs of lookups */
   VC_MOST_SMALL = 1 << 11   /* terms of a sum of small integers: 2^19 * 2^31 * 2^11 = 2^61 */
 };
@@ -26,14 +27,18 @@ typedef struct {
 
 typedef struct {
   /* Slot first + i, of VC_MOST_SUMS, sums up f[i] * w[i] (blocks) over all calls, i < count: `state` has products_words words,
-   * zeros at first. products_end: the first slots as pairs. */
+   * zeros at first. messages: of f and w in four groups as values at (X, Y) = 00, 01, 10, 11, slots 0 .. 7 of products at 00, 01,
+   * 10, and of leading coefficients in X (at Y = 0, 1), in Y (at X = 0, 1) and in both; of two groups, slots 0 and 1 of products
+   * at 0 and of leading coefficients. products_end: the first slots as pairs. */
   size_t products_words;
   void (*products)(uint64_t *state, size_t first, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n);
+  void (*messages)(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t groups, size_t n);
   void (*products_end)(uint64_t *sums, uint64_t *state, size_t count);
-  /* out (blocks) = the sum of weights[i] (pairs) * x[i], x words or blocks; out is none of them, or the first one. */
+  /* out (blocks) = the sum of weights[i] (pairs) * x[i], of words; out is none of them. */
   void (*combine_base)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
-  void (*combine_blocks)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
-  /* combine_blocks of triples of words, in blocks of eight: elements' words and their sum; so are the weights. */
+  /* The same of blocks, two or four, whose weights add up to one: so the differences from x[0] are weighed, one product less. */
+  void (*interpolate)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n);
+  /* combine_base of triples of words, in blocks of eight: elements' words and their sum; so are the weights. */
   void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
                           const vc_soon *soon);
   /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and

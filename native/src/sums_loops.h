@@ -52,24 +52,80 @@ static size_t room(uint64_t *state, size_t n) {
   return some;
 }
 
-/* Into low (of first words), high (of second words) and cross, of the sums of both words: Karatsuba's three products. */
-static void products(uint64_t *state, size_t slot, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
+static inline vec any_sum(vec a, vec b) { return v_carried(v_plus(a, b), a); } /* modulo p, not canonical */
+
+/* Of products of extension elements, Karatsuba's: of first words, of the sums of both words, of second words. */
+typedef struct {
+  psum low, cross, high;
+} slot;
+
+static inline slot load_slot(const uint64_t *from) {
+  const slot s = {load_sum(from), load_sum(from + PSUM_VECS * L), load_sum(from + 2 * PSUM_VECS * L)};
+  return s;
+}
+static inline void store_slot(uint64_t *to, const slot *s) {
+  store_sum(to, &s->low), store_sum(to + PSUM_VECS * L, &s->cross), store_sum(to + 2 * PSUM_VECS * L, &s->high);
+}
+static inline void slot_mac(slot *s, vec a0, vec a1, vec b0, vec b1) {
+  p_mac(&s->low, p_factor(a0), p_factor(b0));
+  p_mac(&s->high, p_factor(a1), p_factor(b1));
+  p_mac(&s->cross, p_factor(any_sum(a0, a1)), p_factor(any_sum(b0, b1)));
+}
+
+static void products(uint64_t *state, size_t first, const uint64_t *const *f, const uint64_t *const *w, size_t count, size_t n) {
   for (size_t start = 0, some; start < n; start += some) {
     some = room(state, n - start);
-    uint64_t *to = sums_of(state) + slot * PAIR * L;
+    uint64_t *to = sums_of(state) + first * PAIR * L;
     for (size_t p = 0; p < count; p++, to += PAIR * L) {
-      psum low = load_sum(to), cross = load_sum(to + PSUM_VECS * L), high = load_sum(to + 2 * PSUM_VECS * L);
+      slot sum = load_slot(to);
       const uint64_t *x = f[p] + 2 * start, *y = w[p] + 2 * start;
-      EACH_VECTOR(some, {
-        const vec a0 = v_load(x + at), a1 = v_load(x + at + BLOCK), b0 = v_load(y + at), b1 = v_load(y + at + BLOCK);
-        p_mac(&low, p_factor(a0), p_factor(b0));
-        p_mac(&high, p_factor(a1), p_factor(b1));
-        p_mac(&cross, p_factor(v_add(a0, a1)), p_factor(v_add(b0, b1)));
-      })
-      store_sum(to, &low);
-      store_sum(to + PSUM_VECS * L, &cross);
-      store_sum(to + 2 * PSUM_VECS * L, &high);
+      EACH_VECTOR(some, { slot_mac(&sum, v_load(x + at), v_load(x + at + BLOCK), v_load(y + at), v_load(y + at + BLOCK)); })
+      store_slot(to, &sum);
     }
+  }
+}
+
+/* What a message multiplies, of groups of lanes as values at XY = 00, 01, 10, 11: values, and leading coefficients. */
+enum { AT_00, AT_01, AT_10, X_AT_0, X_AT_1, Y_AT_0, Y_AT_1, X_Y };
+static inline vec point(const uint64_t *const *x, size_t at, int which) {
+  switch (which) {
+    case X_AT_0: return v_sub(v_load(x[2] + at), v_load(x[0] + at));
+    case X_AT_1: return v_sub(v_load(x[3] + at), v_load(x[1] + at));
+    case Y_AT_0: return v_sub(v_load(x[1] + at), v_load(x[0] + at));
+    case Y_AT_1: return v_sub(v_load(x[3] + at), v_load(x[2] + at));
+    case X_Y: return v_sub(point(x, at, Y_AT_1), point(x, at, Y_AT_0));
+    default: return v_load(x[which] + at);
+  }
+}
+static inline void point_mac(slot *s, const uint64_t *const *f, const uint64_t *const *w, size_t at, int which) {
+  slot_mac(s, point(f, at, which), point(f, at + BLOCK, which), point(w, at, which), point(w, at + BLOCK, which));
+}
+
+/* Two slots at a time, which share what they load; there are registers for no more. */
+static inline void two_points(uint64_t *state, const size_t slots[2], const uint64_t *const *f, const uint64_t *const *w,
+                              size_t start, size_t n, int one, int two) {
+  uint64_t *first = sums_of(state) + slots[0] * PAIR * L, *second = sums_of(state) + slots[1] * PAIR * L;
+  slot a = load_slot(first), b = load_slot(second);
+  EACH_VECTOR(n, {
+    point_mac(&a, f, w, 2 * start + at, one);
+    point_mac(&b, f, w, 2 * start + at, two);
+  })
+  store_slot(first, &a);
+  store_slot(second, &b);
+}
+#define TWO_POINTS(one, two) two_points(state, (const size_t[2]){one, two}, f, w, start, some, one, two)
+
+static void messages(uint64_t *state, const uint64_t *const *f, const uint64_t *const *w, size_t groups, size_t n) {
+  for (size_t start = 0, some; start < n; start += some) {
+    some = room(state, n - start);
+    if (groups == 2) {
+      two_points(state, (const size_t[2]){0, 1}, f, w, start, some, AT_00, Y_AT_0);
+      continue;
+    }
+    TWO_POINTS(AT_00, X_AT_0);
+    TWO_POINTS(AT_01, X_AT_1);
+    TWO_POINTS(AT_10, Y_AT_1);
+    TWO_POINTS(Y_AT_0, X_Y);
   }
 }
 
@@ -105,22 +161,6 @@ static inline void base_terms(uint64_t *out, const uint64_t *const *x, const eco
   })
 }
 
-static inline void block_terms(uint64_t *out, const uint64_t *const *x, const econst *w, size_t count, size_t n, int more) {
-  EACH_VECTOR(n, {
-    psum c0 = p_zero(), c1 = p_zero();
-    for (size_t t = 0; t < count; t++) {
-      const factor a0 = p_factor(v_load(x[t] + at)), a1 = p_factor(v_load(x[t] + at + BLOCK));
-      p_mac(&c0, a0, w[t].c0);
-      p_mac(&c0, a1, w[t].c7);
-      p_mac(&c1, a0, w[t].c1);
-      p_mac(&c1, a1, w[t].c0);
-    }
-    const vec r0 = p_reduce(c0), r1 = p_reduce(c1);
-    v_store(out + at, more ? v_add(r0, v_load(out + at)) : r0);
-    v_store(out + at + BLOCK, more ? v_add(r1, v_load(out + at + BLOCK)) : r1);
-  })
-}
-
 /* A few terms at a time, their number a constant so that the loop over them leaves no trace. */
 #define COMBINE(terms)                                                                                       \
   econst w[TERMS];                                                                                          \
@@ -139,9 +179,6 @@ static inline void block_terms(uint64_t *out, const uint64_t *const *x, const ec
 
 static void combine_base(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
   COMBINE(base_terms)
-}
-static void combine_blocks(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
-  COMBINE(block_terms)
 }
 
 /* By Karatsuba's products, for which x has the sums of both words already. */
@@ -162,6 +199,31 @@ static inline void triple_store(uint64_t *out, const triple *sum, int more) {
   const vec c0 = p_reduce7(sum->low, sum->high), c1 = p_reduce_less(sum->cross, sum->low, sum->high);
   v_store(out, more ? v_add(c0, v_load(out)) : c0);
   v_store(out + BLOCK, more ? v_add(c1, v_load(out + BLOCK)) : c1);
+}
+
+static inline void block_steps(uint64_t *out, const uint64_t *const *x, const econst *w, size_t count, size_t n) {
+  EACH_VECTOR(n, {
+    psum c0 = p_zero(), c1 = p_zero();
+    const vec first0 = v_load(x[0] + at), first1 = v_load(x[0] + at + BLOCK);
+    for (size_t t = 1; t < count; t++) {
+      const factor a0 = p_factor(v_sub(v_load(x[t] + at), first0)), a1 = p_factor(v_sub(v_load(x[t] + at + BLOCK), first1));
+      p_mac(&c0, a0, w[t].c0);
+      p_mac(&c0, a1, w[t].c7);
+      p_mac(&c1, a0, w[t].c1);
+      p_mac(&c1, a1, w[t].c0);
+    }
+    v_store(out + at, v_add(p_reduce(c0), first0));
+    v_store(out + at + BLOCK, v_add(p_reduce(c1), first1));
+  })
+}
+
+static void interpolate(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n) {
+  econst w[VC_MOST_BLOCKS];
+  for (size_t t = 1; t < count; t++) w[t] = e_const(weights + 2 * t);
+  if (count == 2)
+    block_steps(out, x, w, 2, n);
+  else
+    block_steps(out, x, w, VC_MOST_BLOCKS, n);
 }
 
 /* As many vectors at a time as there are registers for, which share the weights. */
@@ -241,9 +303,10 @@ static void combine_small(uint64_t *out, const uint64_t *x, size_t apart, const 
 const vc_sum_kernels VC_SUMS_NAME = {
     .products_words = BLOCK + VC_MOST_SUMS * PAIR * L,
     .products = products,
+    .messages = messages,
     .products_end = products_end,
     .combine_base = combine_base,
-    .combine_blocks = combine_blocks,
+    .interpolate = interpolate,
     .combine_triples = combine_triples,
     .pack = pack,
     .combine_small = combine_small,
