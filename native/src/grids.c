@@ -10,6 +10,7 @@
 
 #include "field.h"
 #include "goldilocks.h"
+#include "sums.h"
 
 enum { CELL_BITS = 4, MOST_AXES = 16 };
 
@@ -89,19 +90,6 @@ static size_t multiply_out(uint64_t *out, const vc_weight_piece *p, const vc_wei
   return n;
 }
 
-/* n pairs become blocks of `width` words an element, in place: from the last on, as they grow. */
-static void to_blocks(uint64_t *words, size_t n, size_t width) {
-  for (size_t i = n; i > 0;) {
-    uint64_t block[24];
-    i -= 8;
-    for (size_t j = 0; j < 8; j++) {
-      block[j] = words[2 * (i + j)], block[8 + j] = words[2 * (i + j) + 1];
-      block[16 + j] = vc_gl_add(block[j], block[8 + j]);
-    }
-    memcpy(words + i * width, block, 8 * width * sizeof *block);
-  }
-}
-
 static const uint64_t ONE[2] = {1, 0};
 
 static int is_empty(const vc_weight_piece *p) {
@@ -124,7 +112,7 @@ static void lay_out(vc_grid *g, const vc_weight_piece *p, const vc_weight_term *
   g->inner = words;
   for (size_t t = 0; t < g->terms; t++, words += g->width * g->columns) {
     multiply_out(words, p, terms + t, split, (size_t)p->axes, ONE, 0);
-    to_blocks(words, g->columns, g->width);
+    vc_sums()->to_blocks(words, g->columns, g->width);
   }
 }
 
@@ -144,7 +132,7 @@ static void add_cell(vc_grid *g, const vc_pieces *p, size_t *next, size_t start,
       for (size_t i = 0; i < 2 * n; i++) to[i] = vc_gl_add(to[i], values[i]);
     }
   }
-  to_blocks(g->inner, VC_CELL, g->width);
+  vc_sums()->to_blocks(g->inner, VC_CELL, g->width);
 }
 
 int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],

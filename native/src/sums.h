@@ -41,6 +41,8 @@ typedef struct {
   /* combine_base of triples of words, in blocks of eight: elements' words and their sum; so are the weights. */
   void (*combine_triples)(uint64_t *out, const uint64_t *const *x, const uint64_t *weights, size_t count, size_t n,
                           const vc_soon *soon);
+  /* n pairs become blocks of `width` words an element in place: two, or three with their sum. */
+  void (*to_blocks)(uint64_t *words, size_t n, size_t width);
   /* Words that are small integers modulo p as 32 bits each, n a multiple of sixteen: out has n / 2 words, of integers i and
    * i + 8. Whether all are small; out is of no use where not. */
   int (*pack)(uint64_t *out, const uint64_t *x, size_t n);

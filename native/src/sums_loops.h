@@ -252,6 +252,24 @@ static void combine_triples(uint64_t *out, const uint64_t *const *x, const uint6
     triple_terms(out, x + done, weights + 3 * done, count - done < PSUM_FEW ? count - done : PSUM_FEW, n, soon, 1);
 }
 
+/* From the last block on, as they grow. */
+static void to_blocks(uint64_t *words, size_t n, size_t width) {
+  for (size_t i = n; i > 0;) {
+    i -= BLOCK;
+    vec first[BLOCK / L], second[BLOCK / L];
+    for (size_t k = 0; k < BLOCK / L; k++) {
+      const uint64_t *pairs = words + 2 * (i + k * L);
+      v_split(&first[k], &second[k], v_load(pairs), v_load(pairs + L));
+    }
+    for (size_t k = 0; k < BLOCK / L; k++) {
+      uint64_t *to = words + i * width + k * L;
+      v_store(to, first[k]);
+      v_store(to + BLOCK, second[k]);
+      if (width > 2) v_store(to + 2 * BLOCK, v_add(first[k], second[k]));
+    }
+  }
+}
+
 /* ---- small integers ---- */
 
 static int pack(uint64_t *out, const uint64_t *x, size_t n) {
@@ -308,6 +326,7 @@ const vc_sum_kernels VC_SUMS_NAME = {
     .combine_base = combine_base,
     .interpolate = interpolate,
     .combine_triples = combine_triples,
+    .to_blocks = to_blocks,
     .pack = pack,
     .combine_small = combine_small,
 };
