@@ -115,8 +115,7 @@ class ColumnWeight:
         for term in terms:  # terms of the same vectors are one
             key = (term.column, *map(id, term.vectors))
             known = merged.get(key)
-            scale = term.scale if known is None else known.scale + term.scale
-            merged[key] = ColumnTerm(term.column, scale, term.vectors)
+            merged[key] = term if known is None else ColumnTerm(term.column, known.scale + term.scale, term.vectors)
         for term in merged.values():
             self._terms.setdefault(term.column, []).append(term)
 
