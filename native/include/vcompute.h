@@ -116,6 +116,8 @@ void vc_powers_extension(uint64_t *out, const uint64_t *r, size_t variables, con
 /* SHA-256 truncated to 27 bytes: of each row of `width` words; of the byte 1 and two digests. */
 void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width);
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs);
+/* Behind `count` digests, a power of two, the levels above them in order. */
+void vc_hash_levels(uint8_t *nodes, size_t count);
 
 /* The siblings that an opening of a Merkle tree carries, of `count` sorted distinct positions below 2^height, which are used up:
  * the first `leaves` places are rows', the others those of nodes that stand level behind level, from the rows' parents on. How

@@ -124,6 +124,10 @@ void vc_hash_rows(uint8_t *out, const uint64_t *rows, size_t count, size_t width
 
 void vc_hash_pairs(uint8_t *out, const uint8_t *nodes, size_t pairs) { hash_many(out, nodes, 2 * DIGEST, 1, pairs); }
 
+void vc_hash_levels(uint8_t *nodes, size_t count) {
+  for (; count > 1; nodes += DIGEST * count, count /= 2) vc_hash_pairs(nodes + DIGEST * count, nodes, count / 2);
+}
+
 uint64_t vc_grind(const uint8_t *seed, uint32_t bits) {
   if (whole_kernel()) return whole_kernel()->grind(seed, bits);
   const vc_sha256_kernel *k = vc_sha256();

@@ -55,6 +55,9 @@ def build(rows: Words, backend: Backend) -> Tree:
         nodes[start // 2 : stop // 2] = backend.hash_pairs(backend.hash_rows(rows[start:stop]))
     first, size = 0, count // 2
     while size > 1:
+        if size <= CHUNK and isinstance(backend, NativeBackend):  # too little for threads
+            backend.hash_levels(nodes[first:], size)
+            break
         nodes[first + size : first + size + size // 2] = backend.hash_pairs(nodes[first : first + size])
         first, size = first + size, size // 2
     return Tree(rows, nodes)

@@ -289,6 +289,11 @@ class NativeBackend:
         self.parts(part, out.shape[0], nodes.size // 8)
         return out
 
+    def hash_levels(self, nodes: Digests, count: int) -> None:
+        """Fill in the levels of a Merkle tree above its first ``count`` nodes, level behind level."""
+        _require(count & (count - 1) == 0 and nodes.shape == (2 * count - 1, DIGEST_BYTES), nodes)
+        self._lib.vc_hash_levels(_bytes(nodes), count)
+
     def grind(self, seed: bytes, bits: int) -> int:
         if len(seed) != 32 or not 0 <= bits <= 64:
             raise ValueError(f"a seed of 32 bytes and at most 64 bits of work, not {len(seed)} bytes and {bits} bits")
