@@ -26,7 +26,7 @@ add_library(vcompute_native STATIC
   native/src/sums_avx2.c
   native/src/sums_avx512.c
   native/src/sums_avx512ifma.c
-  native/src/grids.c
+  native/src/tiles.c
   native/src/lanes.c
   native/src/gkr_levels.c
   native/src/gkr_tables.c

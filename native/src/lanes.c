@@ -5,7 +5,7 @@
  * Such a round combines whole lanes, position by position. Two rounds' messages are sums over the products of four groups of
  * lanes, f_i * w_j, which no challenge touches: so a pass binds two variables and sums up the products for the next two.
  *
- * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (grids.c), the
+ * The first pass binds nothing. It never makes the weights: with w the product of a row's factor and a column's (tiles.c), the
  * sum over rows of factor * f comes first, and as values of f are small integers, all but a few, that takes four
  * multiplications of 32 bits a value. The second pass makes the weights with two variables bound, a quarter as long.
  */
@@ -13,7 +13,7 @@
 
 #include "field.h"
 #include "goldilocks.h"
-#include "grids.h"
+#include "tiles.h"
 #include "sums.h"
 #include "vcompute.h"
 
@@ -56,7 +56,7 @@ typedef struct {
   size_t apart;         /* words between lanes */
 } first_tile;
 
-static void add_columns(const first_tile *t, size_t group, const vc_grid *g, size_t term, size_t column, size_t n) {
+static void add_columns(const first_tile *t, size_t group, const vc_patch *g, size_t term, size_t column, size_t n) {
   const size_t rows = g->rows, at = g->at + column;
   for (size_t p = 0; p < t->count; p++) {
     if (t->small[p]) {
@@ -77,7 +77,7 @@ static void add_columns(const first_tile *t, size_t group, const vc_grid *g, siz
   t->k->products(t->state, group * MOST_GROUPS, f, w, t->count, n);
 }
 
-static void add_grid(const first_tile *t, size_t group, const vc_grid *g) {
+static void add_patch(const first_tile *t, size_t group, const vc_patch *g) {
   for (size_t term = 0; term < g->terms; term++) {
     vc_digits(t->digits, g->factors + 2 * g->rows * term, 2 * g->rows);
     for (size_t column = 0; column < g->columns; column += CHUNK)
@@ -100,7 +100,7 @@ static vc_pieces pieces_of(const vc_lanes *t) {
 size_t vc_lanes_products_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, FIRST_TILE), rows = size / VC_CELL;
   const vc_pieces p = pieces_of(t);
-  return vc_sums()->products_words + MOST_GROUPS * (size / 2 + 2 * CHUNK) + 5 * rows + vc_grids_words(&p, size, 2);
+  return vc_sums()->products_words + MOST_GROUPS * (size / 2 + 2 * CHUNK) + 5 * rows + vc_patches_words(&p, size, 2);
 }
 
 static uint64_t *take(uint64_t **scratch, size_t words) {
@@ -121,9 +121,9 @@ static void add_tile(first_tile *t, const vc_lanes *table, const grouping *lanes
   }
   for (size_t q = 0; q < t->count; q++) {
     const size_t from = (first + q * lanes->apart) * (size_t)table->length + start;
-    size_t next = vc_grids_first(&pieces, from);
-    vc_grid grid = {.width = 2};
-    while (vc_grids_next(&grid, &pieces, &next, from, t->size, one, words)) add_grid(t, q, &grid);
+    size_t next = vc_patches_first(&pieces, from);
+    vc_patch patch = {.width = 2};
+    while (vc_patches_next(&patch, &pieces, &next, from, t->size, one, words)) add_patch(t, q, &patch);
   }
 }
 
@@ -153,9 +153,8 @@ typedef struct {
   vc_soon soon;
   uint64_t digits[4 * MOST_GROUPS];
   uint64_t *packed;
-  /* of the lanes of a group their grids, and the terms at a place */
-  vc_grid *grids;
-  size_t most_grids;
+  /* of the lanes of a group their patches, and the terms at a place */
+  vc_patch *patches;
   const uint64_t **rows;
   uint64_t *factors, *words;
 } binding;
@@ -176,12 +175,12 @@ static void bind_table(const binding *b, uint64_t *out, size_t lane, size_t star
     (t->base ? b->k->combine_base : b->k->interpolate)(out, from, t->factors, count, n);
 }
 
-/* out = the sum of the terms of grids at position `at`; how many elements it is the same terms for. */
-static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t lanes, size_t at) {
+/* out = the sum of the terms of patches at position `at`; how many elements it is the same terms for. */
+static size_t put_terms(const binding *b, uint64_t *out, vc_patch **next, size_t lanes, size_t at) {
   size_t n = b->size - at, terms = 0;
   for (size_t i = 0; i < lanes; i++) {
     while (next[i]->end <= at) next[i]++; /* the last one ends with the tile */
-    const vc_grid *g = next[i];
+    const vc_patch *g = next[i];
     if (at < g->at || g->terms == 0) {
       n = least(n, (at < g->at ? g->at : g->end) - at);
       continue;
@@ -207,19 +206,19 @@ static size_t put_terms(const binding *b, uint64_t *out, vc_grid **next, size_t 
 static void bind_pieces(const binding *b, uint64_t *out, size_t lane, size_t start) {
   const vc_pieces pieces = pieces_of(b->t);
   const size_t count = present(&b->lanes, lane);
-  vc_grid *grids = b->grids, *next[MOST_GROUPS];
+  vc_patch *patches = b->patches, *next[MOST_GROUPS];
   uint64_t *words = b->words;
   for (size_t g = 0; g < count; g++) {
     const size_t from = (lane + g * b->lanes.apart) * (size_t)b->t->length + start;
-    next[g] = grids;
-    size_t piece = vc_grids_first(&pieces, from);
-    grids->width = 3;
-    while (vc_grids_next(grids, &pieces, &piece, from, b->size, b->t->factors + 2 * g, words)) {
-      words += vc_grid_words(grids);
-      (++grids)->width = 3;
+    next[g] = patches;
+    size_t piece = vc_patches_first(&pieces, from);
+    patches->width = 3;
+    while (vc_patches_next(patches, &pieces, &piece, from, b->size, b->t->factors + 2 * g, words)) {
+      words += vc_patch_words(patches);
+      (++patches)->width = 3;
     }
-    const vc_grid last = {.at = b->size, .end = b->size + 1};
-    *grids++ = last;
+    const vc_patch last = {.at = b->size, .end = b->size + 1};
+    *patches++ = last;
   }
   for (size_t at = 0; at < b->size;) at += put_terms(b, out, next, count, at);
 }
@@ -254,14 +253,14 @@ static size_t most_terms(const vc_lanes *t) {
   return most;
 }
 
-static size_t grid_size(void) { return (sizeof(vc_grid) + sizeof(uint64_t) - 1) / sizeof(uint64_t); }
+static size_t patch_size(void) { return (sizeof(vc_patch) + sizeof(uint64_t) - 1) / sizeof(uint64_t); }
 
 size_t vc_lanes_bind_scratch(const vc_lanes *t) {
   const size_t size = tile_of(t, BIND_TILE);
   const vc_pieces p = pieces_of(t);
   size_t words = vc_sums()->products_words + (t->base ? size / 2 << t->bound : 0);
   if (!t->w)
-    words += MOST_GROUPS * (4 * most_terms(t) + (vc_grids_most(&p, size) + 1) * grid_size() + vc_grids_words(&p, size, 3));
+    words += MOST_GROUPS * (4 * most_terms(t) + (vc_patches_most(&p, size) + 1) * patch_size() + vc_patches_words(&p, size, 3));
   return words;
 }
 
@@ -275,10 +274,10 @@ static binding begin(const vc_lanes *t, uint64_t **scratch) {
   }
   if (!t->w) {
     const size_t terms = MOST_GROUPS * most_terms(t);
-    b.grids = (vc_grid *)(void *)take(scratch, MOST_GROUPS * (vc_grids_most(&p, b.size) + 1) * grid_size());
+    b.patches = (vc_patch *)(void *)take(scratch, MOST_GROUPS * (vc_patches_most(&p, b.size) + 1) * patch_size());
     b.rows = (const uint64_t **)(void *)take(scratch, terms);
     b.factors = take(scratch, 3 * terms);
-    b.words = take(scratch, MOST_GROUPS * vc_grids_words(&p, b.size, 3));
+    b.words = take(scratch, MOST_GROUPS * vc_patches_words(&p, b.size, 3));
   }
   return b;
 }

@@ -4,7 +4,7 @@
  * A piece and a tile are aligned blocks of 2^n elements, so one lies in the other. A piece that is larger keeps its last axes
  * whole, one axis in part, and one index of each axis before: it is a piece of the same kind.
  */
-#include "grids.h"
+#include "tiles.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ static size_t bits_of(const vc_weight_piece *p) {
 
 static size_t end_of(const vc_weight_piece *p) { return (size_t)p->offset + ((size_t)1 << bits_of(p)); }
 
-size_t vc_grids_first(const vc_pieces *p, size_t element) {
+size_t vc_patches_first(const vc_pieces *p, size_t element) {
   size_t low = 0, high = p->count;
   while (low < high) {
     const size_t middle = low + (high - low) / 2;
@@ -98,7 +98,7 @@ static int is_empty(const vc_weight_piece *p) {
   return empty;
 }
 
-static void lay_out(vc_grid *g, const vc_weight_piece *p, const vc_weight_term *terms, const uint64_t scale[2], uint64_t *words) {
+static void lay_out(vc_patch *g, const vc_weight_piece *p, const vc_weight_term *terms, const uint64_t scale[2], uint64_t *words) {
   const size_t split = split_of(p, &g->columns);
   g->terms = is_empty(p) ? 0 : (size_t)p->terms;
   g->rows = 0;
@@ -117,9 +117,9 @@ static void lay_out(vc_grid *g, const vc_weight_piece *p, const vc_weight_term *
 }
 
 /* A cell of pieces that are shorter: a row of one term. */
-static void add_cell(vc_grid *g, const vc_pieces *p, size_t *next, size_t start, size_t cell, const uint64_t scale[2],
+static void add_cell(vc_patch *g, const vc_pieces *p, size_t *next, size_t start, size_t cell, const uint64_t scale[2],
                      uint64_t *words) {
-  const vc_grid row = {cell - start, cell - start + VC_CELL, 1, VC_CELL, 1, g->width, words, words + 2};
+  const vc_patch row = {cell - start, cell - start + VC_CELL, 1, VC_CELL, 1, g->width, words, words + 2};
   *g = row;
   memcpy(g->factors, scale, 2 * sizeof *words);
   memset(g->inner, 0, 2 * VC_CELL * sizeof *words);
@@ -135,25 +135,25 @@ static void add_cell(vc_grid *g, const vc_pieces *p, size_t *next, size_t start,
   vc_sums()->to_blocks(g->inner, VC_CELL, g->width);
 }
 
-int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
+int vc_patches_next(vc_patch *patch, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
                   uint64_t *words) {
   if (*next >= p->count || p->pieces[*next].offset >= start + size) return 0;
   const vc_weight_piece *piece = p->pieces + *next;
   if (bits_of(piece) < CELL_BITS) {
-    add_cell(grid, p, next, start, (size_t)piece->offset / VC_CELL * VC_CELL, scale, words);
+    add_cell(patch, p, next, start, (size_t)piece->offset / VC_CELL * VC_CELL, scale, words);
     return 1;
   }
   const vc_weight_piece here = cut(piece, start, size);
-  lay_out(grid, &here, p->terms + piece->first, scale, words);
-  grid->at = (size_t)here.offset - start;
-  grid->end = grid->at + ((size_t)1 << bits_of(&here));
+  lay_out(patch, &here, p->terms + piece->first, scale, words);
+  patch->at = (size_t)here.offset - start;
+  patch->end = patch->at + ((size_t)1 << bits_of(&here));
   ++*next;
   return 1;
 }
 
-size_t vc_grid_words(const vc_grid *g) { return g->terms * (2 * g->rows + g->width * g->columns); }
+size_t vc_patch_words(const vc_patch *g) { return g->terms * (2 * g->rows + g->width * g->columns); }
 
-size_t vc_grids_words(const vc_pieces *p, size_t size, size_t width) {
+size_t vc_patches_words(const vc_pieces *p, size_t size, size_t width) {
   size_t most = 0, words = 0, tile = 0, cell = (size_t)-1;
   for (size_t i = 0; i < p->count; i++) {
     const size_t offset = (size_t)p->pieces[i].offset, bits = bits_of(p->pieces + i);

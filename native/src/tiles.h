@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The weights of an opening tile by tile, as products that are never multiplied out: see grids.c. */
-#ifndef VC_GRIDS_H
-#define VC_GRIDS_H
+/* The weights of an opening tile by tile, as products that are never multiplied out: see tiles.c. */
+#ifndef VC_TILES_H
+#define VC_TILES_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ typedef struct {
   size_t width;      /* words of an element in `inner`: 2, or 3 with their sum */
   uint64_t *factors; /* pairs, all rows of a term after another */
   uint64_t *inner;   /* in blocks of eight, all columns of a term after another */
-} vc_grid;
+} vc_patch;
 
 typedef struct {
   const vc_weight_piece *pieces;
@@ -26,18 +26,18 @@ typedef struct {
 } vc_pieces;
 
 /* The first piece that ends after an element. */
-size_t vc_grids_first(const vc_pieces *p, size_t element);
+size_t vc_patches_first(const vc_pieces *p, size_t element);
 
-/* The grid of piece *next in the tile of `size` elements from `start` on (a multiple of its size, a power of two from VC_CELL
- * on), scaled: 0 where the tile has no further piece. grid->width is given; `words` has room for vc_grids_words; *next moves
+/* The patch of piece *next in the tile of `size` elements from `start` on (a multiple of its size, a power of two from VC_CELL
+ * on), scaled: 0 where the tile has no further piece. patch->width is given; `words` has room for vc_patches_words; *next moves
  * on. */
-int vc_grids_next(vc_grid *grid, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
+int vc_patches_next(vc_patch *patch, const vc_pieces *p, size_t *next, size_t start, size_t size, const uint64_t scale[2],
                   uint64_t *words);
-/* The words that a grid takes, and the most that those of a tile take. */
-size_t vc_grid_words(const vc_grid *grid);
-size_t vc_grids_words(const vc_pieces *p, size_t size, size_t width);
-/* The most grids in a tile. */
-static inline size_t vc_grids_most(const vc_pieces *p, size_t size) {
+/* The words that a patch takes, and the most that those of a tile take. */
+size_t vc_patch_words(const vc_patch *patch);
+size_t vc_patches_words(const vc_pieces *p, size_t size, size_t width);
+/* The most patches in a tile. */
+static inline size_t vc_patches_most(const vc_pieces *p, size_t size) {
   return p->count < size / VC_CELL ? p->count : size / VC_CELL;
 }
 
