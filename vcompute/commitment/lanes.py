@@ -11,7 +11,7 @@ import numpy as np
 from vcompute.commitment.parameters import TableShape
 from vcompute.commitment.weights import Weight
 from vcompute.field.backend import Backend
-from vcompute.field.extension import ExtWords
+from vcompute.field.extension import ExtWords, lift
 from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import Ext
 
@@ -30,8 +30,8 @@ class Lanes(Protocol):
         """Bind the next variable."""
         ...
 
-    def bound(self) -> tuple[ExtWords, ExtWords]:
-        """Table and weights when one lane is left."""
+    def take(self, table: ExtWords, weights: ExtWords) -> None:
+        """Write table and weights when one lane is left."""
         ...
 
 
@@ -62,9 +62,10 @@ class NumpyLanes:
         self._table = _fold(self._table, self._half, alpha, self._backend)
         self._weights = _fold(self._weights, self._half, alpha, self._backend)
 
-    def bound(self) -> tuple[ExtWords, ExtWords]:
+    def take(self, table: ExtWords, weights: ExtWords) -> None:
         """See :class:`Lanes`."""
-        return self._table, self._weights
+        table[...] = self._table if self._table.ndim == 2 else lift(self._table)
+        weights[...] = self._weights
 
 
 def dense(shape: TableShape, weights: Sequence[Scaled], backend: Backend) -> ExtWords:

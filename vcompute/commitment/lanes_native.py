@@ -6,7 +6,7 @@
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import add
+from operator import add, le
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -120,11 +120,14 @@ class NativeLanes:
         self._table, self._weights = table, weights
         self._alphas, self._scale = [], ONE
 
-    def bound(self) -> tuple[ExtWords, ExtWords]:
+    def take(self, table: ExtWords, weights: ExtWords) -> None:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
         if not self._weights.size:  # one lane: nothing told it apart
             self._fold()
-        return pairs_of(self._table), pairs_of(self._weights)
+        for pairs, blocks in ((table, self._table), (weights, self._weights)):
+            if pairs.shape != blocks.shape:
+                raise ValueError(f"{len(blocks)} elements are left, not {len(pairs)}")
+            _native.lib.vc_blocks_to_pairs(_words(pairs), _words(blocks), len(pairs))
 
 
 def _values(gram: list[Ext], ahead: int) -> list[Ext]:
@@ -139,13 +142,6 @@ def _values(gram: list[Ext], ahead: int) -> list[Ext]:
         points = [{0: 1}, {1: 1}, {2: 1}, {2: 1, 0: -1}, {3: 1, 1: -1}, {1: 1, 0: -1}, {3: 1, 2: -1},
                   {3: 1, 2: -1, 1: -1, 0: 1}]  # fmt: skip
     return [product(point, point) for point in points]
-
-
-def pairs_of(blocks: ExtWords) -> ExtWords:
-    """Extension elements as pairs, from blocks."""
-    out = np.empty_like(blocks)
-    _native.lib.vc_blocks_to_pairs(_words(out), _words(blocks), blocks.shape[0])
-    return out
 
 
 class _Arranged(NamedTuple):
@@ -224,10 +220,9 @@ class Pieces:
             if len(terms) != count:
                 raise ValueError(f"a sum of {len(terms)} products, not {count}")
             for vectors, scale in terms:
-                if any(len(vector) < size for vector, size in zip(vectors, reach, strict=True)):
+                if not all(map(le, reach, map(len, vectors))):
                     raise ValueError("a weight's vector is shorter than its axis")
-                addresses = map(self._address, vectors)
-                yield _TERMS[len(reach)].pack(scale.c0, scale.c1, *addresses)
+                yield _TERMS[len(reach)].pack(scale.c0, scale.c1, *map(self._address, vectors))
 
     def _address(self, vector: Words) -> int:
         """Of a vector's words, which stay as long as this does."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vcompute.commitment import merkle
-from vcompute.commitment.lanes import Scaled, make_lanes
+from vcompute.commitment.lanes import Lanes, Scaled, make_lanes
 from vcompute.commitment.merkle import Tree
 from vcompute.commitment.parameters import (
     CommitmentParameters,
@@ -134,15 +134,19 @@ def _first_folds(
         alphas.append(_fold_challenge(transcript, at_zero, leading, first.fold_grinding))
         for each in lanes:
             each.bind(alphas[-1])
-    left = [each.bound() for each in lanes]
-    return _Folded(_stacked([f for f, _ in left], first), _stacked([w for _, w in left], first), alphas)
+    return _Folded(*_stacked(lanes, first), alphas)
 
 
-def _stacked(parts: list[ExtWords], step: Round) -> ExtWords:
-    result = np.zeros((1 << step.next_variables, 2), dtype=np.uint64)
-    for part, oracle in zip(parts, step.oracles, strict=True):
-        result[oracle.offset : oracle.offset + part.shape[0]] = part
-    return result
+def _stacked(lanes: list[Lanes], step: Round) -> tuple[ExtWords, ExtWords]:
+    """What is left of each table and its weights at its place among the others, and zeros between."""
+    table, weights = (np.empty((1 << step.next_variables, 2), dtype=np.uint64) for _ in range(2))
+    end = 0
+    for oracle, each in sorted(zip(step.oracles, lanes, strict=True), key=lambda pair: pair[0].offset):
+        table[end : oracle.offset] = weights[end : oracle.offset] = 0
+        end = oracle.offset + (1 << oracle.folded_variables)
+        each.take(table[oracle.offset : end], weights[oracle.offset : end])
+    table[end:] = weights[end:] = 0
+    return table, weights
 
 
 def _fold_challenge(transcript: ProverTranscript, at_zero: Ext, leading: Ext, grinding: int) -> Ext:
