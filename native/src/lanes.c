@@ -306,9 +306,10 @@ void vc_lanes_bind(uint64_t *sums, const vc_lanes *t, size_t ahead, size_t first
       bind_weights(&b, t->w_out + 2 * at, lane + g * left.apart, start);
       f[g] = t->f_out + 2 * at, w[g] = t->w_out + 2 * at;
     }
-    for (size_t at = 0; ahead && at < b.size; at += CHUNK) {
-      b.k->messages(state, f, w, left.groups, least(CHUNK, b.size - at));
-      for (size_t g = 0; g < left.groups; g++) f[g] += 2 * CHUNK, w[g] += 2 * CHUNK;
+    for (size_t at = 0, n; ahead && at < b.size; at += n) {
+      n = least(CHUNK, b.size - at);
+      b.k->messages(state, f, w, left.groups, n);
+      for (size_t g = 0; g < left.groups; g++) f[g] += 2 * n, w[g] += 2 * n;
     }
   }
   if (ahead) b.k->products_end(sums, state, VC_MOST_SUMS);

@@ -57,16 +57,16 @@ static inline vec any_sum(vec a, vec b) { return v_carried(v_plus(a, b), a); } /
 /* Of products of extension elements, Karatsuba's: of first words, of the sums of both words, of second words. */
 typedef struct {
   psum low, cross, high;
-} slot;
+} product_sum;
 
-static inline slot load_slot(const uint64_t *from) {
-  const slot s = {load_sum(from), load_sum(from + PSUM_VECS * L), load_sum(from + 2 * PSUM_VECS * L)};
+static inline product_sum load_slot(const uint64_t *from) {
+  const product_sum s = {load_sum(from), load_sum(from + PSUM_VECS * L), load_sum(from + 2 * PSUM_VECS * L)};
   return s;
 }
-static inline void store_slot(uint64_t *to, const slot *s) {
+static inline void store_slot(uint64_t *to, const product_sum *s) {
   store_sum(to, &s->low), store_sum(to + PSUM_VECS * L, &s->cross), store_sum(to + 2 * PSUM_VECS * L, &s->high);
 }
-static inline void slot_mac(slot *s, vec a0, vec a1, vec b0, vec b1) {
+static inline void slot_mac(product_sum *s, vec a0, vec a1, vec b0, vec b1) {
   p_mac(&s->low, p_factor(a0), p_factor(b0));
   p_mac(&s->high, p_factor(a1), p_factor(b1));
   p_mac(&s->cross, p_factor(any_sum(a0, a1)), p_factor(any_sum(b0, b1)));
@@ -77,7 +77,7 @@ static void products(uint64_t *state, size_t first, const uint64_t *const *f, co
     some = room(state, n - start);
     uint64_t *to = sums_of(state) + first * PAIR * L;
     for (size_t p = 0; p < count; p++, to += PAIR * L) {
-      slot sum = load_slot(to);
+      product_sum sum = load_slot(to);
       const uint64_t *x = f[p] + 2 * start, *y = w[p] + 2 * start;
       EACH_VECTOR(some, { slot_mac(&sum, v_load(x + at), v_load(x + at + BLOCK), v_load(y + at), v_load(y + at + BLOCK)); })
       store_slot(to, &sum);
@@ -97,7 +97,7 @@ static inline vec point(const uint64_t *const *x, size_t at, int which) {
     default: return v_load(x[which] + at);
   }
 }
-static inline void point_mac(slot *s, const uint64_t *const *f, const uint64_t *const *w, size_t at, int which) {
+static inline void point_mac(product_sum *s, const uint64_t *const *f, const uint64_t *const *w, size_t at, int which) {
   slot_mac(s, point(f, at, which), point(f, at + BLOCK, which), point(w, at, which), point(w, at + BLOCK, which));
 }
 
@@ -105,7 +105,7 @@ static inline void point_mac(slot *s, const uint64_t *const *f, const uint64_t *
 static inline void two_points(uint64_t *state, const size_t slots[2], const uint64_t *const *f, const uint64_t *const *w,
                               size_t start, size_t n, int one, int two) {
   uint64_t *first = sums_of(state) + slots[0] * PAIR * L, *second = sums_of(state) + slots[1] * PAIR * L;
-  slot a = load_slot(first), b = load_slot(second);
+  product_sum a = load_slot(first), b = load_slot(second);
   EACH_VECTOR(n, {
     point_mac(&a, f, w, 2 * start + at, one);
     point_mac(&b, f, w, 2 * start + at, two);
