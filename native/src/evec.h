@@ -71,9 +71,8 @@ static inline evec e_mul(evec a, evec b) {
   e_mac(&sum, a, b);
   return e_reduce(&sum);
 }
-static inline evec e_scale(evec a, const econst *r) {
+static inline evec e_scale_from(psum c0, psum c1, evec a, const econst *r) {
   const factor a0 = p_factor(a.c0), a1 = p_factor(a.c1);
-  psum c0 = p_zero(), c1 = p_zero();
   p_mac(&c0, a0, r->c0);
   p_mac(&c0, a1, r->c7);
   p_mac(&c1, a0, r->c1);
@@ -81,12 +80,38 @@ static inline evec e_scale(evec a, const econst *r) {
   evec c = {p_reduce(c0), p_reduce(c1)};
   return c;
 }
+static inline evec e_scale(evec a, const econst *r) { return e_scale_from(p_zero(), p_zero(), a, r); }
+/* a + b * r */
+static inline evec e_add_scaled(evec a, evec b, const econst *r) { return e_scale_from(p_start(a.c0), p_start(a.c1), b, r); }
 /* a * b + c * d */
-static inline evec e_mul2(evec a, evec b, evec c, evec d) {
+static inline esum e_sum2(evec a, evec b, evec c, evec d) {
   esum sum = e_zero();
   e_mac(&sum, a, b);
   e_mac(&sum, c, d);
+  return sum;
+}
+static inline evec e_mul2(evec a, evec b, evec c, evec d) {
+  const esum sum = e_sum2(a, b, c, d);
   return e_reduce(&sum);
+}
+/* sum += w * x, x few products, which is not made canonical for it */
+static inline void e_mac_sum(esum *sum, evec w, const esum *x) {
+  const factor w0 = p_factor(w.c0), w1 = p_factor(w.c1), x0 = p_loose(p_add7(x->low, x->high)), x1 = p_loose(x->cross);
+  p_mac(&sum->low, w0, x0);
+  p_mac(&sum->high, w1, x1);
+  p_mac(&sum->cross, w0, x1);
+  p_mac(&sum->cross, w1, x0);
+}
+/* sum += w * a * b */
+static inline void e_mac_mul(esum *sum, evec w, evec a, evec b) {
+  esum product = e_zero();
+  e_mac(&product, a, b);
+  e_mac_sum(sum, w, &product);
+}
+/* sum += w * (a * b + c * d) */
+static inline void e_mac_mul2(esum *sum, evec w, evec a, evec b, evec c, evec d) {
+  const esum products = e_sum2(a, b, c, d);
+  e_mac_sum(sum, w, &products);
 }
 static inline void e_total(uint64_t *out, const esum *sum) {
   out[0] = vc_gl_add(p_total(sum->low), vc_gl_mul7(p_total(sum->high)));
@@ -107,8 +132,14 @@ static inline evec e_scale(evec a, const econst *r) {
   evec c = {v_mul_add(a.c0, r->c0, a.c1, r->c7), v_mul_add(a.c0, r->c1, a.c1, r->c0)};
   return c;
 }
+/* a + b * r */
+static inline evec e_add_scaled(evec a, evec b, const econst *r) { return e_add(a, e_scale(b, r)); }
 /* a * b + c * d */
 static inline evec e_mul2(evec a, evec b, evec c, evec d) { return e_add(e_mul(a, b), e_mul(c, d)); }
+/* sum += w * a * b */
+static inline void e_mac_mul(esum *sum, evec w, evec a, evec b) { e_mac(sum, w, e_mul(a, b)); }
+/* sum += w * (a * b + c * d) */
+static inline void e_mac_mul2(esum *sum, evec w, evec a, evec b, evec c, evec d) { e_mac(sum, w, e_mul2(a, b, c, d)); }
 static inline void e_total(uint64_t *out, const esum *sum) {
   const uint64_t low = p_total(sum->low), high = p_total(sum->high), cross = p_total(sum->cross);
   out[0] = vc_gl_add(low, vc_gl_mul7(high));

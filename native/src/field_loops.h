@@ -19,21 +19,37 @@ static inline void store_some(uint64_t *p, vec a, size_t n) {
     v_store_n(p, a, n);
 }
 
-/* n > 0 pairs from p, at most L. */
-static inline evec load_pairs(const uint64_t *p, size_t n) {
-  evec a;
-  if (n >= L)
-    v_split(&a.c0, &a.c1, v_load(p), v_load(p + L));
-  else
-    v_split(&a.c0, &a.c1, load_some(p, 2 * n), 2 * n > L ? v_load_n(p + L, 2 * n - L) : v_set1(0));
-  return a;
+/* The second vector of n > 0 pairs from p, at most L. */
+static inline vec load_second(const uint64_t *p, size_t n) {
+  return n >= L ? v_load(p + L) : 2 * n > L ? v_load_n(p + L, 2 * n - L) : v_set1(0);
 }
-
-static inline void store_pairs(uint64_t *p, evec a, size_t n) {
-  vec x, y;
-  v_join(&x, &y, a.c0, a.c1);
+static inline void store_both(uint64_t *p, vec x, vec y, size_t n) {
   store_some(p, x, 2 * n);
   if (2 * n > L) store_some(p + L, y, 2 * n - L);
+}
+
+/* n > 0 pairs from p, at most L, beside words from somewhere else. */
+static inline evec load_ordered(const uint64_t *p, size_t n) {
+  evec a;
+  v_split(&a.c0, &a.c1, load_some(p, 2 * n), load_second(p, n));
+  return a;
+}
+static inline void store_ordered(uint64_t *p, evec a, size_t n) {
+  vec x, y;
+  v_join(&x, &y, a.c0, a.c1);
+  store_both(p, x, y, n);
+}
+
+/* The same beside pairs only, in lanes of any order. */
+static inline evec load_pairs(const uint64_t *p, size_t n) {
+  evec a;
+  v_apart(&a.c0, &a.c1, load_some(p, 2 * n), load_second(p, n));
+  return a;
+}
+static inline void store_pairs(uint64_t *p, evec a, size_t n) {
+  vec x, y;
+  v_together(&x, &y, a.c0, a.c1);
+  store_both(p, x, y, n);
 }
 
 /* Run BODY with i = 0, L, 2L, ... and k = L, and once more with what is left. */
@@ -68,7 +84,7 @@ static void ext_mul(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t 
   EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)), k););
 }
 static void ext_mul_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  EACH(n, store_pairs(out + 2 * i, e_mul_base(load_pairs(a + 2 * i, k), load_some(b + i, k)), k););
+  EACH(n, store_ordered(out + 2 * i, e_mul_base(load_ordered(a + 2 * i, k), load_some(b + i, k)), k););
 }
 static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
@@ -77,15 +93,12 @@ static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], siz
 
 static void base_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const evec scale = e_set1(r);
-  EACH(n, store_pairs(out + 2 * i, e_mul_base(scale, load_some(a + i, k)), k););
+  EACH(n, store_ordered(out + 2 * i, e_mul_base(scale, load_some(a + i, k)), k););
 }
 
 static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
-  EACH(n, {
-    evec product = e_scale(load_pairs(a + 2 * i, k), &at);
-    store_pairs(out + 2 * i, e_add(load_pairs(out + 2 * i, k), product), k);
-  });
+  EACH(n, store_pairs(out + 2 * i, e_add_scaled(load_pairs(out + 2 * i, k), load_pairs(a + 2 * i, k), &at), k););
 }
 
 /* sums[0 .. count) = what BODY finds in sums of parts of n terms, from `first` on `some` of them, in `part`: so many that its sums
@@ -107,7 +120,7 @@ static void dot_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t
     psum c0 = p_zero(), c1 = p_zero();
     const uint64_t *x = a + 2 * first, *y = b + first;
     EACH(some, {
-      const evec e = load_pairs(x + 2 * i, k);
+      const evec e = load_ordered(x + 2 * i, k);
       const factor f = p_factor(load_some(y + i, k));
       p_mac(&c0, p_factor(e.c0), f);
       p_mac(&c1, p_factor(e.c1), f);
@@ -130,15 +143,14 @@ static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, 
     vec a = load_some(low + i, k);
     evec step = e_mul_base(scale, v_sub(load_some(high + i, k), a));
     step.c0 = v_add(step.c0, a);
-    store_pairs(out + 2 * i, step, k);
+    store_ordered(out + 2 * i, step, k);
   });
 }
 static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
   EACH(n, {
-    evec a = load_pairs(low + 2 * i, k);
-    evec step = e_scale(e_sub(load_pairs(high + 2 * i, k), a), &at);
-    store_pairs(out + 2 * i, e_add(a, step), k);
+    const evec a = load_pairs(low + 2 * i, k);
+    store_pairs(out + 2 * i, e_add_scaled(a, e_sub(load_pairs(high + 2 * i, k), a), &at), k);
   });
 }
 
@@ -150,7 +162,7 @@ static void round_base(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1,
       const size_t at = first + i;
       const vec f = load_some(f0 + at, k);
       const factor x = p_factor(f), dx = p_factor(v_sub(load_some(f1 + at, k), f));
-      const evec w = load_pairs(w0 + 2 * at, k), dw = e_sub(load_pairs(w1 + 2 * at, k), w);
+      const evec w = load_ordered(w0 + 2 * at, k), dw = e_sub(load_ordered(w1 + 2 * at, k), w);
       p_mac(&s[0], p_factor(w.c0), x);
       p_mac(&s[1], p_factor(w.c1), x);
       p_mac(&s[2], p_factor(dw.c0), dx);
@@ -196,8 +208,8 @@ static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const
         x[j] = load_pairs(low[j] + at, k);
         y[j] = e_sub(load_pairs(high[j] + at, k), x[j]);
       }
-      e_mac(&at_zero, w, e_mul2(x[0], x[1], x[2], x[3]));
-      e_mac(&step, w, e_mul2(y[0], y[1], y[2], y[3]));
+      e_mac_mul2(&at_zero, w, x[0], x[1], x[2], x[3]);
+      e_mac_mul2(&step, w, y[0], y[1], y[2], y[3]);
     });
     e_total(part, &at_zero);
     e_total(part + 2, &step);
@@ -220,8 +232,8 @@ static void product_round(uint64_t sums[4], const uint64_t *const low[2], const 
       const size_t at = 2 * (first + i);
       const evec w = load_pairs(weights + at, k), a = load_pairs(low[0] + at, k), b = load_pairs(low[1] + at, k);
       const evec da = e_sub(load_pairs(high[0] + at, k), a), db = e_sub(load_pairs(high[1] + at, k), b);
-      e_mac(&at_zero, w, e_mul(a, b));
-      e_mac(&step, w, e_mul(da, db));
+      e_mac_mul(&at_zero, w, a, b);
+      e_mac_mul(&step, w, da, db);
     });
     e_total(part, &at_zero);
     e_total(part + 2, &step);
@@ -258,8 +270,8 @@ static void key_fractions(uint64_t *n, uint64_t *d, const uint32_t *key0, const 
       of_d[j] = p_reduce(x), of_n[j] = p_reduce(y);
     }
     const evec x = {of_d[0], of_d[1]}, y = {of_n[0], of_n[1]};
-    store_pairs(d + 2 * i, e_add(d0, x), k);
-    store_pairs(n + 2 * i, e_add(n0, y), k);
+    store_ordered(d + 2 * i, e_add(d0, x), k);
+    store_ordered(n + 2 * i, e_add(n0, y), k);
   });
 }
 
@@ -291,7 +303,7 @@ static inline void affine_of(uint64_t *out, const vc_stream *streams, size_t cou
       if (sign) add_multiple(&sum, &c[3 * s + 2], some_u8(streams[s].sign + i, k));
     }
     const evec total = {v_halves(sum.low0, sum.high0), v_halves(sum.low1, sum.high1)};
-    store_pairs(out + 2 * i, total, k);
+    store_ordered(out + 2 * i, total, k);
   });
 }
 
@@ -333,7 +345,7 @@ static void evaluate(uint64_t *out, const uint64_t *coefficients, size_t n, cons
     const vec point = load_some(x + i, k);
     evec sum = {v_set1(0), v_set1(0)};
     for (size_t b = n; b-- > 0;) sum = e_add(e_mul_base(sum, point), e_set1(coefficients + 2 * b));
-    store_pairs(out + 2 * i, sum, k);
+    store_ordered(out + 2 * i, sum, k);
   });
 }
 

@@ -22,7 +22,7 @@ static inline void copy_pieces(uint64_t *to, const uint64_t *lanes, const vc_fir
       EACH(rows, store_some(to + i, load_some(lane + i, k), k););
     else
       EACH(rows, {
-        const evec pair = load_pairs(lane + 2 * i, k);
+        const evec pair = load_ordered(lane + 2 * i, k);
         store_some(to + i, j % 2 ? pair.c1 : pair.c0, k);
       });
   }

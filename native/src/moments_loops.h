@@ -103,7 +103,7 @@ static void add(uint64_t *state, const vc_moment *moments, size_t count, const u
 
 static uint64_t across(psum sum) {
   uint64_t lanes[L], total = 0;
-  v_store(lanes, p_reduce(sum));
+  v_store(lanes, p_reduce_stored(sum));
   for (int k = 0; k < L; k++) total = vc_gl_add(total, lanes[k]);
   return total;
 }

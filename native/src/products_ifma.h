@@ -22,9 +22,29 @@ typedef struct {
 } psum;
 enum { PSUM_TERMS = 1 << 10 /* products before a sum must be reduced: w52 takes three numbers below 2^52 of each */ };
 
+/* Sums start at 0 = 2^58 + 2^52 (2^52 - 2^6) - 2^104, so that w0 stays above what p_reduce takes from it; the last part has a sign. */
+enum { PSUM_START = 58 };
 static inline psum p_zero(void) {
-  const vec z = v_set1(0);
-  psum sum = {z, z, z};
+  const psum sum = {
+      v_set1(UINT64_C(1) << PSUM_START),
+      v_set1((UINT64_C(1) << 52) - (UINT64_C(1) << (PSUM_START - 52))),
+      v_set1(~UINT64_C(0)),
+  };
+  return sum;
+}
+static inline psum p_plus(psum a, psum b) {
+  const psum sum = {_mm512_add_epi64(a.w0, b.w0), _mm512_add_epi64(a.w52, b.w52), _mm512_add_epi64(a.w104, b.w104)};
+  return sum;
+}
+/* A sum that starts at a word. */
+static inline psum p_start(vec a) {
+  const psum zero = p_zero();
+  const vec low = v_set1((UINT64_C(1) << 52) - 1);
+  const psum sum = {
+      _mm512_ternarylogic_epi64(a, low, zero.w0, 0xea), /* a & low | zero */
+      _mm512_add_epi64(_mm512_srli_epi64(a, 52), zero.w52),
+      zero.w104,
+  };
   return sum;
 }
 
@@ -48,20 +68,35 @@ static inline void p_mac52(psum *s, factor a, vec b) {
 
 /* a + 7 b, of sums of few products. */
 static inline psum p_add7(psum a, psum b) {
-  const psum sum = {
-      _mm512_add_epi64(a.w0, _mm512_sub_epi64(_mm512_slli_epi64(b.w0, 3), b.w0)),
-      _mm512_add_epi64(a.w52, _mm512_sub_epi64(_mm512_slli_epi64(b.w52, 3), b.w52)),
-      _mm512_add_epi64(a.w104, _mm512_sub_epi64(_mm512_slli_epi64(b.w104, 3), b.w104)),
-  };
-  return sum;
+  const psum b8 = {_mm512_slli_epi64(b.w0, 3), _mm512_slli_epi64(b.w52, 3), _mm512_slli_epi64(b.w104, 3)};
+  const psum b7 = {_mm512_sub_epi64(b8.w0, b.w0), _mm512_sub_epi64(b8.w52, b.w52), _mm512_sub_epi64(b8.w104, b.w104)};
+  return p_plus(a, b7);
 }
 
-/* 2^104 = -2^8 modulo p; the rest as low + 2^64 high. */
+/* With w52 = l + 2^12 (h + 2^32 t), h below 2^32, by 2^64 = 2^32 - 1, 2^96 = -1 and 2^104 = -2^8 the sum is that of three words:
+ * w0 - 2^8 w104 - t, 2^52 l and (2^32 - 1) h. Each of the carries of their sum is 2^32 - 1 again. What is left is below 2 p, and
+ * one more 2^32 - 1 has a carry where it is p or above. Comparisons wait for the multipliers, so there are as few as can be. */
 static inline vec p_reduce(psum s) {
-  const vec low = _mm512_add_epi64(s.w0, _mm512_slli_epi64(s.w52, 52));
-  vec high = _mm512_srli_epi64(s.w52, 12);
-  high = _mm512_mask_add_epi64(high, _mm512_cmplt_epu64_mask(low, s.w0), high, v_set1(1));
-  return v_reduce_parts(low, high, _mm512_add_epi64(_mm512_srli_epi64(high, 32), _mm512_slli_epi64(s.w104, 8)));
+  const vec epsilon = v_set1(VC_EPSILON), middle = _mm512_slli_epi64(s.w52, 52);
+  const vec high = _mm512_mul_epu32(_mm512_srli_epi64(s.w52, 12), epsilon);
+  const vec low = _mm512_sub_epi64(_mm512_sub_epi64(s.w0, _mm512_slli_epi64(s.w104, 8)), _mm512_srli_epi64(s.w52, 44));
+  const vec some = _mm512_add_epi64(low, middle), sum = _mm512_add_epi64(some, high);
+  vec more = _mm512_add_epi64(sum, epsilon);
+  more = _mm512_mask_add_epi64(more, _mm512_cmplt_epu64_mask(some, low), more, epsilon);
+  more = _mm512_mask_add_epi64(more, _mm512_cmplt_epu64_mask(sum, high), more, epsilon);
+  return _mm512_mask_sub_epi64(more, _mm512_cmpge_epu64_mask(more, sum), more, epsilon);
+}
+
+/* The same of a sum that started at words of zero. */
+static inline vec p_reduce_stored(psum s) { return p_reduce(p_plus(s, p_zero())); }
+
+/* A sum of few products as a factor, whose upper part may have 26 bits: of w52 = l + 2^12 h again 2^64 h = (2^32 - 1) h. */
+static inline factor p_loose(psum s) {
+  const vec epsilon = v_set1(VC_EPSILON), high = _mm512_srli_epi64(s.w52, 12), below = v_set1((1 << 12) - 1);
+  const vec low = _mm512_madd52lo_epu64(_mm512_sub_epi64(s.w0, _mm512_slli_epi64(s.w104, 8)), high, epsilon);
+  const vec upper = _mm512_madd52hi_epu64(_mm512_and_si512(s.w52, below), high, epsilon);
+  const factor x = {low, _mm512_add_epi64(upper, _mm512_srli_epi64(low, 52))};
+  return x;
 }
 
 /* Of sums of at most PSUM_FEW products: a + 7 b; and a - b - c, with a from p_negative on: a multiple of p whose three parts are

@@ -17,6 +17,7 @@ static inline psum p_zero(void) {
 static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
 static inline void p_mac52(psum *sum, factor a, vec b) { v_mac(sum, a, b); }
 static inline vec p_reduce(psum sum) { return v_sum(&sum); }
+static inline vec p_reduce_stored(psum sum) { return v_sum(&sum); } /* of a sum that started at words of zero */
 
 /* Of sums of at most PSUM_FEW products: a + 7 b; and a - b - c, with a from p_negative on. */
 enum { PSUM_FEW = 64 };

@@ -36,9 +36,8 @@ static void settle(uint64_t *state) {
   for (size_t slot = 0; slot < VC_MOST_SUMS; slot++, at += PAIR * L)
     for (int k = 0; k < 3; k++) {
       uint64_t *total = at + (3 * PSUM_VECS + k) * L, *sum = at + k * PSUM_VECS * L;
-      const psum zero = p_zero();
-      v_store(total, v_add(v_load(total), p_reduce(load_sum(sum))));
-      store_sum(sum, &zero);
+      v_store(total, v_add(v_load(total), p_reduce_stored(load_sum(sum))));
+      memset(sum, 0, PSUM_VECS * L * sizeof *sum);
     }
   state[0] = 0;
 }

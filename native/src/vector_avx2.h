@@ -113,6 +113,12 @@ static inline void v_join(vec *x, vec *y, vec first, vec second) {
   *y = _mm256_permute2x128_si256(a, b, 0x31);
 }
 
+static inline void v_apart(vec *first, vec *second, vec x, vec y) {
+  *first = _mm256_unpacklo_epi64(x, y);
+  *second = _mm256_unpackhi_epi64(x, y);
+}
+static inline void v_together(vec *x, vec *y, vec first, vec second) { v_apart(x, y, first, second); }
+
 static inline vec v_mul_add(vec a, vec b, vec c, vec d) {
   const vec overflow = v_set1(UINT64_C(1) << 32);
   vec low, high, low2, high2;

@@ -120,6 +120,12 @@ static inline void v_join(vec *x, vec *y, vec first, vec second) {
   *y = _mm512_permutex2var_epi64(first, high, second);
 }
 
+static inline void v_apart(vec *first, vec *second, vec x, vec y) {
+  *first = _mm512_unpacklo_epi64(x, y);
+  *second = _mm512_unpackhi_epi64(x, y);
+}
+static inline void v_together(vec *x, vec *y, vec first, vec second) { v_apart(x, y, first, second); }
+
 typedef struct {
   vec low, high, top;
 } vsum;

@@ -5,7 +5,8 @@
  * v_set1, v_mul7, v_mul_add (a * b + c * d, reduced once); v_mac adds a product to sums that are reduced at their end alone:
  * low + 2^64 high + 2^128 top in each lane, v_sum reduces each lane's; v_load_n and v_store_n touch only the
  * first n < VEC_LANES words; v_prefetch may ask for a line; v_split turns two vectors of pairs (x, y in memory order) into
- * their first and second members, v_join turns them back. v_widen32 and v_widen8 load unsigned integers; on any words v_plus
+ * their first and second members, v_join turns them back; v_apart and v_together do so with pairs in some other order, the
+ * same for all vectors, which is cheaper. v_widen32 and v_widen8 load unsigned integers; on any words v_plus
  * and v_minus work modulo 2^64,
  * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, high < 2^63;
  * v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
@@ -53,6 +54,8 @@ static inline vec v_carried(vec sum, vec term) { return sum + vc_gl_if(sum < ter
 static inline vec v_canonical(vec a) { return a - vc_gl_if(a >= VC_P, VC_P); }
 static inline void v_split(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }
 static inline void v_join(vec *x, vec *y, vec first, vec second) { *x = first, *y = second; }
+static inline void v_apart(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }
+static inline void v_together(vec *x, vec *y, vec first, vec second) { *x = first, *y = second; }
 
 typedef struct {
   vec low, high, top;

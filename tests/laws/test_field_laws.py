@@ -53,6 +53,17 @@ def test_extension_operations_are_the_scalar_ones(backend: Backend, pairs: list[
     assert backend.dot_base(a, b[:, 1].copy()) == sum((x * y.c1 for x, y in pairs), Ext(0))
 
 
+def test_extension_elements_of_edges(backend: Backend) -> None:
+    """Every pair of elements whose words are edges: carries and borrows of lazy sums."""
+    pairs = np.stack(np.meshgrid(array(EDGES), array(EDGES)), -1).reshape(-1, 2)
+    a, b = np.repeat(pairs, len(pairs), 0), np.tile(pairs, (len(pairs), 1))
+    twin, r = NumpyBackend(), Ext(P - 1, 2**32 - 1)
+    assert (backend.ext_mul(a, b) == twin.ext_mul(a, b)).all()
+    assert (backend.fold_halves(a, b, r) == twin.fold_halves(a, b, r)).all()
+    for ours, theirs in zip(backend.add_fractions(a, b, b, a), twin.add_fractions(a, b, b, a), strict=True):
+        assert (ours == theirs).all()
+
+
 @settings(deadline=None)
 @given(exts, exts, exts)
 def test_extension_axioms(backend: Backend, x: Ext, y: Ext, z: Ext) -> None:
