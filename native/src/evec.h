@@ -61,28 +61,43 @@ static inline void e_mac(esum *sum, evec a, evec b) {
   p_mac(&sum->cross, a0, b1);
   p_mac(&sum->cross, a1, b0);
 }
-/* The element that few products add up to. */
-static inline evec e_reduce(const esum *sum) {
-  evec c = {p_reduce(p_add7(sum->low, sum->high)), p_reduce(sum->cross)};
+/* An element that is yet to be reduced. */
+typedef struct {
+  psum c0, c1;
+} epending;
+static inline evec e_finish(epending a) {
+  evec c = {p_reduce(a.c0), p_reduce(a.c1)};
   return c;
 }
-static inline evec e_mul(evec a, evec b) {
+/* The element that few products add up to. */
+static inline epending e_of(const esum *sum) {
+  epending c = {p_add7(sum->low, sum->high), sum->cross};
+  return c;
+}
+static inline epending e_mul_later(evec a, evec b) {
   esum sum = e_zero();
   e_mac(&sum, a, b);
-  return e_reduce(&sum);
+  return e_of(&sum);
 }
-static inline evec e_scale_from(psum c0, psum c1, evec a, const econst *r) {
+static inline evec e_mul(evec a, evec b) { return e_finish(e_mul_later(a, b)); }
+static inline epending e_scale_from(epending sum, evec a, const econst *r) {
   const factor a0 = p_factor(a.c0), a1 = p_factor(a.c1);
-  p_mac(&c0, a0, r->c0);
-  p_mac(&c0, a1, r->c7);
-  p_mac(&c1, a0, r->c1);
-  p_mac(&c1, a1, r->c0);
-  evec c = {p_reduce(c0), p_reduce(c1)};
-  return c;
+  p_mac(&sum.c0, a0, r->c0);
+  p_mac(&sum.c0, a1, r->c7);
+  p_mac(&sum.c1, a0, r->c1);
+  p_mac(&sum.c1, a1, r->c0);
+  return sum;
 }
-static inline evec e_scale(evec a, const econst *r) { return e_scale_from(p_zero(), p_zero(), a, r); }
+static inline epending e_scale_later(evec a, const econst *r) {
+  const epending zero = {p_zero(), p_zero()};
+  return e_scale_from(zero, a, r);
+}
 /* a + b * r */
-static inline evec e_add_scaled(evec a, evec b, const econst *r) { return e_scale_from(p_start(a.c0), p_start(a.c1), b, r); }
+static inline epending e_add_scaled_later(evec a, evec b, const econst *r) {
+  const epending start = {p_start(a.c0), p_start(a.c1)};
+  return e_scale_from(start, b, r);
+}
+static inline evec e_scale(evec a, const econst *r) { return e_finish(e_scale_later(a, r)); }
 /* a * b + c * d */
 static inline esum e_sum2(evec a, evec b, evec c, evec d) {
   esum sum = e_zero();
@@ -92,11 +107,12 @@ static inline esum e_sum2(evec a, evec b, evec c, evec d) {
 }
 static inline evec e_mul2(evec a, evec b, evec c, evec d) {
   const esum sum = e_sum2(a, b, c, d);
-  return e_reduce(&sum);
+  return e_finish(e_of(&sum));
 }
 /* sum += w * x, x few products, which is not made canonical for it */
 static inline void e_mac_sum(esum *sum, evec w, const esum *x) {
-  const factor w0 = p_factor(w.c0), w1 = p_factor(w.c1), x0 = p_loose(p_add7(x->low, x->high)), x1 = p_loose(x->cross);
+  const epending product = e_of(x);
+  const factor w0 = p_factor(w.c0), w1 = p_factor(w.c1), x0 = p_loose(product.c0), x1 = p_loose(product.c1);
   p_mac(&sum->low, w0, x0);
   p_mac(&sum->high, w1, x1);
   p_mac(&sum->cross, w0, x1);
@@ -132,8 +148,12 @@ static inline evec e_scale(evec a, const econst *r) {
   evec c = {v_mul_add(a.c0, r->c0, a.c1, r->c7), v_mul_add(a.c0, r->c1, a.c1, r->c0)};
   return c;
 }
+typedef evec epending;
+static inline evec e_finish(epending a) { return a; }
+static inline epending e_mul_later(evec a, evec b) { return e_mul(a, b); }
+static inline epending e_scale_later(evec a, const econst *r) { return e_scale(a, r); }
 /* a + b * r */
-static inline evec e_add_scaled(evec a, evec b, const econst *r) { return e_add(a, e_scale(b, r)); }
+static inline epending e_add_scaled_later(evec a, evec b, const econst *r) { return e_add(a, e_scale(b, r)); }
 /* a * b + c * d */
 static inline evec e_mul2(evec a, evec b, evec c, evec d) { return e_add(e_mul(a, b), e_mul(c, d)); }
 /* sum += w * a * b */

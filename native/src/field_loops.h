@@ -66,6 +66,26 @@ static inline void store_pairs(uint64_t *p, evec a, size_t n) {
     }                                           \
   } while (0)
 
+/* out (pairs) = what BEGIN leaves to be reduced of k pairs from i on. A vector is reduced while the products of the next one are
+ * taken: one after the other they wait for themselves. */
+#define EACH_OVERLAPPED(out, n, BEGIN)                                      \
+  do {                                                                      \
+    size_t i = 0, k = L;                                                    \
+    if ((n) >= L) {                                                         \
+      epending last = BEGIN;                                                \
+      for (i = L; i + L <= (n); i += L) {                                   \
+        const epending next = BEGIN;                                        \
+        store_pairs((out) + 2 * (i - L), e_finish(last), L);                \
+        last = next;                                                        \
+      }                                                                     \
+      store_pairs((out) + 2 * (i - L), e_finish(last), L);                  \
+    }                                                                       \
+    if (L > 1 && i < (n)) {                                                 \
+      k = (n) - i;                                                          \
+      store_pairs((out) + 2 * i, e_finish(BEGIN), k);                       \
+    }                                                                       \
+  } while (0)
+
 static void add(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
   EACH(n, store_some(out + i, v_add(load_some(a + i, k), load_some(b + i, k)), k););
 }
@@ -81,14 +101,14 @@ static void scale(uint64_t *out, const uint64_t *in, size_t n, uint64_t z) {
 }
 
 static void ext_mul(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
-  EACH(n, store_pairs(out + 2 * i, e_mul(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)), k););
+  EACH_OVERLAPPED(out, n, e_mul_later(load_pairs(a + 2 * i, k), load_pairs(b + 2 * i, k)));
 }
 static void ext_mul_base(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n) {
   EACH(n, store_ordered(out + 2 * i, e_mul_base(load_ordered(a + 2 * i, k), load_some(b + i, k)), k););
 }
 static void ext_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
-  EACH(n, store_pairs(out + 2 * i, e_scale(load_pairs(a + 2 * i, k), &at), k););
+  EACH_OVERLAPPED(out, n, e_scale_later(load_pairs(a + 2 * i, k), &at));
 }
 
 static void base_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
@@ -98,7 +118,7 @@ static void base_scale(uint64_t *out, const uint64_t *a, const uint64_t r[2], si
 
 static void ext_scale_add(uint64_t *out, const uint64_t *a, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
-  EACH(n, store_pairs(out + 2 * i, e_add_scaled(load_pairs(out + 2 * i, k), load_pairs(a + 2 * i, k), &at), k););
+  EACH_OVERLAPPED(out, n, e_add_scaled_later(load_pairs(out + 2 * i, k), load_pairs(a + 2 * i, k), &at));
 }
 
 /* sums[0 .. count) = what BODY finds in sums of parts of n terms, from `first` on `some` of them, in `part`: so many that its sums
@@ -146,12 +166,13 @@ static void fold_base(uint64_t *out, const uint64_t *low, const uint64_t *high, 
     store_ordered(out + 2 * i, step, k);
   });
 }
+static inline epending fold_later(const uint64_t *low, const uint64_t *high, const econst *r, size_t n) {
+  const evec a = load_pairs(low, n);
+  return e_add_scaled_later(a, e_sub(load_pairs(high, n), a), r);
+}
 static void fold_ext(uint64_t *out, const uint64_t *low, const uint64_t *high, const uint64_t r[2], size_t n) {
   const econst at = e_const(r);
-  EACH(n, {
-    const evec a = load_pairs(low + 2 * i, k);
-    store_pairs(out + 2 * i, e_add_scaled(a, e_sub(load_pairs(high + 2 * i, k), a), &at), k);
-  });
+  EACH_OVERLAPPED(out, n, fold_later(low + 2 * i, high + 2 * i, &at, k));
 }
 
 static void round_base(uint64_t sums[4], const uint64_t *f0, const uint64_t *f1, const uint64_t *w0, const uint64_t *w1,
@@ -216,12 +237,13 @@ static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const
   });
 }
 
+static inline epending unit_fraction(uint64_t *n, const uint64_t *d0, const uint64_t *d1, size_t k) {
+  const evec a = load_pairs(d0, k), b = load_pairs(d1, k);
+  store_pairs(n, e_add(a, b), k);
+  return e_mul_later(a, b);
+}
 static void unit_fractions(uint64_t *n, uint64_t *d, const uint64_t *d0, const uint64_t *d1, size_t count) {
-  EACH(count, {
-    evec a = load_pairs(d0 + 2 * i, k), b = load_pairs(d1 + 2 * i, k);
-    store_pairs(n + 2 * i, e_add(a, b), k);
-    store_pairs(d + 2 * i, e_mul(a, b), k);
-  });
+  EACH_OVERLAPPED(d, count, unit_fraction(n + 2 * i, d0 + 2 * i, d1 + 2 * i, k));
 }
 
 static void product_round(uint64_t sums[4], const uint64_t *const low[2], const uint64_t *const high[2],
@@ -256,22 +278,21 @@ static inline vec some_u8(const uint8_t *p, size_t n) {
 static void key_fractions(uint64_t *n, uint64_t *d, const uint32_t *key0, const uint32_t *key1, const uint64_t constants[10],
                           size_t count) {
   factor c[6];
-  const evec d0 = e_set1(constants), n0 = e_set1(constants + 6);
   for (int j = 0; j < 4; j++) c[j] = p_factor(v_set1(constants[2 + j]));
   for (int j = 0; j < 2; j++) c[4 + j] = p_factor(v_set1(constants[8 + j]));
   EACH(count, {
     const vec a = some_u32(key0 + i, k), b = some_u32(key1 + i, k), sum = v_plus(a, b), product = v_mul32(a, b);
     vec of_d[2], of_n[2];
     for (int j = 0; j < 2; j++) {
-      psum x = p_zero(), y = p_zero();
-      p_mac52(&x, c[j], sum);
+      psum x = p_start(v_set1(constants[j])), y = p_start(v_set1(constants[6 + j]));
+      p_mac40(&x, c[j], sum);
       p_mac52(&x, c[2 + j], product);
-      p_mac52(&y, c[4 + j], sum);
+      p_mac40(&y, c[4 + j], sum);
       of_d[j] = p_reduce(x), of_n[j] = p_reduce(y);
     }
     const evec x = {of_d[0], of_d[1]}, y = {of_n[0], of_n[1]};
-    store_ordered(d + 2 * i, e_add(d0, x), k);
-    store_ordered(n + 2 * i, e_add(n0, y), k);
+    store_ordered(d + 2 * i, x, k);
+    store_ordered(n + 2 * i, y, k);
   });
 }
 

@@ -11,17 +11,6 @@
 #define L VEC_LANES
 enum { BLOCK = 8, WORDS = 2 * PSUM_VECS * VEC_LANES };
 
-/* sum += m * w, m below 2^40: its product with the upper 12 bits of a word stays below 2^52. */
-static inline void mac_small(psum *sum, vec m, factor w) {
-#if defined(VC_PRODUCTS_FUSED)
-  sum->w0 = _mm512_madd52lo_epu64(sum->w0, m, w.low);
-  sum->w52 = _mm512_madd52hi_epu64(sum->w52, m, w.low);
-  sum->w52 = _mm512_madd52lo_epu64(sum->w52, m, w.high);
-#else
-  p_mac(sum, w, p_factor(m));
-#endif
-}
-
 static inline vec product(const int32_t *a, const int32_t *b) {
   return v_smul32(v_widen32((const uint32_t *)a), v_widen32((const uint32_t *)b));
 }
@@ -41,8 +30,8 @@ static inline void store_pair(uint64_t *state, const pair *sums) {
 
 static inline void add_products(pair *sums, vec x, factor w0, factor w1, int small) {
   if (small) {
-    mac_small(&sums->c0, x, w0);
-    mac_small(&sums->c1, x, w1);
+    p_mac40(&sums->c0, w0, x);
+    p_mac40(&sums->c1, w1, x);
   } else {
     const factor f = p_factor(x);
     p_mac(&sums->c0, f, w0);
@@ -176,16 +165,16 @@ static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *
     }
   for (size_t i = 0; i < n; i += L) {
     const size_t k = n - i < L ? n - i : L;
-    psum sum[2] = {p_zero(), p_zero()};
+    psum sum[2] = {p_start(v_set1(start[0])), p_start(v_set1(start[1]))};
     for (size_t s = 0; s < count; s++) {
       const vec u = some_of(streams[s].first + i, k), v = streams[s].second ? some_of(streams[s].second + i, k) : v_set1(0);
       const vec both = v_plus(u, v), product = v_mul32(u, v);
       for (int j = 0; j < 2; j++) {
-        p_mac52(&sum[j], c[4 * s + j], both);
-        p_mac52(&sum[j], c[4 * s + 2 + j], product);
+        p_mac40(&sum[j], c[4 * s + j], both);
+        p_mac40(&sum[j], c[4 * s + 2 + j], product);
       }
     }
-    store_some(out + 2 * i, v_add(v_set1(start[0]), p_reduce(sum[0])), v_add(v_set1(start[1]), p_reduce(sum[1])), k);
+    store_some(out + 2 * i, p_reduce(sum[0]), p_reduce(sum[1]), k);
   }
 }
 
@@ -204,12 +193,12 @@ static void quads(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const
     const factor e3 = p_factor(v_plus(longer_product(s, q), longer_product(t, p))), e4 = p_factor(v_mul(p, q));
     for (int j = 0; j < 4; j++) {
       const factor *of = c + (j < 2 ? j : 6 + j);
-      psum sum = p_zero();
-      p_mac52(&sum, of[2], e1);
-      p_mac52(&sum, of[4], e2);
+      psum sum = p_start(v_set1(constants[j < 2 ? j : 6 + j]));
+      p_mac40(&sum, of[2], e1);
+      p_mac40(&sum, of[4], e2);
       p_mac(&sum, of[6], e3);
       if (j >= 2) p_mac(&sum, of[8], e4);
-      out[j] = v_add(v_set1(constants[j < 2 ? j : 6 + j]), p_reduce(sum));
+      out[j] = p_reduce(sum);
     }
     store_some(n + 2 * i, out[0], out[1], k);
     store_some(d + 2 * i, out[2], out[3], k);

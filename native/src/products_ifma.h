@@ -66,6 +66,13 @@ static inline void p_mac52(psum *s, factor a, vec b) {
   s->w104 = _mm512_madd52hi_epu64(s->w104, a.high, b);
 }
 
+/* The same for b below 2^40, whose product with the upper 12 bits of a word stays below 2^52. */
+static inline void p_mac40(psum *s, factor a, vec b) {
+  s->w0 = _mm512_madd52lo_epu64(s->w0, a.low, b);
+  s->w52 = _mm512_madd52hi_epu64(s->w52, a.low, b);
+  s->w52 = _mm512_madd52lo_epu64(s->w52, a.high, b);
+}
+
 /* a + 7 b, of sums of few products. */
 static inline psum p_add7(psum a, psum b) {
   const psum b8 = {_mm512_slli_epi64(b.w0, 3), _mm512_slli_epi64(b.w52, 3), _mm512_slli_epi64(b.w104, 3)};

@@ -15,7 +15,12 @@ static inline psum p_zero(void) {
   return sum;
 }
 static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
+static inline psum p_start(vec a) {
+  psum sum = {a, v_set1(0), v_set1(0)};
+  return sum;
+}
 static inline void p_mac52(psum *sum, factor a, vec b) { v_mac(sum, a, b); }
+static inline void p_mac40(psum *sum, factor a, vec b) { v_mac(sum, a, b); }
 static inline vec p_reduce(psum sum) { return v_sum(&sum); }
 static inline vec p_reduce_stored(psum sum) { return v_sum(&sum); } /* of a sum that started at words of zero */
 
