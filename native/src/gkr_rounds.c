@@ -24,16 +24,26 @@ static size_t longest_axis(const vc_group *g) {
   return (size_t)1 << bits;
 }
 
-/* out (of `length`) becomes axis (of `size`) times out. */
-static size_t multiply_axis(const vc_field_kernels *k, uint64_t *out, size_t length, const uint64_t *axis, size_t size) {
-  for (size_t i = size; i-- > 1;) k->ext_scale(out + 2 * i * length, out, axis + 2 * i, length);
-  if (size) k->ext_scale(out, out, axis, length);
-  return size * length;
+/* Weights that grow by an axis at a time, the last one first: how many there are so far, and the sum of all axes' weights. */
+typedef struct {
+  uint64_t *out, *axis;
+  size_t length;
+  uint64_t mass[2];
+} product_weights;
+
+/* An axis of `size` comes before those so far; its point has so many bits. */
+static void add_axis(const vc_field_kernels *k, product_weights *w, const uint64_t *point, size_t bits, size_t size) {
+  uint64_t sum[2], *axis = w->length == 1 ? w->out : w->axis; /* the first axis stands where it is wanted */
+  eq_axis(k, axis, point, bits);
+  total(sum, axis, size);
+  vc_ext_mul(w->mass, w->mass, sum);
+  for (size_t i = size; axis != w->out && i-- > 0;)
+    k->ext_scale(w->out + 2 * i * w->length, w->out, axis + 2 * i, w->length);
+  w->length *= size;
 }
 
 vc_gkr_weights vc_gkr_make_weights(const vc_field_kernels *k, const vc_group *g, const uint64_t *point, uint64_t *scratch) {
   vc_gkr_weights w;
-  uint64_t *axis = scratch, *to;
   size_t used = g->bits - 1, split_at = g->rest, low = 0, length = 1;
   while (split_at && (split_at == g->rest || length * g->sizes[split_at - 1] <= MOST_INNER))
     length *= (size_t)g->sizes[--split_at];
@@ -43,27 +53,20 @@ vc_gkr_weights vc_gkr_make_weights(const vc_field_kernels *k, const vc_group *g,
   w.chunk = length << low;
   w.outer = w.inner + 2 * w.chunk;
   w.n_outer = g->half / w.chunk;
+  vc_set(w.mass, vc_one);
   for (int part = 0; part < 2; part++) { /* the inner axes from the last, then the outer ones */
-    size_t from = part ? split_at : g->rest, until = part ? 0 : split_at, n = 1;
-    to = part ? w.outer : w.inner;
-    vc_set(to, vc_one);
-    for (size_t i = from; i-- > until;) {
+    product_weights of = {part ? w.outer : w.inner, scratch, 1, {1, 0}};
+    vc_set(of.out, vc_one);
+    for (size_t i = part ? split_at : g->rest, until = part ? 0 : split_at; i-- > until;) {
       const unsigned bits = vc_bits_of((size_t)g->sizes[i]);
       used -= bits;
-      eq_axis(k, axis, point + 2 * used, bits);
-      n = multiply_axis(k, to, n, axis, (size_t)g->sizes[i]);
+      add_axis(k, &of, point + 2 * used, bits, (size_t)g->sizes[i]);
     }
     const size_t bits = part ? g->first - 1 - low : low;
-    if (bits) {
-      used -= bits;
-      eq_axis(k, axis, point + 2 * used, bits);
-      multiply_axis(k, to, n, axis, (size_t)1 << bits);
-    }
+    used -= bits;
+    if (bits) add_axis(k, &of, point + 2 * used, bits, (size_t)1 << bits);
+    vc_ext_mul(w.mass, w.mass, of.mass);
   }
-  uint64_t inner[2], outer[2];
-  total(inner, w.inner, w.chunk);
-  total(outer, w.outer, w.n_outer);
-  vc_ext_mul(w.mass, inner, outer);
   return w;
 }
 
