@@ -99,35 +99,20 @@ static inline epending e_add_scaled_later(evec a, evec b, const econst *r) {
 }
 static inline evec e_scale(evec a, const econst *r) { return e_finish(e_scale_later(a, r)); }
 /* a * b + c * d */
-static inline esum e_sum2(evec a, evec b, evec c, evec d) {
+static inline epending e_mul2_later(evec a, evec b, evec c, evec d) {
   esum sum = e_zero();
   e_mac(&sum, a, b);
   e_mac(&sum, c, d);
-  return sum;
+  return e_of(&sum);
 }
-static inline evec e_mul2(evec a, evec b, evec c, evec d) {
-  const esum sum = e_sum2(a, b, c, d);
-  return e_finish(e_of(&sum));
-}
-/* sum += w * x, x few products, which is not made canonical for it */
-static inline void e_mac_sum(esum *sum, evec w, const esum *x) {
-  const epending product = e_of(x);
-  const factor w0 = p_factor(w.c0), w1 = p_factor(w.c1), x0 = p_loose(product.c0), x1 = p_loose(product.c1);
+static inline evec e_mul2(evec a, evec b, evec c, evec d) { return e_finish(e_mul2_later(a, b, c, d)); }
+/* sum += w * x, which is not made canonical for it */
+static inline void e_mac_pending(esum *sum, evec w, epending x) {
+  const factor w0 = p_factor(w.c0), w1 = p_factor(w.c1), x0 = p_loose(x.c0), x1 = p_loose(x.c1);
   p_mac(&sum->low, w0, x0);
   p_mac(&sum->high, w1, x1);
   p_mac(&sum->cross, w0, x1);
   p_mac(&sum->cross, w1, x0);
-}
-/* sum += w * a * b */
-static inline void e_mac_mul(esum *sum, evec w, evec a, evec b) {
-  esum product = e_zero();
-  e_mac(&product, a, b);
-  e_mac_sum(sum, w, &product);
-}
-/* sum += w * (a * b + c * d) */
-static inline void e_mac_mul2(esum *sum, evec w, evec a, evec b, evec c, evec d) {
-  const esum products = e_sum2(a, b, c, d);
-  e_mac_sum(sum, w, &products);
 }
 static inline void e_total(uint64_t *out, const esum *sum) {
   out[0] = vc_gl_add(p_total(sum->low), vc_gl_mul7(p_total(sum->high)));
@@ -156,10 +141,9 @@ static inline epending e_scale_later(evec a, const econst *r) { return e_scale(a
 static inline epending e_add_scaled_later(evec a, evec b, const econst *r) { return e_add(a, e_scale(b, r)); }
 /* a * b + c * d */
 static inline evec e_mul2(evec a, evec b, evec c, evec d) { return e_add(e_mul(a, b), e_mul(c, d)); }
-/* sum += w * a * b */
-static inline void e_mac_mul(esum *sum, evec w, evec a, evec b) { e_mac(sum, w, e_mul(a, b)); }
-/* sum += w * (a * b + c * d) */
-static inline void e_mac_mul2(esum *sum, evec w, evec a, evec b, evec c, evec d) { e_mac(sum, w, e_mul2(a, b, c, d)); }
+static inline epending e_mul2_later(evec a, evec b, evec c, evec d) { return e_mul2(a, b, c, d); }
+/* sum += w * x */
+static inline void e_mac_pending(esum *sum, evec w, epending x) { e_mac(sum, w, x); }
 static inline void e_total(uint64_t *out, const esum *sum) {
   const uint64_t low = p_total(sum->low), high = p_total(sum->high), cross = p_total(sum->cross);
   out[0] = vc_gl_add(low, vc_gl_mul7(high));

@@ -229,8 +229,9 @@ static void fraction_round(uint64_t sums[4], const uint64_t *const low[4], const
         x[j] = load_pairs(low[j] + at, k);
         y[j] = e_sub(load_pairs(high[j] + at, k), x[j]);
       }
-      e_mac_mul2(&at_zero, w, x[0], x[1], x[2], x[3]);
-      e_mac_mul2(&step, w, y[0], y[1], y[2], y[3]);
+      const epending of_x = e_mul2_later(x[0], x[1], x[2], x[3]), of_y = e_mul2_later(y[0], y[1], y[2], y[3]);
+      e_mac_pending(&at_zero, w, of_x);
+      e_mac_pending(&step, w, of_y);
     });
     e_total(part, &at_zero);
     e_total(part + 2, &step);
@@ -254,8 +255,9 @@ static void product_round(uint64_t sums[4], const uint64_t *const low[2], const 
       const size_t at = 2 * (first + i);
       const evec w = load_pairs(weights + at, k), a = load_pairs(low[0] + at, k), b = load_pairs(low[1] + at, k);
       const evec da = e_sub(load_pairs(high[0] + at, k), a), db = e_sub(load_pairs(high[1] + at, k), b);
-      e_mac_mul(&at_zero, w, a, b);
-      e_mac_mul(&step, w, da, db);
+      const epending of_a = e_mul_later(a, b), of_d = e_mul_later(da, db);
+      e_mac_pending(&at_zero, w, of_a);
+      e_mac_pending(&step, w, of_d);
     });
     e_total(part, &at_zero);
     e_total(part + 2, &step);

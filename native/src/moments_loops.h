@@ -178,9 +178,6 @@ static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *
   }
 }
 
-/* s * p, s below 2^27 and p below 2^36 */
-static inline vec longer_product(vec s, vec p) { return v_plus(v_mul32(s, p), v_left(v_mul32(s, v_top(p)), 32)); }
-
 static void quads(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const uint64_t constants[18], size_t count) {
   factor c[18];
   for (int j = 0; j < 18; j++) c[j] = p_factor(v_set1(constants[j]));
@@ -190,7 +187,7 @@ static void quads(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const
     for (int j = 0; j < 4; j++) u[j] = some_of(keys[j] + i, k);
     const vec s = v_plus(u[0], u[1]), t = v_plus(u[2], u[3]), p = v_mul32(u[0], u[1]), q = v_mul32(u[2], u[3]);
     const vec e1 = v_plus(s, t), e2 = v_plus(v_mul32(s, t), v_plus(p, q));
-    const factor e3 = p_factor(v_plus(longer_product(s, q), longer_product(t, p))), e4 = p_factor(v_mul(p, q));
+    const factor e3 = p_products(s, q, t, p), e4 = p_product(p, q);
     for (int j = 0; j < 4; j++) {
       const factor *of = c + (j < 2 ? j : 6 + j);
       psum sum = p_start(v_set1(constants[j < 2 ? j : 6 + j]));

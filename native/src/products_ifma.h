@@ -73,6 +73,19 @@ static inline void p_mac40(psum *s, factor a, vec b) {
   s->w52 = _mm512_madd52lo_epu64(s->w52, a.high, b);
 }
 
+/* a b, of words below 2^36; and a b + c d, a and c below 2^27, b and d below 2^36. */
+static inline factor p_product(vec a, vec b) {
+  const factor x = {_mm512_madd52lo_epu64(v_set1(0), a, b), _mm512_madd52hi_epu64(v_set1(0), a, b)};
+  return x;
+}
+static inline factor p_products(vec a, vec b, vec c, vec d) {
+  const vec zero = v_set1(0);
+  const vec low = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(zero, a, b), c, d);
+  const vec high = _mm512_madd52hi_epu64(_mm512_madd52hi_epu64(zero, a, b), c, d);
+  const factor x = {low, _mm512_add_epi64(high, _mm512_srli_epi64(low, 52))};
+  return x;
+}
+
 /* a + 7 b, of sums of few products. */
 static inline psum p_add7(psum a, psum b) {
   const psum b8 = {_mm512_slli_epi64(b.w0, 3), _mm512_slli_epi64(b.w52, 3), _mm512_slli_epi64(b.w104, 3)};

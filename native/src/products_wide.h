@@ -15,6 +15,10 @@ static inline psum p_zero(void) {
   return sum;
 }
 static inline void p_mac(psum *sum, factor a, factor b) { v_mac(sum, a, b); }
+/* a b, of words below 2^36; and a b + c d, a and c below 2^27, b and d below 2^36. */
+static inline factor p_product(vec a, vec b) { return v_mul(a, b); }
+static inline vec p_longer(vec a, vec b) { return v_plus(v_mul32(a, b), v_left(v_mul32(a, v_top(b)), 32)); }
+static inline factor p_products(vec a, vec b, vec c, vec d) { return v_plus(p_longer(a, b), p_longer(c, d)); }
 static inline psum p_start(vec a) {
   psum sum = {a, v_set1(0), v_set1(0)};
   return sum;
