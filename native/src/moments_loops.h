@@ -119,15 +119,28 @@ static void differences(const vc_difference *steps, size_t count, size_t n) {
   }
 }
 
+/* What the next row of a stream is made of comes into the caches while this one is used: rows are too short for the processor
+ * to see where they lead. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SOON(from, n) \
+  for (const char *p = (const char *)((from) + (n)), *end = (const char *)((from) + 2 * (n)); p < end; p += 64) __builtin_prefetch(p)
+#else
+#define SOON(from, n) ((void)(from))
+#endif
+
 static void copy(int32_t *to, const uint32_t *from, size_t n) {
+  SOON(from, n);
   for (size_t i = 0; i < n; i++) to[i] = (int32_t)from[i];
 }
 static void widen(int32_t *to, const uint8_t *from, size_t n) {
+  SOON(from, n);
   for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
 static void pairs(int32_t *sum, int32_t *low, int32_t *high, const uint32_t *first, const uint32_t *second, unsigned cut, size_t n) {
   const uint64_t mask = (UINT64_C(1) << cut) - 1;
+  SOON(first, n);
+  SOON(second, n);
   for (size_t i = 0; i < n; i++) {
     const uint64_t product = (uint64_t)first[i] * second[i];
     sum[i] = (int32_t)(first[i] + second[i]), low[i] = (int32_t)(product & mask), high[i] = (int32_t)(product >> cut);
@@ -156,7 +169,9 @@ static inline void store_some(uint64_t *out, vec c0, vec c1, size_t n) {
   memcpy(out, words, 2 * n * sizeof *out);
 }
 
-static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n) {
+/* Inlined with a constant: numerators have no products. */
+static inline void nodes_of(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n,
+                            int products) {
   factor c[4 * VC_MOST_NODES];
   for (size_t s = 0; s < count; s++)
     for (int j = 0; j < 2; j++) {
@@ -168,14 +183,23 @@ static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *
     psum sum[2] = {p_start(v_set1(start[0])), p_start(v_set1(start[1]))};
     for (size_t s = 0; s < count; s++) {
       const vec u = some_of(streams[s].first + i, k), v = streams[s].second ? some_of(streams[s].second + i, k) : v_set1(0);
-      const vec both = v_plus(u, v), product = v_mul32(u, v);
+      const vec both = v_plus(u, v);
       for (int j = 0; j < 2; j++) {
         p_mac40(&sum[j], c[4 * s + j], both);
-        p_mac40(&sum[j], c[4 * s + 2 + j], product);
+        if (products) p_mac40(&sum[j], c[4 * s + 2 + j], v_mul32(u, v));
       }
     }
     store_some(out + 2 * i, p_reduce(sum[0]), p_reduce(sum[1]), k);
   }
+}
+
+static void nodes(uint64_t *out, const uint64_t start[2], const vc_node_stream *streams, size_t count, size_t n) {
+  uint64_t any = 0;
+  for (size_t s = 0; s < count; s++) any |= streams[s].product[0] | streams[s].product[1];
+  if (any)
+    nodes_of(out, start, streams, count, n, 1);
+  else
+    nodes_of(out, start, streams, count, n, 0);
 }
 
 static void quads(uint64_t *n, uint64_t *d, const uint32_t *const keys[4], const uint64_t constants[18], size_t count) {
