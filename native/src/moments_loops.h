@@ -122,8 +122,9 @@ static void differences(const vc_difference *steps, size_t count, size_t n) {
 /* What the next row of a stream is made of comes into the caches while this one is used: rows are too short for the processor
  * to see where they lead. */
 #if defined(__GNUC__) || defined(__clang__)
-#define SOON(from, n) \
-  for (const char *p = (const char *)((from) + (n)), *end = (const char *)((from) + 2 * (n)); p < end; p += 64) __builtin_prefetch(p)
+#define SOON(from, n)                                                                                                     \
+  for (const char *line = (const char *)((from) + (n)), *last = (const char *)((from) + 2 * (n)); line < last; line += 64) \
+    __builtin_prefetch(line)
 #else
 #define SOON(from, n) ((void)(from))
 #endif

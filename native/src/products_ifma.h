@@ -22,7 +22,8 @@ typedef struct {
 } psum;
 enum { PSUM_TERMS = 1 << 10 /* products before a sum must be reduced: w52 takes three numbers below 2^52 of each */ };
 
-/* Sums start at 0 = 2^58 + 2^52 (2^52 - 2^6) - 2^104, so that w0 stays above what p_reduce takes from it; the last part has a sign. */
+/* Sums start at 0 = 2^58 + 2^52 (2^52 - 2^6) - 2^104, so that w0 stays above what p_reduce takes from it: 2^8 w104, below
+ * 2^57 even where factors were loose, and the top of w52. w104 has a sign. */
 enum { PSUM_START = 58 };
 static inline psum p_zero(void) {
   const psum sum = {
