@@ -64,15 +64,28 @@ static inline digits d_mul(vec word, const uint64_t *z) {
   return c;
 }
 
+/* 2^e times a plain word, which stands for itself: its three digits after a shift by less than 32 bits, then powers of X. The
+ * exponent is a constant, so that this is six operations, or eight. */
+static inline digits d_turned(vec word, unsigned e) {
+  const unsigned bits = e % 32, turns = e / 32;
+  const vec left = v_left(word, bits), over = bits ? v_right(word, 64 - bits) : v_set1(0), none = v_set1(0);
+  const digits a = {v_minus(v_and(left, v_set1(VC_EPSILON)), over), v_plus(v_top(left), over)};
+  const vec low = turns % 3 == 0 ? a.low : turns % 3 == 1 ? v_minus(none, a.high) : v_minus(none, v_plus(a.low, a.high));
+  const vec high = turns % 3 == 0 ? a.high : turns % 3 == 1 ? v_plus(a.low, a.high) : a.low;
+  const digits b = {turns < 3 ? low : v_minus(none, low), turns < 3 ? high : v_minus(none, high)};
+  return b;
+}
+
 /* A word and a multiple of p, as digits. */
 static inline digits d_first(vec word, digits zero) {
   digits c = {v_plus(v_and(word, v_set1(VC_EPSILON)), zero.low), v_plus(v_top(word), zero.high)};
   return c;
 }
 
-static inline digits d_zero(int last) {
-  const uint64_t offset = last ? UINT64_C(1) << 31 : 0;
-  digits c = {v_set1(ZERO_LOW - offset), v_set1(ZERO_HIGH - offset)};
+/* Zero and so many offsets: what words are to have and those read do not. */
+static inline digits d_zero(int offsets) {
+  const uint64_t offset = (uint64_t)offsets << 31;
+  digits c = {v_set1(ZERO_LOW + offset), v_set1(ZERO_HIGH + offset)};
   return c;
 }
 
@@ -89,7 +102,7 @@ static inline vec d_word(digits a, int last) {
 
 static inline void block2(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *z,
                           int last) {
-  const digits zero = d_zero(last);
+  const digits zero = d_zero(-last);
   EACH(n, {
     const digits x0 = d_first(IN(0), zero), x1 = TIMES(1);
     OUT(0, d_add(x0, x1));
@@ -99,7 +112,7 @@ static inline void block2(uint64_t *out, size_t to, const uint64_t *in, size_t f
 
 static inline void block4(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *z,
                           int last) {
-  const digits zero = d_zero(last);
+  const digits zero = d_zero(-last);
   EACH(n, {
     const digits x0 = d_first(IN(0), zero), x1 = TIMES(1), x2 = TIMES(2), x3 = TIMES(3);
     const digits a0 = d_add(x0, x2), a1 = d_add(x1, x3), a2 = d_sub(x0, x2), a3 = d_shift48(d_sub(x1, x3));
@@ -110,26 +123,42 @@ static inline void block4(uint64_t *out, size_t to, const uint64_t *in, size_t f
   });
 }
 
-/* The root of order 8 is -2^24. What is shifted by 48 bits is not shifted again: it would not fit. */
+/* x0 .. x7 through three layers of twiddle 1, and stored. The root of order 8 is -2^24. What is shifted by 48 bits is not shifted
+ * again: it would not fit. */
+#define THREE_LAYERS                                                                                                          \
+    const digits y0 = d_add(x0, x4), y1 = d_add(x1, x5), y2 = d_add(x2, x6), y3 = d_add(x3, x7);                              \
+    const digits y4 = d_sub(x0, x4), y5 = d_sub(x1, x5), y6 = d_shift48(d_sub(x2, x6)), y7 = d_sub(x3, x7);                   \
+    const digits a0 = d_add(y0, y2), a1 = d_add(y1, y3), a2 = d_sub(y0, y2), a3 = d_shift48(d_sub(y1, y3));                   \
+    OUT(0, d_add(a0, a1));                                                                                                    \
+    OUT(1, d_sub(a0, a1));                                                                                                    \
+    OUT(2, d_conjugate_add(a2, a3));                                                                                          \
+    OUT(3, d_conjugate_sub(a2, a3));                                                                                          \
+    const digits a4 = d_conjugate_add(y4, y6), a5 = d_conjugate_add(d_shift24(y5), d_shift72(y7));                            \
+    OUT(4, d_sub(a4, a5));                                                                                                    \
+    OUT(5, d_add(a4, a5));                                                                                                    \
+    const digits a6 = d_conjugate_sub(y4, y6), a7 = d_conjugate_add(d_shift24(y7), d_shift72(y5));                            \
+    OUT(6, d_sub(a6, a7));                                                                                                    \
+    OUT(7, d_add(a6, a7));
+
 static inline void block8(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *z,
                           int last) {
-  const digits zero = d_zero(last);
+  const digits zero = d_zero(-last);
   EACH(n, {
     const digits x0 = d_first(IN(0), zero), x1 = TIMES(1), x2 = TIMES(2), x3 = TIMES(3);
     const digits x4 = TIMES(4), x5 = TIMES(5), x6 = TIMES(6), x7 = TIMES(7);
-    const digits y0 = d_add(x0, x4), y1 = d_add(x1, x5), y2 = d_add(x2, x6), y3 = d_add(x3, x7);
-    const digits y4 = d_sub(x0, x4), y5 = d_sub(x1, x5), y6 = d_shift48(d_sub(x2, x6)), y7 = d_sub(x3, x7);
-    const digits a0 = d_add(y0, y2), a1 = d_add(y1, y3), a2 = d_sub(y0, y2), a3 = d_shift48(d_sub(y1, y3));
-    OUT(0, d_add(a0, a1));
-    OUT(1, d_sub(a0, a1));
-    OUT(2, d_conjugate_add(a2, a3));
-    OUT(3, d_conjugate_sub(a2, a3));
-    const digits a4 = d_conjugate_add(y4, y6), a5 = d_conjugate_add(d_shift24(y5), d_shift72(y7));
-    OUT(4, d_sub(a4, a5));
-    OUT(5, d_add(a4, a5));
-    const digits a6 = d_conjugate_sub(y4, y6), a7 = d_conjugate_add(d_shift24(y7), d_shift72(y5));
-    OUT(6, d_sub(a6, a7));
-    OUT(7, d_add(a6, a7));
+    THREE_LAYERS
+  });
+}
+
+/* The same of plain words, for a twiddle that is 2^e. */
+#define TURNED(j) d_turned(IN(j), (j) * e % 192)
+static inline void turn8(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, unsigned e) {
+  const digits zero = d_zero(1);
+  const int last = 0;
+  EACH(n, {
+    const digits x0 = d_first(IN(0), zero), x1 = TURNED(1), x2 = TURNED(2), x3 = TURNED(3);
+    const digits x4 = TURNED(4), x5 = TURNED(5), x6 = TURNED(6), x7 = TURNED(7);
+    THREE_LAYERS
   });
 }
 
@@ -170,6 +199,16 @@ static void butterflies(uint64_t *out, size_t to, const uint64_t *in, size_t fro
     else
       last ? block2(out, to, in, from, n, z, 1) : block2(out, to, in, from, n, z, 0);
   }
+}
+
+static void turns(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, size_t block, size_t blocks) {
+  for (size_t j = block; j < block + blocks; j++, out += 8 * to, in += 8 * from)
+    switch (j) { /* the table's words 0, 4, 8 and 12 */
+      case 0: turn8(out, to, in, from, n, 0); break;
+      case 1: turn8(out, to, in, from, n, 156); break;
+      case 2: turn8(out, to, in, from, n, 78); break;
+      default: turn8(out, to, in, from, n, 42);
+    }
 }
 
 #include "first_layer.h"

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOST_STREAMS = 8, VC_TILE = 64 /* rows of a first layer at a time */ };
+enum { VC_MOST_STREAMS = 8, VC_TILE = 64 /* rows of a first layer at a time */, VC_TURNS = 4 };
 
 typedef struct {
   const uint32_t *key;
@@ -25,7 +25,7 @@ typedef struct {
   uint64_t *out;
   size_t to;  /* from a block's u + z v on to its u - z v, and to the next block's u + 2^48 z v */
   uint64_t z; /* of the first block */
-  int both;
+  int both, plain; /* two blocks; words that stand for themselves, for `turns` */
 } vc_first_layer;
 
 typedef struct {
@@ -78,6 +78,8 @@ typedef struct {
   void (*first_layer)(const vc_first_layer *f, size_t rows);
   void (*butterflies)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *table,
                       size_t block, size_t blocks, unsigned layers, int last);
+  /* The same of three layers and plain words, for blocks below VC_TURNS, whose twiddles are powers of two. */
+  void (*turns)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, size_t block, size_t blocks);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */
   void (*butterfly2_transposed)(uint64_t *data, size_t n, uint64_t z);
   /* out[j] (pairs) = the sum over b < n of coefficients[b] * x[j]^b, t points */

@@ -396,6 +396,7 @@ const vc_field_kernels VC_FIELD_NAME = {
     .expand = expand,
     .first_layer = first_layer,
     .butterflies = butterflies,
+    .turns = turns,
     .butterfly2_transposed = butterfly2_transposed,
     .evaluate = evaluate,
     .scale = scale,

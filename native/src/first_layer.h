@@ -65,7 +65,7 @@ static inline void first_rows(const vc_first_layer *f, const uint64_t *low, cons
   v_transpose(u);
   if (f->high) v_transpose(v);
   for (size_t r = 0; r < L && r < k; r++, out += width) {
-    const vec a = v_any_add(u[r], v_set1(OFFSET));
+    const vec a = f->plain ? u[r] : v_any_add(u[r], v_set1(OFFSET));
     if (!f->high) {
       store_some(out, a, some);
       continue;

@@ -95,6 +95,15 @@ static void lay_out(const code *c, vc_first_layer *f, uint64_t *to, size_t strea
   }
 }
 
+/* Three layers of blocks in the form that rows were laid out in. */
+static void three_layers(const code *c, uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t block, size_t blocks,
+                         int plain) {
+  if (plain)
+    vc_field()->turns(out, to, in, from, from, block, blocks);
+  else
+    vc_field()->butterflies(out, to, in, from, from, c->table, block, blocks, 3, 0);
+}
+
 /* A first pass of one layer comes with the rows, for two blocks of the code at a time. */
 static void begin_with_rows(const code *c, size_t start, size_t tile) {
   const size_t part = tile * c->width, half = (size_t)1 << c->all >> 1, to = c->stream * c->width;
@@ -102,10 +111,10 @@ static void begin_with_rows(const code *c, size_t start, size_t tile) {
     uint64_t *out = c->out + (b * c->n + start) * c->width;
     vc_first_layer f = {.lanes = c->count, .n = c->n, .words = c->words, .z = c->table[b], .both = c->blocks > 1};
     f.to = half == 1 ? to : half * part;
+    f.plain = half > 1 && 2 * b + 4 <= VC_TURNS;
     lay_out(c, &f, half == 1 ? out : c->scratch, half, c->n / 2 * c->words, start, tile);
     for (size_t h = 0; half > 1 && h <= (size_t)f.both; h++)
-      vc_field()->butterflies(out + h * c->n * c->width, to, c->scratch + h * 2 * half * part, part, part, c->table,
-                              2 * (b + h), 2, 3, 0);
+      three_layers(c, out + h * c->n * c->width, to, c->scratch + h * 2 * half * part, part, 2 * (b + h), 2, f.plain);
   }
 }
 
@@ -115,16 +124,18 @@ static void begin_after_rows(const code *c, size_t start, size_t tile) {
   const size_t part = tile * c->width, streams = (size_t)1 << c->all, to = c->stream * c->width;
   const size_t wide = streams * part >> c->layers;
   uint64_t *second = c->scratch + streams * part;
-  vc_first_layer f = {.lanes = c->count, .n = c->n, .words = c->words};
+  const int plain = c->layers == 3 && c->log_lane > 3 && c->blocks <= VC_TURNS;
+  vc_first_layer f = {.lanes = c->count, .n = c->n, .words = c->words, .plain = plain};
   lay_out(c, &f, c->scratch, streams, 0, start, tile);
   for (size_t b = 0; b < c->blocks; b++) {
-    uint64_t *out = c->out + (b * c->n + start) * c->width;
-    if (c->all == c->layers) {
-      k->butterflies(out, to, c->scratch, part, part, c->table, b, 1, c->layers, c->layers == c->log_lane);
-    } else {
-      k->butterflies(second, wide, c->scratch, wide, wide, c->table, b, 1, c->layers, 0);
+    uint64_t *out = c->out + (b * c->n + start) * c->width, *first = c->all == c->layers ? out : second;
+    const size_t apart = c->all == c->layers ? to : wide;
+    if (c->layers == 3 && c->log_lane > 3)
+      three_layers(c, first, apart, c->scratch, wide, b, 1, plain);
+    else
+      k->butterflies(first, apart, c->scratch, wide, wide, c->table, b, 1, c->layers, c->layers == c->log_lane);
+    if (c->all > c->layers)
       k->butterflies(out, to, second, part, part, c->table, b << c->layers, (size_t)1 << c->layers, 3, 0);
-    }
   }
 }
 

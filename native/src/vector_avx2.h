@@ -96,6 +96,7 @@ static inline vec v_signed_top(vec a) {
   return _mm256_blend_epi32(_mm256_srli_epi64(a, 32), _mm256_srai_epi32(a, 31), 0xaa);
 }
 static inline vec v_left(vec a, unsigned bits) { return _mm256_slli_epi64(a, (int)bits); }
+static inline vec v_right(vec a, unsigned bits) { return _mm256_srli_epi64(a, (int)bits); }
 static inline vec v_carried(vec sum, vec term) {
   return _mm256_add_epi64(sum, _mm256_srli_epi64(v_less(sum, term), 32));
 }

@@ -103,6 +103,7 @@ static inline vec v_smul32(vec a, vec b) { return _mm512_mul_epi32(a, b); }
 static inline vec v_top(vec a) { return _mm512_srli_epi64(a, 32); }
 static inline vec v_signed_top(vec a) { return _mm512_srai_epi64(a, 32); }
 static inline vec v_left(vec a, unsigned bits) { return _mm512_slli_epi64(a, bits); }
+static inline vec v_right(vec a, unsigned bits) { return _mm512_srli_epi64(a, bits); }
 static inline vec v_carried(vec sum, vec term) {
   return _mm512_mask_add_epi64(sum, _mm512_cmplt_epu64_mask(sum, term), sum, v_set1(VC_EPSILON));
 }

@@ -9,7 +9,7 @@
  * same for all vectors, which is cheaper. v_widen32 and v_widen8 load unsigned integers; on any words v_plus
  * and v_minus work modulo 2^64,
  * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, high < 2^63;
- * v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
+ * v_left and v_right shift by a constant; v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64 and one of its terms and adds the
  * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical; v_centred is p less where the first bit is set, as a
  * signed word.
  */
@@ -50,6 +50,7 @@ static inline vec v_smul32(vec a, vec b) { return (uint64_t)((int64_t)(int32_t)(
 static inline vec v_top(vec a) { return a >> 32; }
 static inline vec v_signed_top(vec a) { return (a >> 32) - (a >> 63 << 32); }
 static inline vec v_left(vec a, unsigned bits) { return a << bits; }
+static inline vec v_right(vec a, unsigned bits) { return a >> bits; }
 static inline vec v_carried(vec sum, vec term) { return sum + vc_gl_if(sum < term, VC_EPSILON); }
 static inline vec v_canonical(vec a) { return a - vc_gl_if(a >= VC_P, VC_P); }
 static inline void v_split(vec *first, vec *second, vec x, vec y) { *first = x, *second = y; }
