@@ -4,7 +4,8 @@
  * Inside a pass an element is a pair of digits, low + 2^32 * high, each in a word of its own that is far from full: sums
  * need no carries, and since 2^64 = 2^32 - 1, so that 2^96 = -1, powers of two are shifts. Only products and stored words
  * are carried. Between passes a word stands for itself minus OFFSET, any word of 64 bits: flipping the top bits of its
- * halves makes them digits in [-2^31, 2^31), and four signed products fit in pairs into 63 bits and a sign.
+ * halves makes them digits in [-2^31, 2^31), and four signed products fit in pairs into 63 bits and a sign. Words that are only
+ * shifted next are plain: they stand for themselves.
  *
  * Products: (a0 + a1 X) z with X = 2^32, z = z0 + z1 X and z X = y0 + y1 X, all digits in [-2^31, 2^31), is L + H X,
  * L = a0 z0 + a1 y0 and H = a0 z1 + a1 y1. Either overflows only where both constants are -2^31: for z = 1/2, whose order is
@@ -203,12 +204,46 @@ static void butterflies(uint64_t *out, size_t to, const uint64_t *in, size_t fro
 
 static void turns(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, size_t block, size_t blocks) {
   for (size_t j = block; j < block + blocks; j++, out += 8 * to, in += 8 * from)
-    switch (j) { /* the table's words 0, 4, 8 and 12 */
+    switch (j) { /* the exponents of the table's words 0, 4, ..., 28 */
       case 0: turn8(out, to, in, from, n, 0); break;
       case 1: turn8(out, to, in, from, n, 156); break;
       case 2: turn8(out, to, in, from, n, 78); break;
-      default: turn8(out, to, in, from, n, 42);
+      case 3: turn8(out, to, in, from, n, 42); break;
+      case 4: turn8(out, to, in, from, n, 39); break;
+      case 5: turn8(out, to, in, from, n, 3); break;
+      case 6: turn8(out, to, in, from, n, 117); break;
+      default: turn8(out, to, in, from, n, 81);
     }
+}
+
+/* The first three of six layers, where all products are made at once: the r-th of 64 streams is multiplied by z^r. Here are those
+ * of r = a mod 8. */
+#define TWISTED(j) d_mul(IN(j), z + 4 * L * (j))
+static inline void twist8(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, const uint64_t *z) {
+  const digits zero = d_zero(0);
+  const int last = 0;
+  EACH(n, {
+    const digits x0 = d_add(TWISTED(0), zero), x1 = TWISTED(1), x2 = TWISTED(2), x3 = TWISTED(3);
+    const digits x4 = TWISTED(4), x5 = TWISTED(5), x6 = TWISTED(6), x7 = TWISTED(7);
+    THREE_LAYERS
+  });
+}
+
+static void twisted(uint64_t *data, size_t n, const uint64_t *table, size_t block) {
+  const vec x = v_set1(UINT64_C(1) << 32);
+  uint64_t constant[8 * 4 * L], low[8] = {1}, high[8] = {1}; /* z^a and z^(8 j) */
+  for (int i = 1; i < 8; i++) {
+    low[i] = vc_gl_mul(low[i - 1], table[block << 5]);
+    high[i] = vc_gl_mul(high[i - 1], table[block << 2]);
+  }
+  for (size_t a = 0; a < 8; a++) {
+    for (int j = 0; j < 8 && a % L == 0; j++) {
+      const vec power = v_mul(v_load(low + a), v_set1(high[j]));
+      store_digits(constant + 4 * L * j, power);
+      store_digits(constant + 4 * L * j + 2 * L, v_mul(power, x));
+    }
+    twist8(data + a * n, 8 * n, data + a * n, 8 * n, n, constant + a % L);
+  }
 }
 
 #include "first_layer.h"

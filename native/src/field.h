@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VC_MOST_STREAMS = 8, VC_TILE = 64 /* rows of a first layer at a time */, VC_TURNS = 4 };
+enum { VC_MOST_STREAMS = 8, VC_TILE = 64 /* rows of a first layer at a time */, VC_TURNS = 8 };
 
 typedef struct {
   const uint32_t *key;
@@ -80,6 +80,9 @@ typedef struct {
                       size_t block, size_t blocks, unsigned layers, int last);
   /* The same of three layers and plain words, for blocks below VC_TURNS, whose twiddles are powers of two. */
   void (*turns)(uint64_t *out, size_t to, const uint64_t *in, size_t from, size_t n, size_t block, size_t blocks);
+  /* In place, the first three of six layers of a block, 64 streams of n words, with the products of all six. It leaves plain words,
+   * and blocks 0 to 7 of `turns` are the three layers that follow, wherever the block is. */
+  void (*twisted)(uint64_t *data, size_t n, const uint64_t *table, size_t block);
   /* The transpose of one layer, in place: (u, v) becomes (u + v, z * (u - v)). */
   void (*butterfly2_transposed)(uint64_t *data, size_t n, uint64_t z);
   /* out[j] (pairs) = the sum over b < n of coefficients[b] * x[j]^b, t points */

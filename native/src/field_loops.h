@@ -397,6 +397,7 @@ const vc_field_kernels VC_FIELD_NAME = {
     .first_layer = first_layer,
     .butterflies = butterflies,
     .turns = turns,
+    .twisted = twisted,
     .butterfly2_transposed = butterfly2_transposed,
     .evaluate = evaluate,
     .scale = scale,

@@ -17,19 +17,22 @@ static void twiddles(const vc_field_kernels *k, uint64_t *table, unsigned log) {
   for (unsigned i = 0; i < log; i++) k->scale(table + ((size_t)1 << i), table, (size_t)1 << i, vc_gl_root(i + 2));
 }
 
-/* Finish blocks of 2^log rows of w words in place, log a multiple of 3: depth first until they fit the first cache. */
-#define SMALL 4096 /* words */
-static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, size_t w, size_t block, const uint64_t *table) {
+/* Finish blocks of 2^log rows of w words in place, log a multiple of 3: depth first, six layers at a time while more follow. */
+static void transform(const vc_field_kernels *k, uint64_t *data, unsigned log, size_t w, size_t block, size_t blocks,
+                      const uint64_t *table) {
   const size_t words = w << log;
-  unsigned left = log;
-  if (words > SMALL && log > 3) {
-    k->butterflies(data, words / 8, data, words / 8, words / 8, table, block, 1, 3, 0);
-    for (size_t i = 0; i < 8; i++) transform(k, data + i * (words / 8), log - 3, w, 8 * block + i, table);
+  if (log < 9) {
+    for (; log; log -= 3, blocks *= 8, block *= 8)
+      k->butterflies(data, w << (log - 3), data, w << (log - 3), w << (log - 3), table, block, blocks, 3, log == 3);
     return;
   }
-  for (size_t blocks = 1; left; left -= 3, blocks *= 8) {
-    const size_t stream = w << (left - 3);
-    k->butterflies(data, stream, data, stream, stream, table, block * blocks, blocks, 3, left == 3);
+  for (; blocks; blocks--, block++, data += words) {
+    const size_t n = words / 64;
+    k->twisted(data, n, table, block);
+    for (size_t i = 0; i < 8; i++) {
+      k->turns(data + i * 8 * n, n, data + i * 8 * n, n, n, i, 1);
+      transform(k, data + i * 8 * n, log - 6, w, 64 * block + 8 * i, 8, table);
+    }
   }
 }
 
@@ -159,8 +162,11 @@ size_t vc_rs_blocks(uint32_t log_lane, uint32_t rate_bits) { return (size_t)1 <<
 
 void vc_rs_finish(uint64_t *out, size_t width, uint32_t log_lane, const uint64_t *table, size_t first, size_t blocks) {
   const unsigned left = log_lane - top_layers(log_lane);
+  const size_t most = left < 9 ? 8 : 1; /* small blocks share a vector of constants */
   if (left == 0) return;
-  for (size_t b = first; b < first + blocks; b++) transform(vc_field(), out + (b * width << left), left, width, b, table);
+  for (size_t b = 0; b < blocks; b += most)
+    transform(vc_field(), out + ((first + b) * width << left), left, width, first + b, b + most < blocks ? most : blocks - b,
+              table);
 }
 
 /* acc (n pairs) = the sum over the positions in the block, at least one, of scales[i] * x_i^b: the transpose of a block's

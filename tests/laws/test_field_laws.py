@@ -201,6 +201,14 @@ def test_codes_of_long_lanes(backend: Backend, log_lane: int) -> None:
         same_code(backend, rng.integers(0, P, lanes << log_lane, dtype=np.uint64), lanes, rate_bits)
 
 
+@pytest.mark.parametrize("log_lane", [16, 19])
+def test_codes_of_the_longest_lanes(backend: Backend, log_lane: int) -> None:
+    """Blocks of six layers inside of such blocks, and not the first one of them alone."""
+    for choice in (EDGES, [P - 1, 0]):
+        table = np.random.default_rng(log_lane).choice(array(choice), 1 << log_lane)
+        same_code(backend, table, 1, 0)
+
+
 @pytest.mark.parametrize("log_lane", range(14))
 def test_codes_of_edges(backend: Backend, log_lane: int) -> None:
     """Sums inside a transform are as large as they get, and words as near to p, where all inputs are edges."""
