@@ -10,9 +10,8 @@
  * and v_minus work modulo 2^64,
  * v_mul32 multiplies the low halves, v_smul32 does as signed integers, v_halves is low + 2^32 high in the field, high < 2^63;
  * v_left and v_right shift by a constant; v_top is the high half, v_signed_top with its sign; v_carried takes a sum modulo 2^64
- * and one of its terms and adds the
- * 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical; v_centred is p less where the first bit is set, as a
- * signed word.
+ * and one of its terms and adds the 2^64 = 2^32 - 1 that was lost, v_canonical makes any word canonical; v_centred is p less
+ * where the first bit is set, as a signed word.
  */
 #ifndef VC_VECTOR_H
 #define VC_VECTOR_H
