@@ -15,7 +15,7 @@ from typing import Any
 TARGET = Path(__file__).resolve().parent.parent / "tests" / "oracles" / "soundness_instances.json"
 FIELD_BITS = 2 * math.log2(2**64 - 2**32 + 1)
 FOLD, MOST_FOLD, LANE, FINAL, STEP, MOST_RATE = 4, 6, 15, 10, 1, 8
-LEVEL, QUERY_BITS, QUERY_WORK, MOST_WORK = 100, 84, 16, 8
+LEVEL, QUERY_BITS, QUERY_WORK, MOST_WORK = 100, 85, 15, 8
 FIRST_RATES = (1, 2)
 
 
