@@ -525,8 +525,9 @@ void vc_window_axis(uint64_t *out, size_t size, const uint64_t *positions, size_
 void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns, int32_t zero_point, const uint64_t *vectors,
                 size_t count);
 
-/* For one vector the sum over rows of vector[r] * matrix[r][c], entries from 0 to 2^20. */
-void vc_project_limbs(uint64_t *out, const int32_t *matrix, size_t rows, size_t columns, const uint64_t *vector);
+/* The sum over rows of vector[r] * x[r][c], x the sum of 2^(width i) limbs[i], entries from 0 to 2^20. */
+void vc_project_limbs(uint64_t *out, int32_t *const *limbs, size_t count, int32_t width, size_t rows, size_t columns,
+                      const uint64_t *vector);
 
 /* Every round of a layer, one step each: its message (two elements in `messages`) is absorbed as "fraction sumcheck", its
  * challenge (an element in `challenges`) drawn and bound. `point` is the claim's, `variables` elements; `seed` (32 bytes) is

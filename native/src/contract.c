@@ -90,12 +90,17 @@ void vc_project(uint64_t *out, const int8_t *matrix, size_t rows, size_t columns
   }
 }
 
-void vc_project_limbs(uint64_t *out, const int32_t *matrix, size_t rows, size_t columns, const uint64_t *vector) {
+void vc_project_limbs(uint64_t *out, int32_t *const *limbs, size_t count, int32_t width, size_t rows, size_t columns,
+                      const uint64_t *vector) {
   const vc_integer_kernels *kernels = vc_integers();
+  const uint64_t step = (uint64_t)1 << width;
   memset(out, 0, 2 * columns * sizeof *out);
-  for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS32)
-    kernels->project32(out, matrix + r * columns, rows - r < VC_PROJECT_ROWS32 ? rows - r : VC_PROJECT_ROWS32, columns,
-                       columns, vector + 2 * r);
+  for (size_t i = count; i-- > 0;) { /* by Horner's rule */
+    for (size_t c = 0; i + 1 < count && c < 2 * columns; c++) out[c] = vc_gl_mul(out[c], step);
+    for (size_t r = 0; r < rows; r += VC_PROJECT_ROWS32)
+      kernels->project32(out, limbs[i] + r * columns, rows - r < VC_PROJECT_ROWS32 ? rows - r : VC_PROJECT_ROWS32, columns,
+                         columns, vector + 2 * r);
+  }
 }
 
 static void add_to(uint64_t sum[2], const uint64_t a[2]) {

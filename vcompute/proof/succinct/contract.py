@@ -101,16 +101,23 @@ def _project_native(vectors: Sequence[ExtWords], matrix: IntArray, zero_point: i
     return result
 
 
-def project_limbs(vector: ExtWords, matrix: IntArray, backend: Backend) -> ExtWords:
-    """The sum over r of vector[r] * matrix[r, :], as (C, 2). Entries of an int32 matrix are from 0 to 2^20."""
-    if backend.name != "native" or matrix.dtype != np.int32:
-        return project([vector], matrix, backend)[0]
-    rows, columns = matrix.shape
-    result = np.empty((columns, 2), np.uint64)
+def project_limbs(vector: ExtWords, limbs: Sequence[IntArray], width: int, backend: Backend) -> ExtWords:
+    """The sum over r of vector[r] * x[r, :], x = the sum of 2^(width i) limbs[i], as (C, 2). Entries of int32 limbs are
+    from 0 to 2^20.
+    """
+    rows, columns = limbs[0].shape
+    result = np.zeros((columns, 2), np.uint64)
+    if backend.name != "native" or any(limb.dtype != np.int32 for limb in limbs):
+        for place, limb in enumerate(limbs):
+            folded = project([vector], limb, backend)[0]
+            scale = np.broadcast_to(element(1 << width * place), folded.shape)
+            result = backend.add(result, backend.mul(folded, scale))
+        return result
     ffi = _native.ffi
+    words = [ffi.from_buffer("int32_t[]", np.ascontiguousarray(limb)) for limb in limbs]
     _native.lib.vc_project_limbs(
-        ffi.from_buffer("uint64_t[]", result), ffi.from_buffer("int32_t[]", np.ascontiguousarray(matrix)),
-        rows, columns, ffi.from_buffer("uint64_t[]", np.ascontiguousarray(vector)),
+        ffi.from_buffer("uint64_t[]", result), words, len(words), width, rows, columns,
+        ffi.from_buffer("uint64_t[]", np.ascontiguousarray(vector)),
     )  # fmt: skip
     return result
 

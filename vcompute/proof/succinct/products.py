@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from vcompute.field import Backend, ExtWords, to_array
-from vcompute.field.goldilocks import element, elements
+from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.circuit import Circuit
-from vcompute.proof.succinct.claims import Load, parts_of
+from vcompute.proof.succinct.claims import Load
 from vcompute.proof.succinct.contract import contract_axis, outer, project, project_limbs
 from vcompute.proof.succinct.forms import full, mass
 from vcompute.proof.succinct.setting import Prepared
@@ -36,20 +36,28 @@ def add_loads(
     stack = circuit.products
     for index, load in loads.items():
         numbers, words = circuit.boxes[index], prepared.weights[index]
-        channels = backend.ext_mul(full(load.axes[-1], backend), to_array([load.scale]))
+        weights = full(load.axes[-1], backend)
+        channels = backend.ext_mul(weights, to_array([load.scale]))
         folded = _folded_kernel(circuit, prepared, index, backend.ext_mul_base(channels, words["slope"]), backend)
         stack.put(left, numbers.kernel, folded)
         stack.put(right, numbers.kernel, _folded_operand(circuit, witness, index, load, backend))
         bias = backend.dot_base(channels, words["bias"])
         if numbers.inverse is not None:
-            bias = bias + load.gap * backend.dot_base(full(load.axes[-1], backend), words["gap"])
+            bias = bias + load.gap * backend.dot_base(weights, words["gap"])
         stack.put(left, numbers.bias, to_array([bias]))
         stack.put(right, numbers.bias, to_array([mass(load.axes[:-1])]))
-        for part, box in (("step", numbers.step), ("inverse", numbers.inverse)):
-            if box is not None:
-                own = backend.ext_mul_base(channels, words[part])
-                stack.put(left, box, backend.sub(np.zeros_like(own), own))
-                stack.put(right, box, _folded_columns(circuit, witness, index, part, load, backend))
+        if numbers.step is None and numbers.inverse is None:
+            continue
+        minus = backend.ext_mul(weights, to_array([-load.scale]))
+        proved, rows = circuit.proved[index], outer([vector for axis in load.axes[:-1] for vector in axis], backend)
+        if numbers.step is not None and proved.sign is not None:
+            sign = witness.columns[proved.sign].reshape(-1, weights.shape[0])
+            stack.put(left, numbers.step, backend.ext_mul_base(minus, words["step"]))
+            stack.put(right, numbers.step, project([rows], sign, backend)[0])
+        if numbers.inverse is not None:
+            limbs = [witness.columns[limb].reshape(-1, weights.shape[0]) for limb in proved.limbs]
+            stack.put(left, numbers.inverse, backend.ext_mul_base(minus, words["inverse"]))
+            stack.put(right, numbers.inverse, project_limbs(rows, limbs, circuit.limb_bits, backend))
 
 
 def _folded_kernel(circuit: Circuit, prepared: Prepared, index: int, channels: ExtWords, backend: Backend) -> ExtWords:
@@ -102,17 +110,3 @@ def _seen_by(positions: ExtWords, tap: int, size: int, stride: int, dilation: in
     if first < stop:
         result[start + stride * first : start + stride * (stop - 1) + 1 : stride] = positions[first:stop]
     return result
-
-
-def _folded_columns(
-    circuit: Circuit, witness: Witness, index: int, part: str, load: Load, backend: Backend
-) -> ExtWords:
-    """What one of a node's vectors over channels multiplies, against the positions' weights."""
-    channels = circuit.graph.nodes[index].output.shape[-1]
-    rows = outer([vector for axis in load.axes[:-1] for vector in axis], backend)
-    total = np.zeros((channels, 2), np.uint64)
-    for column, factor in parts_of(circuit, index, part):
-        matrix = witness.columns[column].reshape(-1, channels)
-        folded = project_limbs(rows, matrix, backend) if part == "inverse" else project([rows], matrix, backend)[0]
-        total = backend.add(total, backend.mul(folded, np.broadcast_to(element(factor), folded.shape)))
-    return total

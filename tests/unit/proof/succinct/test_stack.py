@@ -190,11 +190,12 @@ def test_bytes_less_a_zero_point_by_both_twins(columns: int, zero_point: int) ->
 def test_limbs_by_both_twins(columns: int) -> None:
     rng = np.random.default_rng(columns)
     for rows in (1, 3, 4, 9, (1 << 11) + 5):
-        matrix = rng.integers(0, 1 << 20, (rows, columns)).astype(np.int32)
-        matrix[rows // 2 :] = (1 << 20) - 1
+        limbs = [rng.integers(0, 1 << 20, (rows, columns)).astype(np.int32) for _ in range(3)]
+        limbs[0][rows // 2 :] = (1 << 20) - 1
         vector = np.full((rows, 2), P - 1, np.uint64) if rows == 9 else random_table(rows, 6)
-        made = [project_limbs(vector, matrix, backend) for backend in BACKENDS]
-        assert all(np.array_equal(found, made[0]) for found in made)
+        for count in (1, 2, 3):
+            made = [project_limbs(vector, limbs[:count], 18, backend) for backend in BACKENDS]
+            assert all(np.array_equal(found, made[0]) for found in made)
 
 
 def test_sums_and_window_axes_of_both_twins() -> None:
