@@ -39,9 +39,9 @@ def tap(padded: NDArray, window: Window, row: int, column: int, size: Shape) -> 
 
 
 def pad_image(x: NDArray, window: Window, value: int) -> NDArray:
-    """The image with its padding filled by ``value``; taps outside a centred image add 0."""
+    """The image with its padding filled by ``value``, if there is any; taps outside a centred image add 0."""
     amounts = ((0, 0), (window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right), (0, 0))
-    return np.pad(x, amounts, constant_values=value)
+    return np.pad(x, amounts, constant_values=value) if any(map(any, amounts)) else x
 
 
 def requantize_channels(
