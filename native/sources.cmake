@@ -31,6 +31,7 @@ add_library(vcompute_native STATIC
   native/src/gkr_levels.c
   native/src/gkr_tables.c
   native/src/gkr_grid.c
+  native/src/gkr_layers.c
   native/src/gkr_moments.c
   native/src/gkr_nodes.c
   native/src/gkr_rounds.c

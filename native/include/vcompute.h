@@ -536,6 +536,16 @@ void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gk
                   const uint64_t *point, size_t variables, const uint64_t *lambda, const uint64_t *defaults,
                   uint64_t *scratch);
 
+/* Levels 1 .. count from level 0, none of which has unit boxes; steps from level 0 on. */
+void vc_gkr_add_levels(vc_gkr_level *levels, const vc_gkr_step *steps, size_t count);
+
+/* The layers of levels count - 1 .. 0, none of which has unit boxes, each with its messages and after them its two fractions;
+ * steps from level 0 on. `point`: the claim's, `variables` elements, stand behind `count` others, all replaced by the point of the
+ * claim at level 0. Extra, box weights and tables as vc_gkr_begin takes them, each large enough for every layer. */
+void vc_gkr_layers(uint64_t *messages, uint64_t *point, uint8_t *seed, vc_gkr_tables *t, const vc_gkr_level *levels,
+                   const vc_gkr_step *steps, size_t count, size_t variables, uint64_t *extra, uint64_t *box_weights,
+                   uint64_t *scratch);
+
 /* sums[0..1] = the sum over i < bound of eq(point, i), sums[2..3] = of eq(point, i) * (i >> shift); the point has at most 62
  * coordinates, most significant bit first. */
 void vc_prefix_sums(uint64_t *sums, uint64_t bound, const uint64_t *point, size_t bits, uint32_t shift);

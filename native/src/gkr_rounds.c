@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rounds of the sumcheck over one layer of a tree of fractions (see gkr.h), by its tables (see gkr_tables.c). */
 #include "gkr.h"
-#include "transcript.h"
 
 enum { MOST_INNER = 16384 };
 
@@ -205,26 +204,6 @@ void vc_gkr_tree_round(uint64_t *sums, const vc_gkr_tables *t, const uint64_t *g
   vc_ext_mul(single, mass, lambda);
   sums[0] = vc_gl_sub(sums[0], single[0]);
   sums[1] = vc_gl_sub(sums[1], single[1]);
-}
-
-void vc_gkr_layer(uint64_t *messages, uint64_t *challenges, uint8_t *seed, vc_gkr_tables *t, const vc_gkr_step *steps,
-                  const uint64_t *point, size_t variables, const uint64_t *lambda, const uint64_t *defaults,
-                  uint64_t *scratch) {
-  static const char label[] = "fraction sumcheck";
-  vc_transcript transcript;
-  vc_transcript_begin(&transcript, seed, NULL, 0);
-  for (size_t i = 0; i < variables; i++, messages += 4, challenges += 2) {
-    const vc_gkr_step *step = steps + i;
-    uint8_t sent[32];
-    vc_gkr_tree_round(messages, t, step->groups, (size_t)step->count, step->tail_place, point + 2 * (i + 1),
-                      variables - 1 - i, lambda, 0, 1, scratch);
-    for (size_t j = 0; j < 4; j++) vc_store_le64(sent + 8 * j, messages[j]);
-    vc_transcript_absorb_ext(&transcript, label, sent, 2);
-    vc_transcript_challenge(&transcript, label, challenges);
-    vc_gkr_bind_boxes(t, step->groups, (size_t)step->count, challenges, defaults, 0, 1);
-    vc_gkr_bind_rest(t, step->groups, (size_t)step->count, challenges, defaults, scratch);
-  }
-  memcpy(seed, transcript.seed, sizeof transcript.seed);
 }
 
 void vc_gkr_places(uint64_t *out, uint64_t first, size_t count, const uint64_t *point, size_t variables) {

@@ -9,6 +9,7 @@ from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
 from vcompute.field import native as field
 from vcompute.field.extension import lift
 from vcompute.field.native import NativeBackend
+from vcompute.proof.succinct.lookup import native as tree_of_fractions
 from vcompute.proof.succinct.lookup.geometry import Geometry, supports
 from vcompute.proof.succinct.lookup.native import NativeTree, UnitLeaves
 from vcompute.proof.succinct.lookup.native import denominators_of as native_denominators
@@ -106,10 +107,13 @@ def test_every_message_of_every_layer(name: str, general_box: int) -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_whole_proof_by_both_trees(name: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rounds and the transcript of a layer in one call of the core, or shared by threads: the same proof."""
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1 << 17), (1, 300), (1, 0), (3, 1 << 17)])
+def test_a_whole_proof_by_both_trees(name: str, threads: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rounds and the transcript of a layer, or of all small ones, in one call of the core, or rounds shared by
+    threads: the same proof.
+    """
     monkeypatch.setattr(field, "LEAST_PART", 64)
+    monkeypatch.setattr(tree_of_fractions, "MOST_AT_ONCE", at_once)
     rng, backend, stack = np.random.default_rng(8), default_backend(), Stack(STACKS[name])
     unit, general, tables = {}, {}, []
     for number, box in enumerate(stack.boxes):

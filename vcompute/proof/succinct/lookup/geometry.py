@@ -99,6 +99,9 @@ class Geometry:
         for groups in self.nodes:
             groups[groups[:, 3] == LEAVES, 3] = NODES
         self._steps = [self._described(levels) for levels in (self.general, self.groups, self.nodes)]
+        least = 8 * (self.boxes + 1)
+        words = [_native.lib.vc_gkr_scratch(step.groups, step.count) for step in self._steps[0][0 : len(self.groups)]]
+        self._scratch: list[int] = [max(most, least) for most in words]
 
     def _lay_out(self, found: list[tuple[list[_Shape], bool, int, int]]) -> None:
         """What the tables of each layer take beside the level itself."""
@@ -136,6 +139,10 @@ class Geometry:
     def steps(self, s: int, kind: int) -> Any:
         """Levels s, s + 1, ... as C sees them, unit boxes of a kind."""
         return self._steps[kind] + s
+
+    def scratch(self, s: int) -> int:
+        """Words that the rounds of layer s take."""
+        return self._scratch[s]
 
     def of_kind(self, kind: int) -> list[Words]:
         """The groups of every level, unit boxes of a kind."""

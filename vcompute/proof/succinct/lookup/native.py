@@ -24,6 +24,10 @@ MOST_KEYS: Final = 1 << 27
 """Keys of unit leaves are below: the core adds up multiples of eight of them."""
 GRID: Final = 27
 """Elements of a group's grid; half of VC_GRID_WORDS."""
+MOST_AT_ONCE: Final = 1 << 17
+"""Elements of the largest level that is taken together with all above it: a millisecond or a few until the next place
+where a prover may be stopped.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,22 +58,17 @@ def _describe(handle: Any, leaves: UnitLeaves) -> None:
     handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
 
 
-class _Level:
-    """Numerators and denominators of a level."""
-
-    def __init__(self, tables: tuple[ExtWords, ExtWords], tail: int) -> None:
-        self.n, self.d = tables
-        self.tail_n, self.tail_d = np.empty((tail, 2), np.uint64), np.empty((tail, 2), np.uint64)
-        self.handle = _native.ffi.new("vc_gkr_level *")
-        self.handle.n, self.handle.d = _words(self.n), _words(self.d)
-        self.handle.tail_n, self.handle.tail_d = _words(self.tail_n), _words(self.tail_d)
-        self.handle.tail_count = tail
-
-
 def _parts(arena: ExtWords, sizes: Iterable[int]) -> list[ExtWords]:
     """Consecutive parts of an arena."""
     sizes = list(sizes)
     return [arena[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+
+
+def _place(level: Any, words: Any, boxes: int, tail: int) -> None:
+    """Lay a level out: numerators and denominators of its boxes, then of its tail."""
+    level.n, level.d = words, words + 2 * boxes
+    level.tail_n, level.tail_d = words + 4 * boxes, words + 4 * boxes + 2 * tail
+    level.tail_count = tail
 
 
 class NativeTree:
@@ -92,57 +91,113 @@ class NativeTree:
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
             _describe(handle, leaves)
         self._constants = to_array([word for leaves in self._unit for word in leaves.constants])
-        self._levels = [self._lowest(stack, general_leaves)]
-        for s in range(1, stack.variables):
-            self._levels.append(self._add(self._levels[-1], s))
+        self._levels = _native.ffi.new("vc_gkr_level[]", stack.variables)
+        self._whole = self._first_whole()
+        self._held = [self._lowest(stack, general_leaves)]
+        """What the levels stand in: each up to the first whole one, then all others."""
+        for s in range(1, min(self._whole + 1, stack.variables)):
+            self._held.append(self._add(s))
+        if self._whole + 1 < stack.variables:
+            self._held.append(self._add_whole())
 
-    def _add(self, below: _Level, s: int) -> _Level:
+    def _first_whole(self) -> int:
+        """From this level on levels have no unit boxes and are so small that the core takes them all at once."""
+        s, sizes = 2, self._geometry.sizes
+        while s < self.variables and (sizes[s][0] > MOST_AT_ONCE or self._backend.part_count(8 * sizes[s][0]) > 1):
+            s += 1
+        return s
+
+    def _add(self, s: int) -> ExtWords:
         """Level s from the one below."""
-        geometry, size = self._geometry, self._geometry.sizes[s][0]
-        tables = np.empty((size, 2), np.uint64), np.empty((size, 2), np.uint64)
-        level = _Level(tables, geometry.levels[s].tail)
+        geometry, size, tail = self._geometry, self._geometry.sizes[s][0], self._geometry.levels[s].tail
+        arena = np.empty((2 * (size + tail), 2), np.uint64)
+        _place(self._levels[s], _words(arena), size, tail)
         groups = geometry.of_kind(LEAVES if s == 1 else NODES if s == 2 else 0)[s - 1]
         parts = self._backend.part_count(size)
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
                 _native.lib.vc_gkr_add(
-                    level.handle, below.handle, _words(groups), len(groups), self._leaves, _words(self._constants),
-                    _words(geometry.lazy_nodes), number, parts,
+                    self._levels + s, self._levels + s - 1, _words(groups), len(groups), self._leaves,
+                    _words(self._constants), _words(geometry.lazy_nodes), number, parts,
                 )  # fmt: skip
 
         self._backend.parts(part, parts, size)
-        return level
+        return arena
 
-    def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> _Level:
+    def _add_whole(self) -> ExtWords:
+        """All levels above the first whole one."""
+        first, geometry = self._whole, self._geometry
+        shapes = [(geometry.sizes[s][0], geometry.levels[s].tail) for s in range(first + 1, self.variables)]
+        arena = np.empty((2 * sum(map(sum, shapes)), 2), np.uint64)
+        words = _words(arena) + 0
+        for s, (size, tail) in enumerate(shapes, first + 1):
+            _place(self._levels[s], words, size, tail)
+            words += 4 * (size + tail)
+        _native.lib.vc_gkr_add_levels(self._levels + first, geometry.steps(first, 0), len(shapes))
+        return arena
+
+    def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> ExtWords:
         """The leaves that are no unit boxes."""
         unit = set(self._geometry.unit)
         boxes = [box for box in stack.order if box not in unit and stack.bits[box]]
+        single = [box for box in stack.order if not stack.bits[box]]
         padded = [(1 << bits_of(axes[0])) * prod(axes[1:]) for axes in (axes_of(stack, box) for box in boxes)]
-        n, d = (np.empty((sum(padded), 2), np.uint64) for _ in range(2))
-        level = _Level((n, d), stack.levels[0].tail)
-        for to, side, default in ((n, 0, 0), (d, 1, 1)):
-            for part, box in zip(_parts(to, padded), boxes, strict=True):
+        size, tail = sum(padded), len(single)
+        arena = np.empty((2 * (size + tail), 2), np.uint64)
+        _place(self._levels[0], _words(arena), size, tail)
+        for side in (0, 1):
+            for part, box in zip(_parts(arena[side * size : (side + 1) * size], padded), boxes, strict=True):
                 table = general[box][side]
                 part[: table.shape[0]] = table
-                part[table.shape[0] :] = default, 0
-        single = [box for box in stack.order if not stack.bits[box]]
-        for place, box in enumerate(single):
-            level.tail_n[place], level.tail_d[place] = general[box][0][0], general[box][1][0]
-        return level
+                part[table.shape[0] :] = side, 0  # 0 / 1
+            for place, box in enumerate(single, 2 * size + side * tail):
+                arena[place] = general[box][side][0]
+        return arena
 
     def top(self) -> Pair:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
-        level = self._levels.pop()
+        s = self.variables - 1
+        level, boxes = self._levels[s], self._geometry.sizes[s][0]
         # One box of one variable, or one or two values.
-        n, d = np.concatenate([level.n, level.tail_n]), np.concatenate([level.d, level.tail_d])
-        n0, d0 = _ext(n[0]), _ext(d[0])
-        return (n0, _ext(n[1]), d0, _ext(d[1])) if n.shape[0] > 1 else (n0, ZERO, d0, ONE)
+        if boxes:
+            n, d = level.n, level.d
+        else:
+            n, d = level.tail_n, level.tail_d
+        if boxes + level.tail_count == 1:
+            return Ext(n[0], n[1]), ZERO, Ext(d[0], d[1]), ONE
+        return Ext(n[0], n[1]), Ext(n[2], n[3]), Ext(d[0], d[1]), Ext(d[2], d[3])
+
+    def upper_layers(self, transcript: ProverTranscript, r: Ext) -> list[Ext]:
+        """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
+        geometry, first = self._geometry, self._whole
+        count = self.variables - 1 - first
+        if count < 1:
+            return [r]
+        ffi, tables = _native.ffi, _native.ffi.new("vc_gkr_tables *")
+        places = ffi.new("vc_gkr_place[]", max(len(geometry.general[first]), 1))
+        tails, weights = (np.empty((k * (geometry.boxes + 1), 2), np.uint64) for k in (4, 1))
+        tables.places, words = places, _words(tails)
+        for j in range(4):
+            tables.tail[j] = words + 2 * j * (geometry.boxes + 1)
+        extra = np.empty((max(geometry.extra[first:]), 2), np.uint64)
+        messages, scratch = np.empty((count * (count + 5), 2), np.uint64), np.empty(geometry.scratch(first), np.uint64)
+        seed, point = bytearray(transcript.hand_over()), np.empty((count + 1, 2), np.uint64)
+        point[count] = r.c0, r.c1
+        _native.lib.vc_gkr_layers(
+            _words(messages), _words(point), ffi.from_buffer("uint8_t[]", seed), tables, self._levels + first,
+            geometry.steps(first, 0), count, 1, _words(extra), _words(weights), _words(scratch),
+        )  # fmt: skip
+        del self._held[first:]
+        transcript.take_back(bytes(seed), messages)
+        return from_array(point)
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`vcompute.proof.succinct.lookup.tree.Tree`."""
+        held = self._held[s:]
+        del self._held[s:]
         return _Layer(
-            self._geometry, s, self._levels.pop(), self._constants, self._leaves, scale, claimed, self._backend
+            self._geometry, s, (self._levels, held), self._constants, self._leaves, scale, claimed, self._backend
         )
 
 
@@ -152,12 +207,12 @@ class _Layer:
     """
 
     def __init__(
-        self, geometry: Geometry, s: int, level: _Level, constants: ExtWords, leaves: Any, scale: Ext,
-        claimed: list[Ext], backend: NativeBackend,
+        self, geometry: Geometry, s: int, levels: tuple[Any, list[ExtWords]], constants: ExtWords, leaves: Any,
+        scale: Ext, claimed: list[Ext], backend: NativeBackend,
     ) -> None:  # fmt: skip
         lowest, ffi = s == 0, _native.ffi
         self._kind = LEAVES if lowest else NODES if s == 1 and geometry.lazy_nodes.any() else 0
-        self._geometry, self._lowest, self._scale, self._level = geometry, lowest, scale, level
+        self._geometry, self._lowest, self._scale, self._levels = geometry, lowest, scale, levels
         self._backend = backend
         self._inverse = scale.inverse() if lowest else ZERO
         self._s, self._point = s + 1, to_array(claimed)
@@ -184,11 +239,11 @@ class _Layer:
         self._tables.lazy = _words(geometry.lazy if lowest else geometry.lazy_nodes)
         self._tables.unit_sizes, self._tables.scale = _words(geometry.unit_sizes), _words(self._lambda)
         _native.lib.vc_gkr_begin(
-            self._tables, level.handle, _words(self._groups), count, _words(self._unit), _words(self._extra),
+            self._tables, levels[0] + s, _words(self._groups), count, _words(self._unit), _words(self._extra),
             _words(self._box_weights), _words(self._point), len(self._point), _words(self._lambda),
             _words(to_array([self._inverse])) if lowest else ffi.NULL, _words(self._defaults),
         )  # fmt: skip
-        self._scratch = np.empty(self._scratch_words(), np.uint64)
+        self._scratch = np.empty(geometry.scratch(s), np.uint64)
         self._next_groups()
         if self._kind:
             self._grids = self._make_grids()
@@ -238,10 +293,6 @@ class _Layer:
                 first = second = int(self._groups[group][8])
             rows[0][:first, 0] = 1
             rows[1][:second] = factor
-
-    def _scratch_words(self) -> int:
-        most: int = _native.lib.vc_gkr_scratch(_words(self._groups), len(self._groups))
-        return max(most, 8 * (self._geometry.boxes + 1))
 
     def _next_groups(self) -> None:
         """The groups that have variables left at the level reached."""

@@ -12,24 +12,25 @@ of degree 2: h(0) and its leading coefficient are sent, h(1) follows from the cl
 sent, and a last challenge joins each pair.
 """
 
-from vcompute.field import ONE, ZERO, Ext
-from vcompute.proof.succinct.lookup.tree import Tree
+from vcompute.field import Ext
+from vcompute.proof.succinct.lookup.tree import Pair, Tree
 from vcompute.transcript import ProverTranscript
 
 
 def prove(transcript: ProverTranscript, tree: Tree) -> tuple[list[Ext], Ext, Ext]:
     """Prove that the fractions add up to 0 / d; the point of the leaves, and numerator and denominator there."""
-    point: list[Ext] = []
-    numerator, denominator = ZERO, ONE
-    for s in range(tree.variables - 1, -1, -1):
-        if point:
-            rounds = tree.layer(s, transcript.challenge("fraction layer"), point)
-            point = rounds.run(transcript)
-            n0, n1, d0, d1 = rounds.ends()
-        else:
-            n0, n1, d0, d1 = tree.top()
-        transcript.send_ext("fraction pair", [n0, n1, d0, d1])
-        r = transcript.challenge("fraction pair")
-        numerator, denominator = n0 + r * (n1 - n0), d0 + r * (d1 - d0)
-        point = [r, *point]
-    return point, numerator, denominator
+    pair = tree.top()
+    point = tree.upper_layers(transcript, _joining(transcript, pair))
+    for s in range(tree.variables - 1 - len(point), -1, -1):
+        rounds = tree.layer(s, transcript.challenge("fraction layer"), point)
+        point = rounds.run(transcript)
+        pair = rounds.ends()
+        point = [_joining(transcript, pair), *point]
+    n0, n1, d0, d1 = pair
+    return point, n0 + point[0] * (n1 - n0), d0 + point[0] * (d1 - d0)
+
+
+def _joining(transcript: ProverTranscript, pair: Pair) -> Ext:
+    """Send a layer's two fractions; the challenge that joins them."""
+    transcript.send_ext("fraction pair", pair)
+    return transcript.challenge("fraction pair")

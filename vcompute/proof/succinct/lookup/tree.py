@@ -46,6 +46,12 @@ class Tree(Protocol):
         """The two fractions whose sum is the root."""
         ...
 
+    def upper_layers(self, transcript: ProverTranscript, r: Ext) -> list[Ext]:
+        """Prove as many layers below the top as are best taken at once, all but the lowest at most: the point they lead
+        to. ``r`` joins the fractions at the top; the transcript has just been squeezed.
+        """
+        ...
+
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """The rounds that take a claim at the point ``claimed`` of level s + 1 to level s; ``scale`` is lambda."""
         ...
@@ -79,6 +85,10 @@ class NumpyTree:
         level = self._levels.pop()
         n0, n1, d0, d1 = (from_array(table)[0] for table in (level.n0, level.n1, level.d0, level.d1))
         return n0, n1, d0, d1
+
+    def upper_layers(self, transcript: ProverTranscript, r: Ext) -> list[Ext]:
+        """See :class:`Tree`: none."""
+        return [r]
 
     def layer(self, s: int, scale: Ext, claimed: list[Ext]) -> Rounds:
         """See :class:`Tree`."""
