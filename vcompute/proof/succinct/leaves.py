@@ -14,8 +14,9 @@ from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.circuit import Circuit, Proved
 from vcompute.proof.succinct.claims import Challenges
 from vcompute.proof.succinct.contract import IntArray
+from vcompute.proof.succinct.lookup.boxes import MOST_KEYS, CountedLeaves, UnitLeaves
 from vcompute.proof.succinct.lookup.geometry import Geometry, supports
-from vcompute.proof.succinct.lookup.native import MOST_KEYS, NativeTree, UnitLeaves, denominators_of
+from vcompute.proof.succinct.lookup.native import NativeTree
 from vcompute.proof.succinct.lookup.tree import NumpyTree, Tree
 from vcompute.proof.succinct.maxima import seen_by_taps
 from vcompute.proof.succinct.rounds import NOTHING, ONE_VALUE
@@ -91,7 +92,7 @@ def leaf_plan(circuit: Circuit) -> LeafPlan:
     rows = frozenset(circuit.leaf_of[column] for column in circuit.multiplicities)
     unit = frozenset(leaf for leaf, bits in enumerate(circuit.leaves.bits) if bits > 1 and leaf not in rows)
     tables = zip(circuit.tables, circuit.multiplicities, strict=True)
-    nothing = ZERO, ZERO, ZERO, ZERO
+    nothing = to_array([ZERO] * 4)
     integers = tuple(
         _unit_leaves(Keys(circuit.leaf_of[column], table, *table.words()), nothing) for table, column in tables
     )
@@ -109,7 +110,8 @@ def leaf_tree(
     if not isinstance(plan, LeafPlan):
         with memory.plain():
             kept["leaves"] = plan = leaf_plan(circuit)
-    unit, general = {}, {}
+    unit: dict[int, UnitLeaves] = {}
+    general: dict[int, tuple[ExtWords, ExtWords] | CountedLeaves] = {}
     constants = [_constants(table, challenges) for table in circuit.tables]
     for keys in lookups(circuit, witness):
         leaf = keys.leaf
@@ -119,22 +121,20 @@ def leaf_tree(
             numerators, denominators = _fractions(keys, challenges, backend)
             general[leaf] = numerators.reshape(-1, 2), denominators.reshape(-1, 2)
     for table, column, rows in zip(circuit.tables, circuit.multiplicities, plan.rows, strict=True):
-        counted = lift(elements(-witness.columns[column]))
-        general[circuit.leaf_of[column]] = counted, denominators_of(replace(rows, constants=constants[table.id]))
+        looked_up = replace(rows, constants=constants[table.id])
+        general[circuit.leaf_of[column]] = CountedLeaves(looked_up, witness.columns[column])
     return NativeTree(circuit.leaves, plan.geometry, unit, general, backend)
 
 
-Constants = tuple[Ext, Ext, Ext, Ext]
-"""Of the denominators of leaves that look up one table: c0 + c1 * u + c2 * v + c3 * s."""
-
-
-def _constants(table: Table, challenges: Challenges) -> Constants:
-    """Of denominators whose u is counted from the table's first and whose v from its least."""
+def _constants(table: Table, challenges: Challenges) -> ExtWords:
+    """Of the denominators of leaves that look up one table: c0 + c1 * u + c2 * v + c3 * s, u counted from the table's
+    first and v from its least.
+    """
     start = challenges.alpha - table.id - challenges.u * table.first - challenges.v * table.least
-    return start, -challenges.u, -challenges.v, -challenges.s
+    return to_array([start, -challenges.u, -challenges.v, -challenges.s])
 
 
-def _unit_leaves(keys: Keys, constants: Constants) -> UnitLeaves:
+def _unit_leaves(keys: Keys, constants: ExtWords) -> UnitLeaves:
     """Integers that are not negative: u counted from the table's first, v from its least."""
     table = keys.table
     u, v = keys.u.astype(np.int32, copy=False).ravel(), None

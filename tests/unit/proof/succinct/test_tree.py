@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 from vcompute import _native
-from vcompute.field import Backend, Ext, ExtWords, default_backend, to_array
+from vcompute.field import Backend, Ext, ExtWords, default_backend
 from vcompute.field import native as field
 from vcompute.field.extension import lift
+from vcompute.field.goldilocks import elements
 from vcompute.field.native import NativeBackend
 from vcompute.proof.succinct.lookup import native as tree_of_fractions
+from vcompute.proof.succinct.lookup.boxes import CountedLeaves, UnitLeaves
 from vcompute.proof.succinct.lookup.geometry import Geometry, supports
-from vcompute.proof.succinct.lookup.native import NativeTree, UnitLeaves
-from vcompute.proof.succinct.lookup.native import denominators_of as native_denominators
+from vcompute.proof.succinct.lookup.native import NativeTree
 from vcompute.proof.succinct.lookup.prove import prove
 from vcompute.proof.succinct.lookup.tree import NumpyTree
 from vcompute.proof.succinct.stack import Stack
@@ -61,15 +62,14 @@ def unit_leaves(size: int, kind: int, rng: np.random.Generator) -> UnitLeaves:
     key[rng.integers(0, 3, size) == 0] = 0
     value = rng.integers(0, 256, size).astype(np.uint8) if kind % 3 == 1 else None
     sign = rng.integers(0, 2, size).astype(np.uint8) if kind % 5 == 2 else None
-    alpha, u, v, s = points(4, rng)
-    return UnitLeaves(key, value, sign, (alpha, u, v, s), below)
+    return UnitLeaves(key, value, sign, random_ext(4, rng), below)
 
 
 def denominators_of(leaves: UnitLeaves, backend: Backend) -> ExtWords:
-    total = np.tile(to_array([leaves.constants[0]]), (leaves.key.size, 1))
+    total = np.tile(leaves.constants[0], (leaves.key.size, 1))
     for scale, words in zip(leaves.constants[1:], (leaves.key, leaves.value, leaves.sign), strict=True):
         if words is not None:
-            scales = np.broadcast_to(to_array([scale]), total.shape)
+            scales = np.broadcast_to(scale, total.shape)
             total = backend.add(total, backend.ext_mul_base(scales, words.astype(np.uint64)))
     return total
 
@@ -115,13 +115,17 @@ def test_a_whole_proof_by_both_trees(name: str, threads: int, at_once: int, monk
     monkeypatch.setattr(field, "LEAST_PART", 64)
     monkeypatch.setattr(tree_of_fractions, "MOST_AT_ONCE", at_once)
     rng, backend, stack = np.random.default_rng(8), default_backend(), Stack(STACKS[name])
-    unit, general, tables = {}, {}, []
+    unit: dict[int, UnitLeaves] = {}
+    general: dict[int, tuple[ExtWords, ExtWords] | CountedLeaves] = {}
+    tables = []
     for number, box in enumerate(stack.boxes):
         leaves = unit_leaves(int(np.prod(box)), number, rng)
         numerators, denominators = lift(np.ones(leaves.key.size, np.uint64)), denominators_of(leaves, backend)
-        assert np.array_equal(native_denominators(leaves), denominators)
         if stack.bits[number] < 2:
             general[number] = numerators, denominators
+        elif number % 4 == 2:
+            counts = rng.integers(-3, 1 << 40, leaves.key.size)
+            numerators, general[number] = lift(elements(-counts)), CountedLeaves(leaves, counts)
         else:
             unit[number] = leaves
         tables.append((numerators.reshape(*box, 2), denominators.reshape(*box, 2)))

@@ -90,6 +90,10 @@ class Geometry:
             self.sizes.append((every, general))
         self.sizes.append((0, 0))
         self._lay_out(found)
+        self.general_boxes = self._general_boxes(stack)
+        """The boxes of leaves that are no unit boxes: number, length (padded along the first axis), and where
+        numerators and denominators stand at level 0: those of all boxes with variables, then those of single values.
+        """
         self.general = [groups.copy() for groups in self.groups]
         """The groups of levels above the leaves, where no box is a unit box."""
         for groups in self.general:
@@ -124,6 +128,20 @@ class Geometry:
         counts = np.array([count for _, _, count, _ in found], np.uint64)
         self.unit_elements = int((2 * counts * self.unit_sizes).sum())
         """Elements of both tables of all unit boxes."""
+
+    def _general_boxes(self, stack: Stack) -> list[tuple[int, int, int, int]]:
+        result, unit, size, tail = [], set(self.unit), self.sizes[0][1], self.levels[0].tail
+        at, single = 0, 2 * size
+        for box in stack.order:
+            if not stack.bits[box]:
+                result.append((box, 1, single, single + tail))
+                single += 1
+            elif box not in unit:
+                axes = axes_of(stack, box)
+                length = prod(axes[1:]) << bits_of(axes[0])
+                result.append((box, length, at, size + at))
+                at += length
+        return result
 
     def _described(self, levels: list[Words]) -> Any:
         """Every level as C sees it."""

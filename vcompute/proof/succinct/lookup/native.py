@@ -3,25 +3,20 @@
 hardly padded and leaves that are integers as long as they can be (see ``native/src/gkr.h``).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vcompute import _native
 from vcompute.field import ONE, ZERO, Ext, ExtWords, Words, from_array, to_array
 from vcompute.field.native import LEAST_PART, NativeBackend
-from vcompute.proof.succinct.lookup.geometry import LEAVES, NODES, Geometry, axes_of
+from vcompute.proof.succinct.lookup.boxes import CountedLeaves, UnitLeaves, words
+from vcompute.proof.succinct.lookup.geometry import LEAVES, NODES, Geometry
 from vcompute.proof.succinct.lookup.tree import Pair, Rounds
-from vcompute.proof.succinct.stack import Stack, bits_of
+from vcompute.proof.succinct.stack import Stack
 from vcompute.transcript import ProverTranscript
 
-MOST_KEYS: Final = 1 << 27
-"""Keys of unit leaves are below: the core adds up multiples of eight of them."""
 GRID: Final = 27
 """Elements of a group's grid; half of VC_GRID_WORDS."""
 MOST_AT_ONCE: Final = 1 << 17
@@ -30,44 +25,10 @@ where a prover may be stopped.
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UnitLeaves:
-    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign."""
-
-    key: npt.NDArray[np.uint32]
-    value: npt.NDArray[np.uint8] | None
-    sign: npt.NDArray[np.uint8] | None
-    constants: tuple[Ext, Ext, Ext, Ext]
-    below: int
-    """Above every key; at most MOST_KEYS."""
-
-
-def denominators_of(leaves: UnitLeaves) -> ExtWords:
-    """The denominators of a box."""
-    out, handle = np.empty((leaves.key.size, 2), np.uint64), _native.ffi.new("vc_gkr_leaf *")
-    _describe(handle, leaves)
-    _native.lib.vc_gkr_leaves(_words(out), handle, _words(to_array(leaves.constants)))
-    return out
-
-
-def _describe(handle: Any, leaves: UnitLeaves) -> None:
-    """A box of leaves as C sees it; the arrays are held by ``leaves``."""
-    handle.key, handle.valid = _pointer("uint32_t[]", leaves.key), leaves.key.size
-    handle.below = leaves.below
-    handle.value = _native.ffi.NULL if leaves.value is None else _pointer("uint8_t[]", leaves.value)
-    handle.sign = _native.ffi.NULL if leaves.sign is None else _pointer("uint8_t[]", leaves.sign)
-
-
-def _parts(arena: ExtWords, sizes: Iterable[int]) -> list[ExtWords]:
-    """Consecutive parts of an arena."""
-    sizes = list(sizes)
-    return [arena[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
-
-
-def _place(level: Any, words: Any, boxes: int, tail: int) -> None:
+def _place(level: Any, start: Any, boxes: int, tail: int) -> None:
     """Lay a level out: numerators and denominators of its boxes, then of its tail."""
-    level.n, level.d = words, words + 2 * boxes
-    level.tail_n, level.tail_d = words + 4 * boxes, words + 4 * boxes + 2 * tail
+    level.n, level.d = start, start + 2 * boxes
+    level.tail_n, level.tail_d = start + 4 * boxes, start + 4 * boxes + 2 * tail
     level.tail_count = tail
 
 
@@ -79,21 +40,25 @@ class NativeTree:
         stack: Stack,
         geometry: Geometry,
         unit: Mapping[int, UnitLeaves],
-        general_leaves: Mapping[int, tuple[ExtWords, ExtWords]],
+        general_leaves: Mapping[int, tuple[ExtWords, ExtWords] | CountedLeaves],
         backend: NativeBackend | None = None,
     ) -> None:
-        """``unit`` and ``general_leaves`` (numerators and denominators, flat) hold the boxes of leaves between them."""
+        """``unit`` and ``general_leaves`` (numerators and denominators, flat, or what they are made of) hold the boxes
+        of leaves between them.
+        """
         self.variables = stack.variables
         self._geometry = geometry
         self._backend = backend or NativeBackend()
         self._unit = [unit[box] for box in geometry.unit]
         self._leaves = _native.ffi.new("vc_gkr_leaf[]", max(len(self._unit), 1))
         for handle, leaves in zip(self._leaves, self._unit, strict=False):
-            _describe(handle, leaves)
-        self._constants = to_array([word for leaves in self._unit for word in leaves.constants])
+            leaves.describe(handle)
+        self._constants = np.concatenate([*(leaves.constants for leaves in self._unit), np.empty((0, 2), np.uint64)])
+        if len(self._constants) != 4 * len(self._unit):
+            raise ValueError("expected four constants for each box")
         self._levels = _native.ffi.new("vc_gkr_level[]", stack.variables)
         self._whole = self._first_whole()
-        self._held = [self._lowest(stack, general_leaves)]
+        self._held = [self._lowest(general_leaves)]
         """What the levels stand in: each up to the first whole one, then all others."""
         for s in range(1, min(self._whole + 1, stack.variables)):
             self._held.append(self._add(s))
@@ -111,15 +76,15 @@ class NativeTree:
         """Level s from the one below."""
         geometry, size, tail = self._geometry, self._geometry.sizes[s][0], self._geometry.levels[s].tail
         arena = np.empty((2 * (size + tail), 2), np.uint64)
-        _place(self._levels[s], _words(arena), size, tail)
+        _place(self._levels[s], words(arena), size, tail)
         groups = geometry.of_kind(LEAVES if s == 1 else NODES if s == 2 else 0)[s - 1]
         parts = self._backend.part_count(size)
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
                 _native.lib.vc_gkr_add(
-                    self._levels + s, self._levels + s - 1, _words(groups), len(groups), self._leaves,
-                    _words(self._constants), _words(geometry.lazy_nodes), number, parts,
+                    self._levels + s, self._levels + s - 1, words(groups), len(groups), self._leaves,
+                    words(self._constants), words(geometry.lazy_nodes), number, parts,
                 )  # fmt: skip
 
         self._backend.parts(part, parts, size)
@@ -130,29 +95,27 @@ class NativeTree:
         first, geometry = self._whole, self._geometry
         shapes = [(geometry.sizes[s][0], geometry.levels[s].tail) for s in range(first + 1, self.variables)]
         arena = np.empty((2 * sum(map(sum, shapes)), 2), np.uint64)
-        words = _words(arena) + 0
+        place = words(arena) + 0
         for s, (size, tail) in enumerate(shapes, first + 1):
-            _place(self._levels[s], words, size, tail)
-            words += 4 * (size + tail)
+            _place(self._levels[s], place, size, tail)
+            place += 4 * (size + tail)
         _native.lib.vc_gkr_add_levels(self._levels + first, geometry.steps(first, 0), len(shapes))
         return arena
 
-    def _lowest(self, stack: Stack, general: Mapping[int, tuple[ExtWords, ExtWords]]) -> ExtWords:
+    def _lowest(self, general: Mapping[int, tuple[ExtWords, ExtWords] | CountedLeaves]) -> ExtWords:
         """The leaves that are no unit boxes."""
-        unit = set(self._geometry.unit)
-        boxes = [box for box in stack.order if box not in unit and stack.bits[box]]
-        single = [box for box in stack.order if not stack.bits[box]]
-        padded = [(1 << bits_of(axes[0])) * prod(axes[1:]) for axes in (axes_of(stack, box) for box in boxes)]
-        size, tail = sum(padded), len(single)
+        size, tail = self._geometry.sizes[0][1], self._geometry.levels[0].tail
         arena = np.empty((2 * (size + tail), 2), np.uint64)
-        _place(self._levels[0], _words(arena), size, tail)
-        for side in (0, 1):
-            for part, box in zip(_parts(arena[side * size : (side + 1) * size], padded), boxes, strict=True):
-                table = general[box][side]
-                part[: table.shape[0]] = table
-                part[table.shape[0] :] = side, 0  # 0 / 1
-            for place, box in enumerate(single, 2 * size + side * tail):
-                arena[place] = general[box][side][0]
+        _place(self._levels[0], words(arena), size, tail)
+        for box, length, at_n, at_d in self._geometry.general_boxes:
+            leaves, n, d = general[box], arena[at_n : at_n + length], arena[at_d : at_d + length]
+            if isinstance(leaves, CountedLeaves):
+                used = leaves.put(n, d)
+            else:
+                used = len(leaves[0])
+                n[:used], d[:used] = leaves
+            if used < length:
+                n[used:], d[used:] = (0, 0), (1, 0)
         return arena
 
     def top(self) -> Pair:
@@ -177,16 +140,16 @@ class NativeTree:
         ffi, tables = _native.ffi, _native.ffi.new("vc_gkr_tables *")
         places = ffi.new("vc_gkr_place[]", max(len(geometry.general[first]), 1))
         tails, weights = (np.empty((k * (geometry.boxes + 1), 2), np.uint64) for k in (4, 1))
-        tables.places, words = places, _words(tails)
+        tables.places, place = places, words(tails)
         for j in range(4):
-            tables.tail[j] = words + 2 * j * (geometry.boxes + 1)
+            tables.tail[j] = place + 2 * j * (geometry.boxes + 1)
         extra = np.empty((max(geometry.extra[first:]), 2), np.uint64)
         messages, scratch = np.empty((count * (count + 5), 2), np.uint64), np.empty(geometry.scratch(first), np.uint64)
         seed, point = bytearray(transcript.hand_over()), np.empty((count + 1, 2), np.uint64)
         point[count] = r.c0, r.c1
         _native.lib.vc_gkr_layers(
-            _words(messages), _words(point), ffi.from_buffer("uint8_t[]", seed), tables, self._levels + first,
-            geometry.steps(first, 0), count, 1, _words(extra), _words(weights), _words(scratch),
+            words(messages), words(point), ffi.from_buffer("uint8_t[]", seed), tables, self._levels + first,
+            geometry.steps(first, 0), count, 1, words(extra), words(weights), words(scratch),
         )  # fmt: skip
         del self._held[first:]
         transcript.take_back(bytes(seed), messages)
@@ -225,9 +188,9 @@ class _Layer:
         self._tables = ffi.new("vc_gkr_tables *")
         self._tables.places, self._tables.row_stride = self._places, geometry.row_stride
         for j in range(4):
-            self._tables.tail[j] = _words(self._tail[j])
+            self._tables.tail[j] = words(self._tail[j])
         for j in range(2):
-            self._tables.rows[j] = _words(self._rows[j])
+            self._tables.rows[j] = words(self._rows[j])
         self._unit = np.empty((geometry.unit_elements if lowest else 0, 2), np.uint64)
         self._extra = np.empty((geometry.extra[s], 2), np.uint64)
         self._box_weights = np.empty((geometry.boxes, 2), np.uint64)
@@ -235,38 +198,39 @@ class _Layer:
         if lowest:
             self._constants = self._scaled(constants)
             self._fill_rows()
-        self._tables.leaves, self._tables.constants = leaves, _words(self._constants)
-        self._tables.lazy = _words(geometry.lazy if lowest else geometry.lazy_nodes)
-        self._tables.unit_sizes, self._tables.scale = _words(geometry.unit_sizes), _words(self._lambda)
+        self._tables.leaves, self._tables.constants = leaves, words(self._constants)
+        self._tables.lazy = words(geometry.lazy if lowest else geometry.lazy_nodes)
+        self._tables.unit_sizes, self._tables.scale = words(geometry.unit_sizes), words(self._lambda)
         _native.lib.vc_gkr_begin(
-            self._tables, levels[0] + s, _words(self._groups), count, _words(self._unit), _words(self._extra),
-            _words(self._box_weights), _words(self._point), len(self._point), _words(self._lambda),
-            _words(to_array([self._inverse])) if lowest else ffi.NULL, _words(self._defaults),
+            self._tables, levels[0] + s, words(self._groups), count, words(self._unit), words(self._extra),
+            words(self._box_weights), words(self._point), len(self._point), words(self._lambda),
+            words(to_array([self._inverse])) if lowest else ffi.NULL, words(self._defaults),
         )  # fmt: skip
         self._scratch = np.empty(geometry.scratch(s), np.uint64)
         self._next_groups()
         if self._kind:
             self._grids = self._make_grids()
-            self._tables.grids = _words(self._grids)
+            self._tables.grids = words(self._grids)
 
     def _make_grids(self) -> Words:
         """What the first rounds of unit boxes are made of."""
-        grids = np.zeros((len(self._groups) + 1, GRID, 2), np.uint64)
+        shape = len(self._groups) + 1, GRID, 2
         parts = self._backend.part_count(8 * self._geometry.sizes[0][0])
         found: list[Words] = []
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
-                own = np.zeros_like(grids)
+                own = np.zeros(shape, np.uint64)
                 scratch = np.empty(self._scratch.size + _native.lib.vc_gkr_moments_scratch(), np.uint64)
                 _native.lib.vc_gkr_moments(
-                    _words(own), self._tables, self._geometry.steps(self._s, self._kind), _words(self._point),
-                    _words(self._defaults), number, parts, _words(scratch),
+                    words(own), self._tables, self._geometry.steps(self._s, self._kind), words(self._point),
+                    words(self._defaults), number, parts, words(scratch),
                 )  # fmt: skip
                 found.append(own)
 
         self._backend.parts(part, parts, parts * LEAST_PART)
-        for one in found:
+        grids, *others = found
+        for one in others:
             grids = self._backend.add(grids, one)
         return grids
 
@@ -308,14 +272,14 @@ class _Layer:
     def message(self) -> list[Ext]:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
         place, parts, found = self._geometry.levels[self._s].tail_start // 2, self._parts, []
-        point, groups = _words(self._point[1:]), _words(self._groups)
+        point, groups = words(self._point[1:]), words(self._groups)
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
                 sums, scratch = np.empty(4, np.uint64), np.empty(self._scratch.size, np.uint64)
                 _native.lib.vc_gkr_tree_round(
-                    _words(sums), self._tables, groups, len(self._groups), place, point, len(self._point) - 1,
-                    _words(self._lambda), number, parts, _words(scratch),
+                    words(sums), self._tables, groups, len(self._groups), place, point, len(self._point) - 1,
+                    words(self._lambda), number, parts, words(scratch),
                 )  # fmt: skip
                 found.append((_ext(sums[:2]), _ext(sums[2:])))
 
@@ -324,15 +288,15 @@ class _Layer:
 
     def bind(self, r: Ext) -> None:
         """See :class:`vcompute.proof.succinct.lookup.tree.Rounds`."""
-        groups, at, parts = _words(self._groups), _words(to_array([r])), self._parts
-        defaults = _words(self._defaults)
+        groups, at, parts = words(self._groups), words(to_array([r])), self._parts
+        defaults = words(self._defaults)
 
         def part(first: int, count: int) -> None:
             for number in range(first, first + count):
                 _native.lib.vc_gkr_bind_boxes(self._tables, groups, len(self._groups), at, defaults, number, parts)
 
         self._backend.parts(part, parts, parts * LEAST_PART)
-        _native.lib.vc_gkr_bind_rest(self._tables, groups, len(self._groups), at, defaults, _words(self._scratch))
+        _native.lib.vc_gkr_bind_rest(self._tables, groups, len(self._groups), at, defaults, words(self._scratch))
         self._s, self._point = self._s + 1, self._point[1:]
         self._next_groups()
 
@@ -351,8 +315,8 @@ class _Layer:
         seed, messages = bytearray(transcript.hand_over()), np.empty((2 * variables, 2), np.uint64)
         point, steps = np.empty((variables, 2), np.uint64), self._geometry.steps(self._s, self._kind)
         _native.lib.vc_gkr_layer(
-            _words(messages), _words(point), _native.ffi.from_buffer("uint8_t[]", seed), self._tables, steps,
-            _words(self._point), variables, _words(self._lambda), _words(self._defaults), _words(self._scratch),
+            words(messages), words(point), _native.ffi.from_buffer("uint8_t[]", seed), self._tables, steps,
+            words(self._point), variables, words(self._lambda), words(self._defaults), words(self._scratch),
         )  # fmt: skip
         transcript.take_back(bytes(seed), messages)
         return bound + from_array(point)
@@ -367,13 +331,3 @@ class _Layer:
 
 def _ext(words: Words) -> Ext:
     return Ext(int(words[0]), int(words[1]))
-
-
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    if not array.flags.c_contiguous:
-        raise ValueError("expected a contiguous array")
-    return _native.ffi.from_buffer(kind, array)
-
-
-def _words(array: Words) -> Any:
-    return _pointer("uint64_t[]", array)
