@@ -444,8 +444,9 @@ typedef struct {
   uint64_t *grids, bound, weights[16];
 } vc_gkr_tables;
 
-/* The rows of a table: minus their counts, and denominators by 8 words of constants. */
-void vc_gkr_rows(uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t *constants, const int64_t *counts);
+/* The rows of a table: minus their counts, and denominators by 8 words of constants; behind them 0 / 1, `size` fractions in all. */
+void vc_gkr_rows(uint64_t *n, uint64_t *d, size_t size, const vc_gkr_leaf *leaf, const uint64_t *constants,
+                 const int64_t *counts);
 
 /* The next level, or one of some parts of it, which may run at the same time. `leaves` and their constants (8 words each) belong to
  * unit boxes, which `in` does not hold if it is that of the leaves; nor nodes that are made of integers, of groups where `lazy`. */

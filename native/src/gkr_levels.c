@@ -40,7 +40,8 @@ void vc_combine_leaves(const vc_field_kernels *k, uint64_t *out, const vc_combin
   }
 }
 
-void vc_gkr_rows(uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64_t *constants, const int64_t *counts) {
+void vc_gkr_rows(uint64_t *n, uint64_t *d, size_t size, const vc_gkr_leaf *leaf, const uint64_t *constants,
+                 const int64_t *counts) {
   const vc_combination c = {leaf, constants, vc_one, vc_one, 0, 0, 1};
   const size_t valid = (size_t)leaf->valid;
   vc_combine_leaves(vc_field(), d, &c, 0, valid);
@@ -49,6 +50,8 @@ void vc_gkr_rows(uint64_t *n, uint64_t *d, const vc_gkr_leaf *leaf, const uint64
     n[2 * i] = counts[i] > 0 ? minus - VC_EPSILON : minus; /* 2^64 - count, less 2^32 - 1, is p - count */
     n[2 * i + 1] = 0;
   }
+  vc_fill_pairs(n + 2 * valid, vc_zero, size - valid);
+  vc_fill_pairs(d + 2 * valid, vc_one, size - valid);
 }
 
 /* What key_fractions takes of c0 + c1 key. */

@@ -136,12 +136,13 @@ def _constants(table: Table, challenges: Challenges) -> ExtWords:
 
 def _unit_leaves(keys: Keys, constants: ExtWords) -> UnitLeaves:
     """Integers that are not negative: u counted from the table's first, v from its least."""
-    table = keys.table
-    u, v = keys.u.astype(np.int32, copy=False).ravel(), None
+    table, v, sign = keys.table, None, None
+    u = np.ascontiguousarray(keys.u, np.int32)
     key = (u - np.int32(table.first) if table.first else u).view(np.uint32)
-    if keys.v is not None:
-        v = keys.v.astype(np.int8, copy=False).ravel().view(np.uint8) - np.uint8(table.least % 256)  # modulo 256
-    sign = None if keys.s is None else keys.s.astype(np.uint8, copy=False).ravel()
+    if keys.v is not None:  # modulo 256
+        v = np.ascontiguousarray(keys.v, np.int8).view(np.uint8) - np.uint8(table.least % 256)
+    if keys.s is not None:
+        sign = np.ascontiguousarray(keys.s, np.uint8)
     return UnitLeaves(key, v, sign, constants, table.rows)
 
 

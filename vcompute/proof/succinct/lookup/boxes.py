@@ -16,7 +16,7 @@ MOST_KEYS: Final = 1 << 27
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitLeaves:
-    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign."""
+    """A box of leaves of numerator 1 and denominator c0 + c1 * key + c2 * value + c3 * sign; arrays of any shape."""
 
     key: npt.NDArray[np.uint32]
     value: npt.NDArray[np.uint8] | None
@@ -41,15 +41,16 @@ class CountedLeaves:
     rows: UnitLeaves
     counts: npt.NDArray[np.int64]
 
-    def put(self, n: ExtWords, d: ExtWords) -> int:
-        """Write numerators and denominators where a level begins with them: how many there are."""
+    def put(self, n: ExtWords, d: ExtWords) -> None:
+        """Write numerators and denominators to their part of a level; behind them fractions 0 / 1."""
         handle, counts = _native.ffi.new("vc_gkr_leaf *"), np.ascontiguousarray(self.counts, np.int64)
         size = self.rows.key.size
-        if counts.size != size or min(len(n), len(d)) < size or len(self.rows.constants) != 4:
+        if counts.size != size or len(n) < size or len(n) != len(d) or len(self.rows.constants) != 4:
             raise ValueError("expected as many counts as rows, room for them and four constants")
         self.rows.describe(handle)
-        _native.lib.vc_gkr_rows(words(n), words(d), handle, words(self.rows.constants), pointer("int64_t[]", counts))
-        return size
+        _native.lib.vc_gkr_rows(
+            words(n), words(d), len(n), handle, words(self.rows.constants), pointer("int64_t[]", counts)
+        )  # fmt: skip
 
 
 def pointer(kind: str, array: npt.NDArray[Any]) -> Any:

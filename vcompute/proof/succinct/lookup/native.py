@@ -110,11 +110,10 @@ class NativeTree:
         for box, length, at_n, at_d in self._geometry.general_boxes:
             leaves, n, d = general[box], arena[at_n : at_n + length], arena[at_d : at_d + length]
             if isinstance(leaves, CountedLeaves):
-                used = leaves.put(n, d)
+                leaves.put(n, d)
             else:
                 used = len(leaves[0])
                 n[:used], d[:used] = leaves
-            if used < length:
                 n[used:], d[used:] = (0, 0), (1, 0)
         return arena
 
