@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native tree of fractions against its numpy twin: every message, at every layer, for boxes of every kind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,3 +142,16 @@ def test_a_whole_proof_by_both_trees(name: str, threads: int, at_once: int, monk
         ends = prove(transcript, tree)
         proofs.append((ends, transcript.challenge("after"), transcript.finish()))
     assert proofs[0] == proofs[1]
+
+
+def test_leaves_that_do_not_fit_are_refused() -> None:
+    """The core is given no lengths of constants and counts."""
+    rng, stack = np.random.default_rng(9), Stack([(4, 2)])
+    leaves = unit_leaves(8, 1, rng)
+    short = replace(leaves, constants=leaves.constants[:3])
+    with pytest.raises(ValueError, match="four constants"):
+        NativeTree(stack, Geometry(stack, frozenset({0})), {0: short}, {})
+    counts = np.zeros(8, np.int64)
+    for rows in (CountedLeaves(short, counts), CountedLeaves(leaves, counts[:7])):
+        with pytest.raises(ValueError, match="counts as rows"):
+            NativeTree(stack, Geometry(stack, frozenset()), {}, {0: rows})
