@@ -10,8 +10,8 @@ from vcompute import _native
 from vcompute.commitment import TableShape
 from vcompute.commitment.lanes import NumpyLanes, Scaled, make_lanes
 from vcompute.commitment.lanes_native import NativeLanes
-from vcompute.commitment.weights import Block, Blocks, EqWeight, Product
-from vcompute.field import Backend, Ext, ExtWords, P, from_array
+from vcompute.commitment.weights import Block, Blocks, EqWeight, Product, Terms, in_one_memory
+from vcompute.field import Backend, Ext, ExtWords, P, from_array, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.field.native import NativeBackend
 from vcompute.field.portable import NumpyBackend
@@ -42,18 +42,17 @@ def mixed(rng: np.random.Generator, kind: TableShape) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Given:
     """A weight of blocks, given as they are, and the sums they name."""
 
     given: tuple[Block, ...]
-    terms: tuple[tuple[Product, ...], ...]
+    sums: tuple[tuple[Product, ...], ...]
     extent: int
 
     def add_to(self, table: ExtWords, scale: Ext, backend: Backend) -> None:
-        sums = self.sums(scale)
         for block in self.given:
-            for term in sums[block.sum]:
-                cube = np.array([[term.scale.c0, term.scale.c1]], np.uint64)
+            for term in self.sums[block.sum]:
+                cube = to_array([scale * term.scale])
                 for bits, start, valid, vector in zip(block.bits, block.start, block.valid, term.vectors, strict=True):
                     axis = np.zeros((1 << bits, 2), np.uint64)
                     axis[:valid] = vector[start : start + valid]
@@ -66,13 +65,13 @@ class Terms:
         raise NotImplementedError
 
     def blocks(self) -> Blocks:
-        return Blocks(self.given, tuple(map(len, self.terms)))
+        return Blocks(self.given, tuple(map(len, self.sums)))
 
-    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
-        return [tuple(Product(term.vectors, scale * term.scale) for term in terms) for terms in self.terms]
+    def terms(self, scale: Ext) -> Terms:
+        return in_one_memory([Product(term.vectors, scale * term.scale) for terms in self.sums for term in terms])
 
 
-def random_terms(rng: np.random.Generator, most: int) -> Terms:
+def random_terms(rng: np.random.Generator, most: int) -> Given:
     """Pieces behind one another, larger first, of every number of axes; up to twelve terms a piece, gaps between."""
     blocks, sums, offset = [], [], 0
     sizes = sorted((tuple(rng.integers(0, 5, rng.integers(0, 5)).tolist()) for _ in range(12)), key=lambda b: -sum(b))
@@ -94,7 +93,7 @@ def random_terms(rng: np.random.Generator, most: int) -> Terms:
             blocks.append(Block(offset, bits, start, valid, len(sums)))
             sums.append(terms)
         offset += size
-    return Terms(tuple(blocks), tuple(sums), most)
+    return Given(tuple(blocks), tuple(sums), most)
 
 
 def agree(kind: TableShape, table: np.ndarray, weights: list[Scaled], alphas: list[Ext], threads: int = 1) -> None:
@@ -156,7 +155,7 @@ def test_native_words_at_the_edge_of_small_integers(edge: int) -> None:
     terms = (Product(vectors, from_array(rng.choice(middle, (1, 2)))[0]),)
     block = Block(0, (4, 6, 3), (0, 0, 0), (16, 64, 8), 0)
     alphas = [Ext(1), Ext((P - 1) // 2, (P - 1) // 2), Ext((P + 1) // 2, 0), Ext(0, (P + 1) // 2)]
-    agree(kind, table, [(Terms((block,), (terms,), 1 << 13), Ext(1))], alphas)
+    agree(kind, table, [(Given((block,), (terms,), 1 << 13), Ext(1))], alphas)
 
 
 def test_native_sums_are_reduced_in_time() -> None:
@@ -169,4 +168,32 @@ def test_native_sums_are_reduced_in_time() -> None:
         terms = (Product(vectors, Ext(1)),)
         for word in (TOP, LEAST - 1, P - LEAST):
             table = np.full(kind.stored, word, np.uint64)
-            agree(kind, table, [(Terms((block,), (terms,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])
+            agree(kind, table, [(Given((block,), (terms,), 1 << 17), Ext(1))], [Ext(TOP, TOP), Ext(3, TOP)])
+
+
+def broken(weight: Given, **changes: np.ndarray) -> Scaled:
+    """A weight whose terms are changed."""
+
+    class Broken(Given):
+        def terms(self, scale: Ext) -> Terms:
+            return super().terms(scale)._replace(**changes)
+
+    return Broken(weight.given, weight.sums, weight.extent), Ext(1)
+
+
+def test_native_terms_stay_in_their_memory() -> None:
+    """The core is handed no vector that is shorter than its axis, or ends where its memory has ended."""
+    kind, vectors = TableShape(4, 4), tuple(np.ones((length, 2), np.uint64) for length in (4, 8))
+    weight = Given((Block(0, (2, 3), (0, 0), (4, 8), 0),), ((Product(vectors, Ext(1)),),), 32)
+    table = np.ones(kind.stored, np.uint64)
+    starts, lengths = np.array([[0, 4]], np.uint64), np.array([[4, 8]], np.uint64)
+    NativeLanes(kind, table, [broken(weight, starts=starts, lengths=lengths)], 2, NativeBackend())
+    for changes, message in (
+        ({"lengths": np.array([[4, 7]], np.uint64)}, "shorter than its axis"),
+        ({"starts": np.array([[0, 5]], np.uint64)}, "leaves its memory"),
+        ({"scales": np.ones((2, 2), np.uint64)}, "products and axes"),
+        ({"starts": starts[:, :1], "lengths": lengths[:, :1]}, "products and axes"),
+        ({"starts": starts[:, :1]}, "products and axes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            NativeLanes(kind, table, [broken(weight, **changes)], 2, NativeBackend())

@@ -4,21 +4,24 @@
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from operator import add, le
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from vcompute import _native
 from vcompute.commitment.lanes import Scaled, dense
 from vcompute.commitment.parameters import TableShape
-from vcompute.commitment.weights import Block, Blocks, Product, ProductWeight
+from vcompute.commitment.weights import Block, Blocks, ProductWeight, Terms
 from vcompute.field.extension import ExtWords
 from vcompute.field.goldilocks import Words
 from vcompute.field.native import NativeBackend
-from vcompute.field.scalar import ONE, ZERO, Ext, from_array
+from vcompute.field.scalar import ONE, ZERO, Ext, from_array, to_array
+
+IntArray = npt.NDArray[np.intp]
 
 CELL: Final = 16
 """Elements of the shortest lane."""
@@ -26,7 +29,8 @@ AHEAD: Final = 2
 """Variables of one pass."""
 MOST_AXES: Final = 16
 """Of a piece (``vc_weight_piece``)."""
-
+PAIR: Final = np.uint64(16)
+"""Bytes of an element."""
 SUMS: Final = 16
 """Of a pass."""
 
@@ -150,8 +154,10 @@ class _Arranged(NamedTuple):
     pieces: bytes
     length: int
     """How many pieces."""
-    sums: tuple[tuple[int, int, int, tuple[int, ...]], ...]
-    """Of the terms in their order: a weight, the number of its sum, how many terms, and what their vectors reach."""
+    order: IntArray
+    """The terms in the core's order, by their numbers among those of all weights."""
+    reach: tuple[Words, ...]
+    """Of each weight, for each term and axis, how far blocks read its vector."""
 
 
 @lru_cache(maxsize=1 << 5)
@@ -160,12 +166,9 @@ def _arranged(weights: tuple[Blocks, ...]) -> _Arranged | None:
     all, or have more axes than the core takes.
     """
     found: dict[int, list[tuple[int, Block]]] = {}
-    reach: dict[tuple[int, int], tuple[int, ...]] = {}
     for number, weight in enumerate(weights):
         for block in weight.places:
             found.setdefault(block.offset, []).append((number, block))
-            ends, key = tuple(map(add, block.start, block.valid)), (number, block.sum)
-            reach[key] = tuple(map(max, ends, reach.get(key, ends)))
     end, used, described = 0, 0, []
     first: dict[tuple[tuple[int, int], ...], int] = {}
     for offset, blocks in sorted(found.items()):
@@ -178,60 +181,73 @@ def _arranged(weights: tuple[Blocks, ...]) -> _Arranged | None:
             first[keys], used = used, used + terms
         described.append(_LAYOUTS[axes].pack(offset, axes, first[keys], terms, *bits, *start, *valid))
         end = offset + (1 << sum(bits))
-    sums = [(*key, weights[key[0]].terms[key[1]], reach[key]) for keys in first for key in keys]
-    return _Arranged(b"".join(described), len(described), tuple(sums))
+    begins = list(accumulate((count for weight in weights for count in weight.terms), initial=0))
+    numbers = list(accumulate((len(weight.terms) for weight in weights), initial=0))
+    sums = [numbers[number] + which for keys in first for number, which in keys]
+    order = [term for which in sums for term in range(begins[which], begins[which + 1])]
+    return _Arranged(b"".join(described), len(described), np.array(order, np.intp), tuple(map(_reach, weights)))
 
 
-def _dense(shape: TableShape, weights: Sequence[Scaled], backend: NativeBackend) -> tuple[Blocks, tuple[Product, ...]]:
+def _reach(weight: Blocks) -> Words:
+    """For each term and axis, how far blocks read its vector."""
+    ends = np.zeros((len(weight.terms), max((len(block.bits) for block in weight.places), default=0)), np.uint64)
+    for block in weight.places:
+        own = ends[block.sum, : len(block.bits)]
+        np.maximum(own, np.array(block.start, np.uint64) + np.array(block.valid, np.uint64), out=own)
+    return np.repeat(ends, weight.terms, axis=0)
+
+
+def _dense(shape: TableShape, weights: Sequence[Scaled], backend: NativeBackend) -> tuple[Blocks, Terms]:
     """The sum of weights of any kind: a block for each lane."""
     length, bits = shape.lane_length, (shape.lane_variables,)
     places = [Block(lane * length, bits, (lane * length,), (length,), 0) for lane in range(shape.lanes)]
-    return Blocks(tuple(places), (1,)), (Product((dense(shape, weights, backend),), ONE),)
+    table, nowhere = dense(shape, weights, backend), np.zeros((1, 1), np.uint64)
+    return Blocks(tuple(places), (1,)), Terms(table, nowhere, nowhere + np.uint64(len(table)), to_array([ONE]))
 
 
 class Pieces:
     """Scaled weights as the core takes them: pieces that share no element, and their terms."""
 
     def __init__(self, shape: TableShape, weights: Sequence[Scaled], backend: NativeBackend) -> None:
-        self._addresses: dict[int, int] = {}
-        self._held: list[object] = []
         arranged = None
-        if all(hasattr(weight, "sums") for weight, _ in weights):  # isinstance takes longer
+        if all(hasattr(weight, "terms") for weight, _ in weights):  # isinstance takes longer
             products = cast("Sequence[tuple[ProductWeight, Ext]]", weights)
             arranged = _arranged(tuple(weight.blocks() for weight, _ in products))
         if arranged is None:
             blocks, terms = _dense(shape, weights, backend)
-            arranged, sums = _arranged.__wrapped__((blocks,)), [[terms]]
+            arranged, given = _arranged.__wrapped__((blocks,)), [terms]
         else:
-            sums = [weight.sums(scale) for weight, scale in products]
+            given = [weight.terms(scale) for weight, scale in products]
         if arranged is None:
             raise ValueError("lanes that share elements")
+        self._memories = [_words(terms.memory) for terms in given]
+        """They stay as long as this does."""
         self.count = arranged.length
-        self.pieces = self._records("vc_weight_piece[]", arranged.pieces)
-        self.terms = self._records("vc_weight_term[]", b"".join(self._terms(arranged, sums)))
+        self.pieces = _native.ffi.from_buffer("vc_weight_piece[]", arranged.pieces)
+        self.terms = _native.ffi.from_buffer("vc_weight_term[]", self._records(arranged, given))
 
-    def _records(self, kind: str, records: bytes) -> Any:
-        self._held.append(_native.ffi.from_buffer(kind, records))
-        return self._held[-1]
+    def _records(self, arranged: _Arranged, given: Sequence[Terms]) -> Words:
+        """``vc_weight_term`` of each term in order: a scale, and the addresses of its vectors."""
+        records = np.zeros((sum(len(terms.scales) for terms in given), 2 + MOST_AXES), np.uint64)
+        used = 0
+        for terms, reach, memory in zip(given, arranged.reach, self._memories, strict=True):
+            count, axes = terms.starts.shape
+            _check(terms, reach)
+            own = records[used : used + count]
+            own[:, :2] = terms.scales
+            own[:, 2 : 2 + axes] = terms.starts * PAIR + np.uint64(_native.ffi.cast("uintptr_t", memory))
+            used += count
+        return records[arranged.order]
 
-    def _terms(self, arranged: _Arranged, sums: Sequence[Sequence[Sequence[Product]]]) -> Iterator[bytes]:
-        for number, which, count, reach in arranged.sums:
-            terms = sums[number][which]
-            if len(terms) != count:
-                raise ValueError(f"a sum of {len(terms)} products, not {count}")
-            for vectors, scale in terms:
-                if not all(map(le, reach, map(len, vectors))):
-                    raise ValueError("a weight's vector is shorter than its axis")
-                yield _TERMS[len(reach)].pack(scale.c0, scale.c1, *map(self._address, vectors))
 
-    def _address(self, vector: Words) -> int:
-        """Of a vector's words, which stay as long as this does."""
-        found = self._addresses.get(id(vector))
-        if found is None:
-            words = _words(np.ascontiguousarray(vector))
-            self._held += (vector, words)
-            found = self._addresses[id(vector)] = int(_native.ffi.cast("uintptr_t", words))
-        return found
+def _check(terms: Terms, reach: Words) -> None:
+    """The core reads nothing but the terms' vectors."""
+    if (len(terms.scales), *terms.starts.shape) != (len(reach), *reach.shape) or terms.lengths.shape != reach.shape:
+        raise ValueError(f"{terms.starts.shape} products and axes, not {reach.shape}")
+    if (terms.lengths < reach).any():
+        raise ValueError("a weight's vector is shorter than its axis")
+    if (terms.starts + terms.lengths > len(terms.memory)).any():
+        raise ValueError("a weight's vector leaves its memory")
 
 
 _LAYOUTS: Final = [
@@ -241,8 +257,6 @@ _LAYOUTS: Final = [
     for axes in range(MOST_AXES + 1)
 ]
 """``vc_weight_piece`` of so many axes."""
-_TERMS: Final = [struct.Struct(f"=2Q{axes}Q{8 * (MOST_AXES - axes)}x") for axes in range(MOST_AXES + 1)]
-"""``vc_weight_term`` of so many axes."""
 
 
 def _words(array: Words) -> Any:

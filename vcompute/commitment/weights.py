@@ -15,6 +15,7 @@ import numpy as np
 from vcompute.errors import Rejected
 from vcompute.field.backend import Backend
 from vcompute.field.extension import ExtWords
+from vcompute.field.goldilocks import Words
 from vcompute.field.scalar import ONE, Ext, eq_index, evaluate, from_array, to_array
 from vcompute.registry import ErrorCode
 
@@ -44,6 +45,35 @@ class Product(NamedTuple):
 
     vectors: tuple[ExtWords, ...]
     scale: Ext
+
+
+class Terms(NamedTuple):
+    """The products of a weight's sums, one behind the other, their vectors in one memory: a weight whose vectors always
+    lie at the same places of it says only once where.
+    """
+
+    memory: ExtWords
+    starts: Words
+    """For each product and axis the element where its vector begins."""
+    lengths: Words
+    """For each product and axis the elements of its vector."""
+    scales: ExtWords
+
+
+def in_one_memory(products: Sequence[Product]) -> Terms:
+    """Products whose vectors stand anywhere. A vector that several share is copied once."""
+    starts, lengths = (
+        np.zeros((len(products), max((len(p.vectors) for p in products), default=0)), np.uint64) for _ in range(2)
+    )
+    places: dict[int, int] = {}
+    parts, used = [np.empty((0, 2), np.uint64)], 0
+    for row, product in enumerate(products):
+        for axis, vector in enumerate(product.vectors):
+            if id(vector) not in places:
+                places[id(vector)], used = used, used + len(vector)
+                parts.append(vector)
+            starts[row, axis], lengths[row, axis] = places[id(vector)], len(vector)
+    return Terms(np.concatenate(parts), starts, lengths, to_array([product.scale for product in products]))
 
 
 class Block(NamedTuple):
@@ -77,8 +107,8 @@ class ProductWeight(Weight, Protocol):
         """The blocks."""
         ...
 
-    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
-        """scale * each sum that blocks name."""
+    def terms(self, scale: Ext) -> Terms:
+        """scale * the products of all sums that blocks name, in order of the sums."""
         ...
 
 

@@ -6,7 +6,7 @@ from linear nodes is left as *loads*, coefficients of their T. :func:`product_cl
 of the products are at a point: the right one of values, the left one of weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -308,7 +308,7 @@ class WeightTerm:
 class ProductClaims:
     """The two stacked tables at a point."""
 
-    left: tuple[WeightTerm, ...]
+    left: Sequence[WeightTerm]
     right: Form
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vcompute import _native
 from vcompute.commitment import TableShape
-from vcompute.commitment.weights import Block, Blocks, Product
+from vcompute.commitment.weights import Block, Blocks, Product, Terms, in_one_memory
 from vcompute.field import ZERO, Backend, Ext, ExtWords, Words, to_array
 from vcompute.field.goldilocks import elements
 from vcompute.proof.succinct.contract import IntArray, outer
@@ -89,7 +89,7 @@ ROW_BITS: Final = 9
 
 
 @lru_cache(maxsize=1 << 7)
-def _places(layout: Layout, used: tuple[tuple[int, int, tuple[int, ...]], ...]) -> Blocks:
+def places(layout: Layout, used: tuple[tuple[int, int, tuple[int, ...]], ...]) -> Blocks:
     """The blocks of columns (number, terms, sizes of its axes): the same for every proof of a model."""
     numbers = {column: number for number, (column, _, _) in enumerate(used)}
     places = []
@@ -134,11 +134,11 @@ class ColumnWeight:
     def blocks(self) -> Blocks:
         """See :class:`vcompute.commitment.weights.ProductWeight`."""
         used = [(column, len(terms), tuple(map(len, terms[0].vectors))) for column, terms in self._terms.items()]
-        return _places(self._layout, tuple(used))
+        return places(self._layout, tuple(used))
 
-    def sums(self, scale: Ext) -> list[tuple[Product, ...]]:
+    def terms(self, scale: Ext) -> Terms:
         """See :class:`vcompute.commitment.weights.ProductWeight`."""
-        return [tuple(Product(term.vectors, scale * term.scale) for term in terms) for terms in self._terms.values()]
+        return in_one_memory([Product(t.vectors, scale * t.scale) for terms in self._terms.values() for t in terms])
 
     def evaluate(self, point: Sequence[Ext]) -> Ext:
         """The weight's multilinear extension at a point of the table's variables."""

@@ -11,7 +11,7 @@ from vcompute.proof.succinct import products
 from vcompute.proof.succinct.bilinear import bilinear_claims, bilinear_tables
 from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.claims import Challenges, Load, ProductClaims
-from vcompute.proof.succinct.columns import ColumnWeight, fill
+from vcompute.proof.succinct.columns import fill
 from vcompute.proof.succinct.forms import Form, committed_part
 from vcompute.proof.succinct.leaves import leaf_tree
 from vcompute.proof.succinct.lookup import prove as lookup
@@ -20,6 +20,7 @@ from vcompute.proof.succinct.program.claims import claims_at_leaves, claims_of_p
 from vcompute.proof.succinct.public import revealed_bytes
 from vcompute.proof.succinct.publish import committed_weights
 from vcompute.proof.succinct.setting import PROOF_FORMAT, PROTOCOL, Prepared, Setting, absorb_statement, make_setting
+from vcompute.proof.succinct.stored import column_weight
 from vcompute.proof.succinct.sumcheck import prove as sumcheck
 from vcompute.proof.succinct.weights import weight_claim
 from vcompute.proof.succinct.witness import Witness, make_witness
@@ -66,7 +67,7 @@ def prove(
     product, left, right = prove_products(transcript, setting, {**loads, **public}, tables, backend)
     # 8. Everything left is weighted sums of the witness, and of the weights.
     claims = [
-        claim(0, ColumnWeight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
+        claim(0, column_weight(setting.layout, form.columns, backend), committed_part(form, value, values, backend))
         for form, value in (*sums, (product.right, right), *bound)
     ]
     if weights:

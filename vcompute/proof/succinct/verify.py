@@ -14,7 +14,7 @@
 8. What is left are weighted sums of the witness and the weights: check the opening, and that the proof ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vcompute.commitment import claim
@@ -251,7 +251,7 @@ def _weights_root(holder: Prepared | Commitment, setting: Setting, parameter_set
     return (holder.root,)
 
 
-def evaluate_weights(holder: Prepared, terms: tuple[WeightTerm, ...], backend: Backend) -> Ext:
+def evaluate_weights(holder: Prepared, terms: Sequence[WeightTerm], backend: Backend) -> Ext:
     """The left table at a point, from the weights."""
     model, total = holder.model, ZERO
     for term in terms:

@@ -7,13 +7,14 @@ A record receives what it depends on as if it were a proof's messages; its resul
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 
 from vcompute import _native
 from vcompute._native import memory
 from vcompute.field import Backend, Ext, ExtWords, to_array
+from vcompute.proof.succinct.circuit import Circuit
 from vcompute.proof.succinct.claims import (
     Challenges,
     LeafClaims,
@@ -28,8 +29,9 @@ from vcompute.proof.succinct.program.backend import RecordingBackend
 from vcompute.proof.succinct.program.core import Program, load
 from vcompute.proof.succinct.program.recorder import NotRecordable, Recorder
 from vcompute.proof.succinct.program.transcript import RecordingTranscript
-from vcompute.proof.succinct.program.values import RecordedExt, RecordedVector, as_recorded
+from vcompute.proof.succinct.program.values import place, vector
 from vcompute.proof.succinct.setting import Setting
+from vcompute.proof.succinct.stored import Head, Places, StoredTerms
 
 T = TypeVar("T")
 Given = Sequence[ExtWords]
@@ -40,18 +42,23 @@ def claims_at_leaves(setting: Setting, point: list[Ext], challenges: Challenges,
     """As :func:`vcompute.proof.succinct.claims.leaf_claims`."""
     circuit, plans = setting.circuit, setting.plans
 
-    def recorded(given: Given, recording: Backend) -> LeafClaims:
+    def recorded(given: Given, recording: RecordingBackend) -> Kept:
         *at, alpha, u, v, s = _elements(given[0])
-        return leaf_claims(circuit, plans, at, Challenges(alpha, u, v, s), recording)
+        found = leaf_claims(circuit, plans, at, Challenges(alpha, u, v, s), recording)
+        keep = Keeper(recording.recorder)
+        return Kept(
+            tuple(map(keep.form, (found.numerator, found.denominator))),
+            tuple(map(keep.loads, (found.loads, found.bilinear))),
+        )
 
     given = [to_array([*point, challenges.alpha, challenges.u, challenges.v, challenges.s])]
     replay = _replay_of("leaf claims", given, recorded, setting.kept, backend)
     if replay is None:
         return leaf_claims(circuit, plans, point, challenges, backend)
-    found, run = replay.result, Run(replay.program, given, backend)
-    return LeafClaims(
-        run.form(found.numerator), run.form(found.denominator), run.loads(found.loads), run.loads(found.bilinear)
-    )
+    found, run = replay.result, Run(replay.program, given)
+    numerator, denominator = (run.form(form, circuit, backend) for form in found.forms)
+    loads, bilinear = map(run.loads, found.loads)
+    return LeafClaims(numerator, denominator, loads, bilinear)
 
 
 def claims_of_products(
@@ -60,12 +67,13 @@ def claims_of_products(
     """As :func:`vcompute.proof.succinct.claims.product_claims`."""
     circuit = setting.circuit
 
-    def recorded(given: Given, recording: Backend) -> ProductClaims:
+    def recorded(given: Given, recording: RecordingBackend) -> Kept:
         elements, vectors, again = iter(_elements(given[0])), iter(given[1:]), {}
         for index, known in loads.items():
             axes = tuple(tuple(next(vectors) for _ in axis) for axis in known.axes)
             again[index] = Load(next(elements), axes, next(elements))
-        return product_claims(circuit, again, list(elements), recording)
+        found, keep = product_claims(circuit, again, list(elements), recording), Keeper(recording.recorder)
+        return Kept((keep.form(found.right),), left=keep.weights(found.left))
 
     scalars = [scalar for each in loads.values() for scalar in (each.scale, each.gap)]
     given = [to_array([*scalars, *point])]
@@ -73,22 +81,22 @@ def claims_of_products(
     replay = _replay_of("product claims", given, recorded, setting.kept, backend)
     if replay is None:
         return product_claims(circuit, loads, point, backend)
-    found, run = replay.result, Run(replay.program, given, backend)
-    left = [WeightTerm(term.node, term.part, run.element(term.scale), run.vectors(term.vectors)) for term in found.left]
-    return ProductClaims(tuple(left), run.form(found.right))
+    found, run = replay.result, Run(replay.program, given)
+    (right,) = found.forms
+    return ProductClaims(run.weights(found.left), run.form(right, circuit, backend))
 
 
 @dataclass(frozen=True, eq=False)
-class Replay(Generic[T]):
-    """A record and its result, of values that are not yet known."""
+class Replay:
+    """A record, and where its result is."""
 
     program: Program
-    result: T
+    result: "Kept"
 
 
 def _replay_of(
-    name: str, given: Given, function: Callable[[Given, Backend], T], kept: dict[str, object], backend: Backend
-) -> Replay[T] | None:
+    name: str, given: Given, function: "Recorded", kept: dict[str, object], backend: Backend
+) -> Replay | None:
     """The record of a function, made for the second proof of a setting: it takes as long as what it saves a few proofs.
     None for the first one, where the backend is not native, and where it cannot be made. Of ``given`` only the lengths
     are used, which are the same for every proof of a setting.
@@ -104,55 +112,109 @@ def _replay_of(
                 kept[name] = _record(name, given, function)
             except NotRecordable:
                 kept[name] = None
-    return cast("Replay[T] | None", kept[name])
+    return cast("Replay | None", kept[name])
 
 
 _ASKED_ONCE: Final = object()
 
 
-def _record(name: str, given: Given, function: Callable[[Given, Backend], T]) -> Replay[T]:
+def _record(name: str, given: Given, function: "Recorded") -> Replay:
     recorder = Recorder()
     transcript = RecordingTranscript(name, recorder)
     result = function([transcript.receive_ext_array(name, len(vector)) for vector in given], RecordingBackend(recorder))
-    _compute_vectors(result)
     transcript.finish()
     return Replay(load(recorder, transcript.messages), result)
-
-
-def _compute_vectors(result: object) -> None:
-    """Vectors are computed where somebody asks for their place: ask for those of a result."""
-    if isinstance(result, RecordedVector):
-        _ = result.at
-    elif isinstance(result, (tuple, list)):
-        for each in result:
-            _compute_vectors(each)
-    elif isinstance(result, Mapping):
-        _compute_vectors(tuple(result.values()))
-    elif isinstance(result, LeafClaims):
-        _compute_vectors((result.numerator, result.denominator, result.loads, result.bilinear))
-    elif isinstance(result, ProductClaims):
-        _compute_vectors((result.left, result.right))
-    elif isinstance(result, Form):
-        _compute_vectors((result.columns, result.values))
-    elif isinstance(result, (ColumnTerm, ValueTerm, WeightTerm)):
-        _compute_vectors(result.vectors)
-    elif isinstance(result, Load):
-        _compute_vectors(result.axes)
 
 
 def _elements(vector: Any) -> list[Ext]:
     return [vector.element(index) for index in range(len(vector))]
 
 
+Vectors = tuple[slice, ...]
+"""Where vectors stand."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeptForm:
+    """Where a form stands."""
+
+    constant: int
+    columns: Places[ColumnTerm]
+    values: tuple[tuple[int, int, Vectors], ...]
+    """Each term's value, scale and vectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Where the results of a record stand in its memory."""
+
+    forms: tuple[KeptForm, ...]
+    loads: tuple[Mapping[int, tuple[int, tuple[Vectors, ...], int]], ...] = ()
+    """By node the places of a load's scale, axes and gap."""
+    left: Places[WeightTerm] | None = None
+
+
+Recorded = Callable[[Given, RecordingBackend], Kept]
+
+
+class Keeper:
+    """Finds the places of a record's results; what has none yet, since nothing asked for it, gets one."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def _vectors(self, axis: Axis) -> Vectors:
+        known = [vector(self._recorder, each) for each in axis]
+        return tuple(slice(each.at, each.at + each.count) for each in known)
+
+    def form(self, form: Form) -> KeptForm:
+        """Of a form."""
+        return KeptForm(
+            place(self._recorder, form.constant),
+            self._terms(ColumnTerm, [((term.column,), term) for term in form.columns]),
+            tuple((t.value, place(self._recorder, t.scale), self._vectors(t.vectors)) for t in form.values),
+        )
+
+    def loads(self, loads: Mapping[int, Load]) -> Mapping[int, tuple[int, tuple[Vectors, ...], int]]:
+        """Of loads."""
+        return {
+            index: (
+                place(self._recorder, load.scale), tuple(map(self._vectors, load.axes)),
+                place(self._recorder, load.gap),
+            )
+            for index, load in loads.items()
+        }  # fmt: skip
+
+    def weights(self, terms: Sequence[WeightTerm]) -> Places[WeightTerm]:
+        """Of weight terms."""
+        return self._terms(WeightTerm, [((term.node, term.part), term) for term in terms])
+
+    def _terms(self, make: type[T], terms: Sequence[tuple[Head, ColumnTerm | WeightTerm]]) -> Places[T]:
+        """Of terms with their heads; those of the same vectors become one."""
+        columns: dict[Head, dict[tuple[tuple[int, int], ...], Ext]] = {}
+        for head, term in terms:
+            column, vectors = columns.setdefault(head, {}), self._vectors(term.vectors)
+            where = tuple((each.start, each.stop - each.start) for each in vectors)
+            column[where] = column[where] + term.scale if where in column else term.scale
+        rows = [(head, where, scale) for head, column in columns.items() for where, scale in column.items()]
+        places = np.zeros((2, len(rows), max((len(where) for _, where, _ in rows), default=0)), np.uint64)
+        for row, (_, where, _) in enumerate(rows):
+            places[:, row, : len(where)] = np.array(where, np.uint64).reshape(-1, 2).T
+        return Places(
+            make,
+            tuple((head, len(own), tuple(size for _, size in next(iter(own)))) for head, own in columns.items()),
+            tuple(head for head, _, _ in rows),
+            np.array([place(self._recorder, scale) for _, _, scale in rows], np.intp),
+            *places,
+        )
+
+
 class Run:
     """A program carried out: what the results of its record are in its memory."""
 
-    def __init__(self, program: Program, given: Given, backend: Backend) -> None:
+    def __init__(self, program: Program, given: Given) -> None:
         ffi, proof = _native.ffi, b"".join([vector.tobytes() for vector in given])
         self._memory = np.empty((program.elements, 2), np.uint64)
-        self._vectors: dict[int, tuple[ExtWords, ...]] = {}
-        self._parts: dict[tuple[int, int], ExtWords] = {}
-        self._backend = backend
         status = _native.lib.vc_program_run(
             program.code, ffi.NULL, proof, len(proof), ffi.from_buffer("uint64_t[]", self._memory), ffi.NULL,
             ffi.from_buffer("uint64_t[]", np.empty(program.scratch, np.uint64)), ffi.new("size_t *"),
@@ -160,39 +222,25 @@ class Run:
         if status:
             raise ValueError(f"a record that does not fit what it is given: {status}")
 
-    def element(self, value: Ext) -> Ext:
-        """An element of a result."""
-        return Ext(*self._memory[value.at].tolist()) if isinstance(value, RecordedExt) else value
+    def _element(self, at: int) -> Ext:
+        return Ext(*self._memory[at].tolist())
 
-    def vectors(self, axis: Axis) -> Axis:
-        """Vectors of a result; terms that share them share these."""
-        found = self._vectors.get(id(axis))
-        if found is None:
-            found = self._vectors[id(axis)] = tuple(map(self._vector, axis))
-        return found
+    def _vectors(self, places: Vectors) -> Axis:
+        return tuple([self._memory[each] for each in places])
 
-    def _vector(self, vector: ExtWords) -> ExtWords:
-        recorded = as_recorded(vector)
-        if recorded is None:
-            return vector
-        place = (recorded.at, recorded.count)
-        if place not in self._parts:
-            self._parts[place] = self._memory[recorded.at : recorded.at + recorded.count]
-        return self._parts[place]
+    def form(self, kept: KeptForm, circuit: Circuit, backend: Backend) -> Form:
+        """A form, which nobody adds to."""
+        values = [ValueTerm(value, self._element(at), self._vectors(places)) for value, at, places in kept.values]
+        columns = cast("list[ColumnTerm]", StoredTerms(kept.columns, self._memory))
+        return Form(circuit, backend, self._element(kept.constant), columns, values)
 
-    def form(self, form: Form) -> Form:
-        """A form of a result."""
-        return Form(
-            form.circuit,
-            self._backend,
-            self.element(form.constant),
-            [ColumnTerm(term.column, self.element(term.scale), self.vectors(term.vectors)) for term in form.columns],
-            [ValueTerm(term.value, self.element(term.scale), self.vectors(term.vectors)) for term in form.values],
-        )
+    def weights(self, places: Places[WeightTerm] | None) -> Sequence[WeightTerm]:
+        """Weight terms."""
+        return () if places is None else StoredTerms(places, self._memory)
 
-    def loads(self, loads: Mapping[int, Load]) -> dict[int, Load]:
-        """Loads of a result."""
+    def loads(self, kept: Mapping[int, tuple[int, tuple[Vectors, ...], int]]) -> dict[int, Load]:
+        """Loads."""
         return {
-            index: Load(self.element(load.scale), tuple(map(self.vectors, load.axes)), self.element(load.gap))
-            for index, load in loads.items()
+            index: Load(self._element(scale), tuple([self._vectors(axis) for axis in axes]), self._element(gap))
+            for index, (scale, axes, gap) in kept.items()
         }
