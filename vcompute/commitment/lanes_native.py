@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
+from vcompute._native import memory
 from vcompute.commitment.lanes import Scaled, dense
 from vcompute.commitment.parameters import TableShape
 from vcompute.commitment.weights import Block, Blocks, ProductWeight, Terms
@@ -84,7 +85,7 @@ class NativeLanes:
             found.append(from_array(sums))
 
         self._backend.parts(part, parts(handle, ahead), self._table.size)
-        return [sum((sums[i] for sums in found), ZERO) for i in range(SUMS)]
+        return found[0] if len(found) == 1 else [sum((sums[i] for sums in found), ZERO) for i in range(SUMS)]
 
     def message(self) -> tuple[Ext, Ext]:
         """See :class:`vcompute.commitment.lanes.Lanes`."""
@@ -185,7 +186,8 @@ def _arranged(weights: tuple[Blocks, ...]) -> _Arranged | None:
     numbers = list(accumulate((len(weight.terms) for weight in weights), initial=0))
     sums = [numbers[number] + which for keys in first for number, which in keys]
     order = [term for which in sums for term in range(begins[which], begins[which + 1])]
-    return _Arranged(b"".join(described), len(described), np.array(order, np.intp), tuple(map(_reach, weights)))
+    with memory.plain():  # it outlives the proof
+        return _Arranged(b"".join(described), len(described), np.array(order, np.intp), tuple(map(_reach, weights)))
 
 
 def _reach(weight: Blocks) -> Words:
@@ -230,12 +232,12 @@ class Pieces:
         """``vc_weight_term`` of each term in order: a scale, and the addresses of its vectors."""
         records = np.zeros((sum(len(terms.scales) for terms in given), 2 + MOST_AXES), np.uint64)
         used = 0
-        for terms, reach, memory in zip(given, arranged.reach, self._memories, strict=True):
+        for terms, reach, words in zip(given, arranged.reach, self._memories, strict=True):
             count, axes = terms.starts.shape
             _check(terms, reach)
             own = records[used : used + count]
             own[:, :2] = terms.scales
-            own[:, 2 : 2 + axes] = terms.starts * PAIR + np.uint64(_native.ffi.cast("uintptr_t", memory))
+            own[:, 2 : 2 + axes] = terms.starts * PAIR + np.uint64(_native.ffi.cast("uintptr_t", words))
             used += count
         return records[arranged.order]
 

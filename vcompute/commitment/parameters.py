@@ -6,7 +6,7 @@ their domains, query counts, grinding and so the length of every message.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -182,7 +182,7 @@ class Schedule:
 
     def absorb_into(self, transcript: Transcript) -> None:
         """Absorb everything the schedule follows from: the whole parameter set and the shapes of the tables."""
-        name, *numbers = astuple(self.parameters)
+        name, *numbers = (getattr(self.parameters, each.name) for each in fields(self.parameters))
         transcript.absorb_bytes("parameter set", name.encode())
         for number in (FOLD, MOST_FOLD, *numbers, len(self.rounds[0].oracles)):
             transcript.absorb_int("parameter", number)

@@ -215,7 +215,7 @@ def _powers(base: Ext, count: int, backend: Backend) -> ExtWords:
     """base, base^2, ... (count, 2), as many at a time as there are already."""
     powers = to_array([base])
     while len(powers) < count:
-        powers = np.concatenate([powers, backend.ext_mul(powers, np.repeat(powers[-1:], len(powers), axis=0))])
+        powers = np.concatenate([powers, backend.ext_mul(powers, powers[-1:])])
     return powers[:count]
 
 

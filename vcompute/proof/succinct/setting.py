@@ -228,6 +228,11 @@ class Setting:
         return tuple((index, encode(plan)) for index, plan in sorted(self.plans.items()))
 
     @cached_property
+    def clear_constants(self) -> tuple[int, ...]:
+        """The constants that are absorbed."""
+        return tuple(clear_constants(self.circuit.graph))
+
+    @cached_property
     def lookup_grinding(self) -> int:
         """Work before the lookup challenges."""
         return self.sizes.lookup_grinding(self.parameters)
@@ -349,6 +354,6 @@ def absorb_statement(
     for index, constants in setting.encoded_plans:
         transcript.absorb_int("node", index)
         transcript.absorb_bytes("constants", constants)
-    for number in clear_constants(setting.circuit.graph):
+    for number in setting.clear_constants:
         transcript.absorb_int("constant", number)
         transcript.absorb_bytes("constant in clear", holder.constant(number).tobytes())

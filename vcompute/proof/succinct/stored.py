@@ -6,7 +6,7 @@ once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -37,6 +37,8 @@ class Places(Generic[T]):
     starts: Words
     """Of each term's vectors; zero beyond its axes."""
     lengths: Words
+    blocks: dict[Layout, Blocks] = field(default_factory=dict)
+    """On a layout, kept."""
 
 
 class StoredTerms(Sequence[T]):
@@ -73,8 +75,12 @@ class StoredWeight:
 
     def blocks(self) -> Blocks:
         """See :class:`vcompute.commitment.weights.ProductWeight`."""
-        columns = self._terms.places.columns
-        return places(self._layout, tuple((self._column_of(*head), count, sizes) for head, count, sizes in columns))
+        where = self._terms.places
+        found = where.blocks.get(self._layout)
+        if found is None:
+            columns = tuple((self._column_of(*head), count, sizes) for head, count, sizes in where.columns)
+            found = where.blocks[self._layout] = places(self._layout, columns)
+        return found
 
     def terms(self, scale: Ext) -> Terms:
         """See :class:`vcompute.commitment.weights.ProductWeight`."""
