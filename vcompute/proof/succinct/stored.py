@@ -105,5 +105,5 @@ class StoredWeight:
 def column_weight(layout: Layout, terms: Sequence[ColumnTerm], backend: Backend) -> Weight:
     """The sum of column terms, as a weight on the committed table."""
     if isinstance(terms, StoredTerms):
-        return StoredWeight(layout, terms, int, backend)
+        return StoredWeight(layout, terms, lambda column: column, backend)
     return ColumnWeight(layout, terms, backend)

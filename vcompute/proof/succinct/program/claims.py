@@ -229,7 +229,7 @@ class Run:
         return tuple([self._memory[each] for each in places])
 
     def form(self, kept: KeptForm, circuit: Circuit, backend: Backend) -> Form:
-        """A form, which nobody adds to."""
+        """A form, which nobody adds to: its columns are a sequence, no list."""
         values = [ValueTerm(value, self._element(at), self._vectors(places)) for value, at, places in kept.values]
         columns = cast("list[ColumnTerm]", StoredTerms(kept.columns, self._memory))
         return Form(circuit, backend, self._element(kept.constant), columns, values)
