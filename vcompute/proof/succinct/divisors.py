@@ -70,8 +70,7 @@ class Divisors:
             return None
         offset = intercept - slope * prepared.steps.low
         least, greatest = int((bottoms // divisor).min()), int((tops // divisor).max())
-        lists = (tuple(array.tolist()) for array in (slope, offset, step, divisor))
-        d, q, s, m = lists
+        d, q, s, m = (tuple(array.tolist()) for array in (slope, offset, step, divisor))
         return Floor(width * limbs + prepared.two_sided, prepared.two_sided, d, q, s, least, greatest, m)
 
     def _intercepts(self, slope: Int64, divisor: Int64) -> tuple[Int64, Int64] | None:
