@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vcompute import _native
 from vcompute._native import memory
+from vcompute._native.arrays import pointer
 from vcompute.errors import TaskError
 from vcompute.field.native import NativeBackend
 from vcompute.kernels.native.lower import Operation, lower_linear
@@ -56,7 +57,7 @@ class Counts:
 
     def point(self, handle: Any, table: int) -> None:
         """Let a ``vc_floor`` count keys of a table, and limbs, here."""
-        low, high = _pointer("uint8_t[]", self._low), _pointer("uint32_t[]", self._high)
+        low, high = pointer("uint8_t[]", self._low), pointer("uint32_t[]", self._high)
         handle.range.low, handle.range.high = low, high
         handle.keys.low, handle.keys.high = low + sum(self._sizes[:table]), high + sum(self._rows[:table])
 
@@ -136,12 +137,12 @@ class Filled:
         handle.low, handle.high = getattr(node.operator, "low", -128), getattr(node.operator, "high", 127)
         handle.streamed = workshop.streamed
         handle.first, handle.rows = table.first, table.rows
-        handle.key, handle.value = _pointer("int32_t[]", self.key), _pointer("int8_t[]", self.value)
-        handle.sign = _pointer("int8_t[]", self.sign)
+        handle.key, handle.value = pointer("int32_t[]", self.key), pointer("int8_t[]", self.value)
+        handle.sign = pointer("int8_t[]", self.sign)
         for place, limb in enumerate(self.limbs):
-            handle.limbs[place] = _pointer("int32_t[]", limb)
+            handle.limbs[place] = pointer("int32_t[]", limb)
         if proved.raised is not None:
-            handle.raised = _pointer("int32_t[]", self.raised)
+            handle.raised = pointer("int32_t[]", self.raised)
 
     def keep(self, filling: "Filling") -> None:
         """Hand the columns over."""
@@ -175,7 +176,7 @@ class Linear:
         out = np.empty((self.lines, self.elements), np.int32)
         scratch = aligned_bytes(_native.lib.vc_linear_scratch(self.op), zeroed=False)
         _native.lib.vc_linear_lines(
-            _pointer("int32_t[]", out), self.op, self.constants, _bytes(x), self.samples, 0, self.lines, scratch
+            pointer("int32_t[]", out), self.op, self.constants, _bytes(x), self.samples, 0, self.lines, scratch
         )
         return out
 
@@ -252,11 +253,11 @@ def fill_linear(workshop: Workshop, filled: Filled, linear: Linear, affine: Affi
     """
     source, handle = _bytes(x), filled.handle
     handle.period = affine.slope.size
-    handle.slope, handle.offset = _pointer("int64_t[]", affine.slope), _pointer("int64_t[]", affine.offset)
-    handle.step = _pointer("int64_t[]", affine.step)
+    handle.slope, handle.offset = pointer("int64_t[]", affine.slope), pointer("int64_t[]", affine.offset)
+    handle.step = pointer("int64_t[]", affine.step)
     if affine.divisor.size:
-        handle.divisor, handle.inverse = _pointer("int64_t[]", affine.divisor), _pointer("double[]", affine.inverse)
-        handle.gap = _pointer("int32_t[]", affine.gap)
+        handle.divisor, handle.inverse = pointer("int64_t[]", affine.divisor), pointer("double[]", affine.inverse)
+        handle.gap = pointer("int32_t[]", affine.gap)
     size = _native.lib.vc_floor_scratch(linear.op)
 
     def kernel(own: Any, counts: Counts, first: int, number: int) -> int:
@@ -274,7 +275,7 @@ def fill_values(workshop: Workshop, filled: Filled, t: Int64, floor: Floor) -> N
     Raises:
         TaskError: as :meth:`Workshop.floor`.
     """
-    values = _pointer("int64_t[]", np.ascontiguousarray(t))
+    values = pointer("int64_t[]", np.ascontiguousarray(t))
 
     def kernel(own: Any, _: Counts, first: int, number: int) -> int:
         done: int = _native.lib.vc_floor_values(own, values, floor.step[0], first, number)
@@ -290,7 +291,7 @@ def fill_sums(workshop: Workshop, filled: Filled, operands: list[IntArray], floo
         TaskError: as :meth:`Workshop.floor`.
     """
     a, b = map(_bytes, operands)
-    slopes = _pointer("int64_t[]", _int64(floor.slope))
+    slopes = pointer("int64_t[]", _int64(floor.slope))
 
     def kernel(own: Any, _: Counts, first: int, number: int) -> int:
         done: int = _native.lib.vc_floor_sums(own, a, b, slopes, floor.offset[0], floor.step[0], first, number)
@@ -304,10 +305,4 @@ def _int64(values: Any) -> Int64:
 
 
 def _bytes(x: IntArray) -> Any:
-    return _pointer("int8_t[]", np.ascontiguousarray(x, np.int8))
-
-
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    if not array.flags.c_contiguous:
-        raise ValueError("expected a contiguous array")
-    return _native.ffi.from_buffer(kind, array)
+    return pointer("int8_t[]", np.ascontiguousarray(x, np.int8))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
+from vcompute._native.arrays import pointer
 from vcompute.proof.succinct.steps import Int64, Steps
 
 SAFE = float(1 << 61)
@@ -28,13 +29,13 @@ class NativeLines:
         highest = np.exp2(bits.astype(np.float64)) * (max(abs(steps.bottom), abs(steps.top)) + 2)
         keep = (steepest > SAFE) | (highest > SAFE)
         _native.lib.vc_floor_points(
-            _pointer("uint64_t[]", self._ends), _words(self._at), _words(self._twice), _words(steps.thresholds),
+            pointer("uint64_t[]", self._ends), _words(self._at), _words(self._twice), _words(steps.thresholds),
             channels, levels, int(steps.levels[0]), _words(steps.low), _words(steps.high),
-            _pointer("uint8_t[]", keep), int(two_sided),
+            pointer("uint8_t[]", keep), int(two_sided),
         )  # fmt: skip
         self._handle = _native.ffi.new("vc_floor_lines *")
         self._handle.channels, self._handle.sets = channels, 4 if two_sided else 2
-        self._handle.ends = _pointer("uint64_t[]", self._ends)
+        self._handle.ends = pointer("uint64_t[]", self._ends)
         self._handle.at, self._handle.twice = _words(self._at), _words(self._twice)
 
     def best_slopes(self, bits: Int64, low: Int64, high: Int64) -> Int64:
@@ -47,7 +48,7 @@ class NativeLines:
         """See :class:`vcompute.proof.succinct.lines.Lines`."""
         possible, above, step = np.empty(slope.shape, np.bool_), np.empty_like(slope), np.empty_like(slope)
         _native.lib.vc_floor_intercepts(
-            _pointer("uint8_t[]", possible), _words(above), _words(step), self._handle, _words(slope), _words(half)
+            pointer("uint8_t[]", possible), _words(above), _words(step), self._handle, _words(slope), _words(half)
         )
         return possible, above, step
 
@@ -58,11 +59,5 @@ class NativeLines:
         return ranges
 
 
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    if not array.flags.c_contiguous:
-        raise ValueError("expected a contiguous array")
-    return _native.ffi.from_buffer(kind, array)
-
-
 def _words(array: Int64) -> Any:
-    return _pointer("int64_t[]", array)
+    return pointer("int64_t[]", array)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcompute import _native
+from vcompute._native.arrays import pointer
 from vcompute.field import ExtWords, Words
 
 MOST_KEYS: Final = 1 << 27
@@ -51,13 +52,6 @@ class CountedLeaves:
         _native.lib.vc_gkr_rows(
             words(n), words(d), len(n), handle, words(self.rows.constants), pointer("int64_t[]", counts)
         )  # fmt: skip
-
-
-def pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    """An array as C sees it."""
-    if not array.flags.c_contiguous:
-        raise ValueError("expected a contiguous array")
-    return _native.ffi.from_buffer(kind, array)
 
 
 def words(array: Words) -> Any:
